@@ -1,0 +1,2 @@
+//! Sealroom.
+fn main() {}
