@@ -1,0 +1,1 @@
+//! A target that controls reach and sealed pods must not.

@@ -1,0 +1,1 @@
+//! Registries and the manifests they serve.

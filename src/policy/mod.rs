@@ -1,0 +1,1 @@
+//! What NetworkPolicies allow a pod: pure.

@@ -1,0 +1,1 @@
+//! An artifact into a volume: planned, verified, resumable.
