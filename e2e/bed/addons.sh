@@ -2,6 +2,9 @@
 # shellcheck shell=bash disable=SC2154
 
 volume() { # class, capacity, node, number
+  # ReadWriteOncePod stands alone: a volume that offers it offers nothing else.
+  local modes="ReadWriteOnce, ReadOnlyMany"
+  if [ "$4" -ge 56 ]; then modes=ReadWriteOncePod; fi
   cat <<YAML
 ---
 apiVersion: v1
@@ -9,7 +12,7 @@ kind: PersistentVolume
 metadata: {name: $1-node$3-$4}
 spec:
   capacity: {storage: $2}
-  accessModes: [ReadWriteOnce, ReadOnlyMany, ReadWriteOncePod]
+  accessModes: [$modes]
   persistentVolumeReclaimPolicy: Retain
   storageClassName: $1
   local: {path: /var/local/sealroom/$1/$4}

@@ -6,10 +6,13 @@ export KUBECONFIG=$BED_DIR/kubeconfig
 PATH=$SEALROOM_CACHE/go/kubernetes:$PATH
 
 until_true() { # seconds, what, command...
-  local until=$((SECONDS + $1)) what=$2
+  local i until=$((SECONDS + $1)) what=$2
   shift 2
   until "$@" >/dev/null 2>&1; do
     [ $SECONDS -lt $until ] || die "gave up waiting for $what"
+    for ((i = 1; i <= NODES; i++)); do
+      grep -q . "$(unified_root)/$CGROUP/node$i/system/cgroup.procs" || die "node$i died while waiting for $what"
+    done
     sleep 0.25
   done
   echo "$(date +%s.%N) bed $what" >>"$BED_DIR/timeline"
@@ -40,4 +43,5 @@ for ((i = 1; i <= NODES; i++)); do
 done
 for ((i = 1; i <= NODES; i++)); do until_true 180 "node$i-ready" node_ready "node$i"; done
 until_true 60 service-account service_account
+until_true 60 addons grep -q "node1 addons" "$BED_DIR/timeline"
 until_true 120 dns-ready rollout
