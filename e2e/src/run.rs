@@ -99,14 +99,16 @@ impl Program {
     /// Adds arguments.
     #[must_use]
     pub fn args<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(mut self, arguments: I) -> Self {
-        self.arguments.extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
+        self.arguments
+            .extend(arguments.into_iter().map(|a| a.as_ref().to_owned()));
         self
     }
 
     /// Sets a variable beside the inherited ones.
     #[must_use]
     pub fn env(mut self, key: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
-        self.environment.push((key.as_ref().to_owned(), value.as_ref().to_owned()));
+        self.environment
+            .push((key.as_ref().to_owned(), value.as_ref().to_owned()));
         self
     }
 
@@ -156,18 +158,27 @@ impl Program {
     /// When it cannot be started, does not end in time, or ends with something other than 0.
     pub async fn run(&self) -> Result<Output, RunError> {
         let mut command = tokio::process::Command::new(&self.program);
-        command.args(&self.arguments).envs(self.environment.iter().cloned()).kill_on_drop(true);
+        command
+            .args(&self.arguments)
+            .envs(self.environment.iter().cloned())
+            .kill_on_drop(true);
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
         }
-        command.stdin(if self.input.is_empty() { Stdio::null() } else { Stdio::piped() });
+        command.stdin(if self.input.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        });
         if !self.inherit {
             command.stdout(Stdio::piped()).stderr(Stdio::piped());
         }
-        let mut child = command
-            .spawn()
-            .map_err(|source| RunError::Start { program: self.program.to_string_lossy().into(), source })?;
-        let (stdin, stdout, stderr) = (child.stdin.take(), child.stdout.take(), child.stderr.take());
+        let mut child = command.spawn().map_err(|source| RunError::Start {
+            program: self.program.to_string_lossy().into(),
+            source,
+        })?;
+        let (stdin, stdout, stderr) =
+            (child.stdin.take(), child.stdout.take(), child.stderr.take());
         let talk = async {
             let feed = async {
                 if let Some(mut stdin) = stdin {
@@ -180,13 +191,27 @@ impl Program {
         };
         let (status, stdout, stderr, ()) = tokio::time::timeout(self.deadline, talk)
             .await
-            .map_err(|_| RunError::Deadline { program: self.line(), deadline: self.deadline })?
-            .map_err(|source| RunError::Pipe { program: self.line(), source })?;
+            .map_err(|_| RunError::Deadline {
+                program: self.line(),
+                deadline: self.deadline,
+            })?
+            .map_err(|source| RunError::Pipe {
+                program: self.line(),
+                source,
+            })?;
         if !status.success() {
-            let shown = if stderr.trim().is_empty() { &stdout } else { &stderr };
+            let shown = if stderr.trim().is_empty() {
+                &stdout
+            } else {
+                &stderr
+            };
             let lines: Vec<&str> = shown.lines().collect();
             let tail = lines[lines.len().saturating_sub(SHOWN)..].join("\n");
-            return Err(RunError::Failed { program: self.line(), status, tail });
+            return Err(RunError::Failed {
+                program: self.line(),
+                status,
+                tail,
+            });
         }
         Ok(Output { stdout, stderr })
     }
@@ -194,7 +219,9 @@ impl Program {
 
 /// Reads a stream to its end and keeps the last [`KEPT`] bytes.
 async fn tail(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<String> {
-    let Some(mut stream) = stream else { return Ok(String::new()) };
+    let Some(mut stream) = stream else {
+        return Ok(String::new());
+    };
     let mut kept = VecDeque::new();
     let mut chunk = vec![0; 64 << 10];
     loop {
@@ -220,27 +247,44 @@ mod tests {
     #[tokio::test]
     async fn gives_what_was_written() {
         let output = shell("cat; echo err >&2").input("in").run().await.unwrap();
-        assert_eq!((output.stdout.as_str(), output.stderr.as_str()), ("in", "err\n"));
+        assert_eq!(
+            (output.stdout.as_str(), output.stderr.as_str()),
+            ("in", "err\n")
+        );
     }
 
     #[tokio::test]
     async fn shows_the_last_lines_of_a_failure() {
-        let error = shell("seq 1 40 >&2; exit 3").run().await.unwrap_err().to_string();
-        assert!(error.contains("exit status: 3") && error.ends_with("\n40"), "{error}");
+        let error = shell("seq 1 40 >&2; exit 3")
+            .run()
+            .await
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.contains("exit status: 3") && error.ends_with("\n40"),
+            "{error}"
+        );
         assert!(!error.contains("\n25\n"), "{error}");
     }
 
     #[tokio::test]
     async fn kills_at_the_deadline() {
         let began = std::time::Instant::now();
-        let error = shell("exec sleep 30").deadline(Duration::from_millis(100)).run().await.unwrap_err();
+        let error = shell("exec sleep 30")
+            .deadline(Duration::from_millis(100))
+            .run()
+            .await
+            .unwrap_err();
         assert!(matches!(error, RunError::Deadline { .. }), "{error}");
         assert!(began.elapsed() < Duration::from_secs(5));
     }
 
     #[tokio::test]
     async fn keeps_the_end_of_much_output() {
-        let output = shell("head -c 6000000 /dev/zero; echo end").run().await.unwrap();
+        let output = shell("head -c 6000000 /dev/zero; echo end")
+            .run()
+            .await
+            .unwrap();
         assert_eq!(output.stdout.len(), KEPT);
         assert!(output.stdout.ends_with("end\n"));
     }

@@ -33,10 +33,19 @@ impl Bed {
     pub fn new(nodes: u8, cni: Cni) -> Result<Self> {
         let scripts = source().join("bed");
         if !scripts.join("up.sh").is_file() {
-            bail!("failed to find the bed's scripts in {}, set SEALROOM_E2E_SOURCE", scripts.display());
+            bail!(
+                "failed to find the bed's scripts in {}, set SEALROOM_E2E_SOURCE",
+                scripts.display()
+            );
         }
-        let directory = std::env::var_os("BED_DIR").map_or_else(|| cache().join("bed"), PathBuf::from);
-        Ok(Self { scripts, directory, nodes, cni })
+        let directory =
+            std::env::var_os("BED_DIR").map_or_else(|| cache().join("bed"), PathBuf::from);
+        Ok(Self {
+            scripts,
+            directory,
+            nodes,
+            cni,
+        })
     }
 
     /// A script of the bed with the settings of this one.
@@ -65,7 +74,11 @@ impl Bed {
     /// # Errors
     /// When a process, mount or cgroup is left.
     pub async fn down(&self) -> Result<()> {
-        self.script("down.sh").inherit().deadline(Duration::from_secs(120)).run().await?;
+        self.script("down.sh")
+            .inherit()
+            .deadline(Duration::from_secs(120))
+            .run()
+            .await?;
         Ok(())
     }
 
@@ -74,7 +87,13 @@ impl Bed {
     /// # Errors
     /// When it does not.
     pub async fn status(&self) -> Result<String> {
-        Ok(self.script("status.sh").run().await?.stdout.trim().to_owned())
+        Ok(self
+            .script("status.sh")
+            .run()
+            .await?
+            .stdout
+            .trim()
+            .to_owned())
     }
 
     /// Builds families of Go programs; all when none is named.
@@ -82,7 +101,11 @@ impl Bed {
     /// # Errors
     /// When one does not build.
     pub async fn build(&self, families: &[String]) -> Result<()> {
-        self.script("packages.sh").inherit().deadline(Duration::from_secs(1200)).run().await?;
+        self.script("packages.sh")
+            .inherit()
+            .deadline(Duration::from_secs(1200))
+            .run()
+            .await?;
         let script = self.script("build.sh").args(families).inherit();
         script.deadline(Duration::from_secs(5400)).run().await?;
         Ok(())
@@ -96,7 +119,11 @@ impl Bed {
         let namespace = self.directory.join("netns/outside");
         let mut option = std::ffi::OsString::from("--net=");
         option.push(&namespace);
-        Ok(Program::new("nsenter").arg(option).args(command).run().await?)
+        Ok(Program::new("nsenter")
+            .arg(option)
+            .args(command)
+            .run()
+            .await?)
     }
 
     /// Where everything is.
@@ -105,7 +132,10 @@ impl Bed {
     /// When the bed is not up.
     pub fn environment(&self) -> Result<Environment> {
         if !self.directory.join("ready").exists() {
-            bail!("failed to find a running cluster in {}: start it with `make bed`", self.directory.display());
+            bail!(
+                "failed to find a running cluster in {}: start it with `make bed`",
+                self.directory.display()
+            );
         }
         let go = cache().join("go");
         Ok(Environment {

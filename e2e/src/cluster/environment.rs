@@ -34,7 +34,9 @@ pub struct Environment {
 impl Environment {
     /// kubectl with this cluster's kubeconfig.
     pub fn kubectl<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Program {
-        Program::new(&self.kubectl).env("KUBECONFIG", &self.kubeconfig).args(arguments)
+        Program::new(&self.kubectl)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .args(arguments)
     }
 }
 

@@ -29,7 +29,10 @@ impl Kind {
                 bail!("failed to use kind: {program} is not on PATH; PROVIDER=bed needs neither");
             }
         }
-        Ok(Self { nodes, kubeconfig: cache().join("kind.kubeconfig") })
+        Ok(Self {
+            nodes,
+            kubeconfig: cache().join("kind.kubeconfig"),
+        })
     }
 
     /// Creates the cluster unless it exists.
@@ -38,7 +41,10 @@ impl Kind {
     /// When Docker does not answer or kind fails.
     pub async fn up(&self) -> Result<()> {
         let docker = Program::new("docker").args(["version", "--format", "{{.Server.Version}}"]);
-        docker.run().await.context("failed to use kind: no Docker daemon answers")?;
+        docker
+            .run()
+            .await
+            .context("failed to use kind: no Docker daemon answers")?;
         let clusters = Program::new("kind").args(["get", "clusters"]).run().await?;
         if clusters.stdout.lines().any(|c| c == NAME) {
             return Ok(());
@@ -50,7 +56,17 @@ impl Kind {
         }
         std::fs::create_dir_all(cache()).context("failed to make the cache directory")?;
         Program::new("kind")
-            .args(["create", "cluster", "--name", NAME, "--config", "-", "--wait", "120s", "--kubeconfig"])
+            .args([
+                "create",
+                "cluster",
+                "--name",
+                NAME,
+                "--config",
+                "-",
+                "--wait",
+                "120s",
+                "--kubeconfig",
+            ])
             .arg(&self.kubeconfig)
             .input(config)
             .inherit()
@@ -66,7 +82,11 @@ impl Kind {
     /// When kind fails.
     pub async fn down(&self) -> Result<()> {
         let delete = Program::new("kind").args(["delete", "cluster", "--name", NAME]);
-        delete.inherit().deadline(Duration::from_secs(120)).run().await?;
+        delete
+            .inherit()
+            .deadline(Duration::from_secs(120))
+            .run()
+            .await?;
         Ok(())
     }
 

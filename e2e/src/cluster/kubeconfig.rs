@@ -19,7 +19,8 @@ impl Kubeconfig {
     /// When the variable is not set.
     pub fn new() -> Result<Self> {
         let path = std::env::var_os("KUBECONFIG").filter(|p| !p.is_empty());
-        let path = path.context("failed to find a cluster: PROVIDER=kubeconfig needs KUBECONFIG")?;
+        let path =
+            path.context("failed to find a cluster: PROVIDER=kubeconfig needs KUBECONFIG")?;
         Ok(Self { path: path.into() })
     }
 

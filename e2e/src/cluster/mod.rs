@@ -127,7 +127,9 @@ impl Cluster {
     pub async fn outside(&self, command: &[&str]) -> Result<Output> {
         match self {
             Self::Bed(c) => c.outside(command).await,
-            _ => bail!("failed to reach a host outside the cluster: only the built-in provider has one"),
+            _ => bail!(
+                "failed to reach a host outside the cluster: only the built-in provider has one"
+            ),
         }
     }
 
@@ -142,8 +144,11 @@ impl Cluster {
             .deadline(Duration::from_secs(30))
             .run()
             .await?;
-        let mut names: Vec<_> =
-            output.stdout.lines().map(|l| l.trim_start_matches("node/").to_owned()).collect();
+        let mut names: Vec<_> = output
+            .stdout
+            .lines()
+            .map(|l| l.trim_start_matches("node/").to_owned())
+            .collect();
         names.sort();
         Ok(names)
     }
@@ -151,7 +156,11 @@ impl Cluster {
 
 /// The directory of everything that is built or downloaded once.
 pub fn cache() -> PathBuf {
-    let variable = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let variable = |name: &str| {
+        std::env::var_os(name)
+            .filter(|v| !v.is_empty())
+            .map(PathBuf::from)
+    };
     variable("SEALROOM_CACHE").unwrap_or_else(|| {
         variable("XDG_CACHE_HOME")
             .or_else(|| variable("HOME").map(|h| h.join(".cache")))
@@ -162,5 +171,6 @@ pub fn cache() -> PathBuf {
 
 /// The directory of the end-to-end crate, with the scripts and Dockerfiles.
 pub fn source() -> PathBuf {
-    std::env::var_os("SEALROOM_E2E_SOURCE").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
+    std::env::var_os("SEALROOM_E2E_SOURCE")
+        .map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from)
 }
