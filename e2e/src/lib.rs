@@ -1,0 +1,13 @@
+//! The cluster to test on, the images and the model for it, and what the end-to-end tests are made of.
+
+pub mod artifact;
+pub mod cli;
+pub mod cluster;
+pub mod dial;
+pub mod images;
+pub mod kube;
+pub mod outside;
+pub mod progress;
+pub mod registry;
+pub mod run;
+pub mod smoke;
