@@ -61,7 +61,6 @@ for values in "$chart"/ci/*-values.yaml; do
     'pods/(exec|attach|portforward|proxy|ephemeralcontainers)|services/proxy|nodes|serviceaccounts|rbac.authorization.k8s.io\]|impersonate|escalate|[[ ]bind[],]' "$work/roles"
   documents "$out" ClusterRole >"$work/operator-roles"
   documents "$out" Role sealroom-operator-self >>"$work/operator-roles"
-  documents "$out" Role sealroom-operator-dns >>"$work/operator-roles"
   absent "$name: the operator has no right on Secrets" 'secrets' "$work/operator-roles"
 
   documents "$out" Deployment >"$work/pods"
