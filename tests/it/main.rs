@@ -1,3 +1,4 @@
-//! The one integration-test binary.
+//! The one integration-test binary: rooms driven from outside.
 
 mod canary;
+mod pull;
