@@ -39,7 +39,7 @@ pub struct Hostile {
 pub async fn run_as_engine(args: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let orders = std::fs::read(ORDERS).with_context(|| format!("failed to read {ORDERS}"))?;
     let orders: Hostile = serde_json::from_slice(&orders).context("failed to parse the orders")?;
-    let name = nix::unistd::gethostname()?.to_string_lossy().into_owned();
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned();
     for to in orders.dial {
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let text = format!("hostile {name}\n");
