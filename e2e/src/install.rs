@@ -49,16 +49,35 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
     let program = std::env::current_exe().context("failed to find this program's own path")?;
 
     let stage = Stage::begin("images");
-    let put = async |image: Image| registry.push_layout(image.name, &image.build(&cache()).await?).await;
+    let put = async |image: Image| {
+        registry
+            .push_layout(image.name, &image.build(&cache()).await?)
+            .await
+    };
     let sealroom = put(Image::operator(sealroom.to_owned())).await?;
     let tool = put(Image::tool(program.clone())).await?;
     let llama = put(Image::llama(llama_root().await?)).await?;
-    let mut images = Images { tool: tool.clone(), dialler: tool.clone(), families: tool };
+    let mut images = Images {
+        tool: tool.clone(),
+        dialler: tool.clone(),
+        families: tool,
+    };
     if hostile {
-        let dial = OUTSIDE.iter().map(|to| to.parse()).collect::<Result<_, _>>()?;
-        let dialler = Hostile { dial, every_ms: 100, ignore_term: true, families: false };
+        let dial = OUTSIDE
+            .iter()
+            .map(|to| to.parse())
+            .collect::<Result<_, _>>()?;
+        let dialler = Hostile {
+            dial,
+            every_ms: 100,
+            ignore_term: true,
+            families: false,
+        };
         images.dialler = put(Image::hostile("dialler", &program, &dialler)?).await?;
-        let families = Hostile { families: true, ..Hostile::default() };
+        let families = Hostile {
+            families: true,
+            ..Hostile::default()
+        };
         images.families = put(Image::hostile("families", &program, &families)?).await?;
     }
     stage.end("built and pushed, named by digest");
@@ -69,14 +88,24 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
         std::fs::write(directory.join("model-ref"), format!("{}\n", model.oras))?;
     }
     stage.end(&model.oras);
-    Ok(Pushed { sealroom, llama, images, model })
+    Ok(Pushed {
+        sealroom,
+        llama,
+        images,
+        model,
+    })
 }
 
 /// The root of llama.cpp with its own libc, from Debian's packages.
 async fn llama_root() -> Result<PathBuf> {
     let script = Program::new(source().join("images/llama/root.sh")).env("SEALROOM_CACHE", cache());
     let output = script.deadline(Duration::from_secs(900)).run().await?;
-    output.stdout.lines().last().map(PathBuf::from).context("failed to find the root of llama.cpp")
+    output
+        .stdout
+        .lines()
+        .last()
+        .map(PathBuf::from)
+        .context("failed to find the root of llama.cpp")
 }
 
 /// Installs or upgrades the chart with the images that were pushed, and waits for it.
@@ -112,7 +141,10 @@ pub async fn install(world: &World, pushed: &Pushed) -> Result<()> {
     std::fs::write(file.path(), values.to_string())?;
     let chart = repository().join("charts/sealroom");
     kube::helm(environment, RELEASE, NAMESPACE, &chart, file.path()).await?;
-    stage.end(&format!("chart installed from {}", chart.file_name().unwrap_or_default().to_string_lossy()));
+    stage.end(&format!(
+        "chart installed from {}",
+        chart.file_name().unwrap_or_default().to_string_lossy()
+    ));
     Ok(())
 }
 

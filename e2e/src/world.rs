@@ -49,7 +49,10 @@ impl World {
     /// When the kubeconfig does not parse.
     pub async fn new(environment: Environment) -> Result<Self> {
         let client = Client(crate::kube::client(&environment).await?);
-        Ok(Self { environment, client })
+        Ok(Self {
+            environment,
+            client,
+        })
     }
 
     /// Applies YAML, one or more documents.
@@ -57,7 +60,11 @@ impl World {
     /// # Errors
     /// What kubectl said.
     pub async fn apply(&self, yaml: &str) -> Result<Output, RunError> {
-        self.environment.kubectl(["apply", "--server-side", "--field-manager=e2e", "-f", "-"]).input(yaml).run().await
+        self.environment
+            .kubectl(["apply", "--server-side", "--field-manager=e2e", "-f", "-"])
+            .input(yaml)
+            .run()
+            .await
     }
 
     /// Runs kubectl.
@@ -72,14 +79,30 @@ impl World {
     ///
     /// # Errors
     /// When it cannot be started or does not end with 0.
-    pub async fn exec(&self, namespace: &str, pod: &str, container: &str, command: &[&str]) -> Result<Output, RunError> {
-        self.exec_program(namespace, pod, container, command).run().await
+    pub async fn exec(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        command: &[&str],
+    ) -> Result<Output, RunError> {
+        self.exec_program(namespace, pod, container, command)
+            .run()
+            .await
     }
 
     /// The same, to be run later or with another deadline.
     #[must_use]
-    pub fn exec_program(&self, namespace: &str, pod: &str, container: &str, command: &[&str]) -> Program {
-        self.environment.kubectl(["exec", "-n", namespace, pod, "-c", container, "--"]).args(command)
+    pub fn exec_program(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        command: &[&str],
+    ) -> Program {
+        self.environment
+            .kubectl(["exec", "-n", namespace, pod, "-c", container, "--"])
+            .args(command)
     }
 
     /// Reads one path of the API; `None` when there is nothing.
@@ -100,7 +123,10 @@ impl World {
     /// # Errors
     /// Anything but 200.
     pub async fn list(&self, path: &str) -> Result<Vec<Value>> {
-        let list = self.get(path).await?.with_context(|| format!("failed to find {path}"))?;
+        let list = self
+            .get(path)
+            .await?
+            .with_context(|| format!("failed to find {path}"))?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
     }
 
@@ -109,8 +135,13 @@ impl World {
     /// # Errors
     /// When the API server does not answer.
     pub async fn pods(&self, namespace: &str, instance: &str) -> Result<Vec<Value>> {
-        let selector = format!("app.kubernetes.io/instance%3D{instance}%2Capp.kubernetes.io/component%3Dmodel");
-        self.list(&format!("/api/v1/namespaces/{namespace}/pods?labelSelector={selector}")).await
+        let selector = format!(
+            "app.kubernetes.io/instance%3D{instance}%2Capp.kubernetes.io/component%3Dmodel"
+        );
+        self.list(&format!(
+            "/api/v1/namespaces/{namespace}/pods?labelSelector={selector}"
+        ))
+        .await
     }
 
     /// A condition of a ModelDeployment; empty when the object or the condition is not there.
@@ -118,8 +149,15 @@ impl World {
     /// # Errors
     /// When the API server does not answer.
     pub async fn condition(&self, namespace: &str, name: &str, kind: &str) -> Result<Condition> {
-        let object = self.get(&format!("{API}/namespaces/{namespace}/modeldeployments/{name}")).await?;
-        Ok(object.as_ref().map(|object| condition_of(object, kind)).unwrap_or_default())
+        let object = self
+            .get(&format!(
+                "{API}/namespaces/{namespace}/modeldeployments/{name}"
+            ))
+            .await?;
+        Ok(object
+            .as_ref()
+            .map(|object| condition_of(object, kind))
+            .unwrap_or_default())
     }
 
     /// Waits until a condition has this status and, unless it is empty, this reason.
@@ -155,7 +193,13 @@ impl World {
     ///
     /// # Errors
     /// When no answer comes or it is no JSON.
-    pub async fn pod_json(&self, namespace: &str, pod: &str, port: u16, path: &str) -> Result<Value> {
+    pub async fn pod_json(
+        &self,
+        namespace: &str,
+        pod: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<Value> {
         let text = self.pod_text(namespace, pod, port, path).await?;
         serde_json::from_str(&text).with_context(|| format!("failed to parse {path} of {pod}"))
     }
@@ -164,25 +208,50 @@ impl World {
     ///
     /// # Errors
     /// When the forward does not stand or the pod does not answer.
-    pub async fn pod_text(&self, namespace: &str, pod: &str, port: u16, path: &str) -> Result<String> {
+    pub async fn pod_text(
+        &self,
+        namespace: &str,
+        pod: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<String> {
         let mut forward = tokio::process::Command::new(&self.environment.kubectl)
             .env("KUBECONFIG", &self.environment.kubeconfig)
-            .args(["port-forward", "-n", namespace, &format!("pod/{pod}"), &format!(":{port}")])
+            .args([
+                "port-forward",
+                "-n",
+                namespace,
+                &format!("pod/{pod}"),
+                &format!(":{port}"),
+            ])
             .stdin(std::process::Stdio::null())
             .stdout(std::process::Stdio::piped())
             .stderr(std::process::Stdio::null())
             .kill_on_drop(true)
             .spawn()?;
-        let stdout = forward.stdout.take().context("failed to read kubectl's output")?;
+        let stdout = forward
+            .stdout
+            .take()
+            .context("failed to read kubectl's output")?;
         let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(stdout));
-        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line()).await??.unwrap_or_default();
+        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
+            .await??
+            .unwrap_or_default();
         let local = line
             .split_whitespace()
             .find_map(|word| word.strip_prefix("127.0.0.1:"))
             .with_context(|| format!("failed to forward to {pod}:{port}"))?
             .to_owned();
-        let client = reqwest::Client::builder().no_proxy().timeout(Duration::from_secs(20)).build()?;
-        let text = client.get(format!("http://127.0.0.1:{local}{path}")).send().await?.text().await?;
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build()?;
+        let text = client
+            .get(format!("http://127.0.0.1:{local}{path}"))
+            .send()
+            .await?
+            .text()
+            .await?;
         forward.kill().await?;
         Ok(text)
     }
@@ -199,8 +268,17 @@ impl World {
         if let Some(auth) = &self.environment.registry_auth {
             self.pull_secret(name, "registry", auth).await?;
         }
-        wait(Duration::from_secs(30), "the default ServiceAccount", async || self.get(&format!("/api/v1/namespaces/{name}/serviceaccounts/default")).await)
-            .await?;
+        wait(
+            Duration::from_secs(30),
+            "the default ServiceAccount",
+            async || {
+                self.get(&format!(
+                    "/api/v1/namespaces/{name}/serviceaccounts/default"
+                ))
+                .await
+            },
+        )
+        .await?;
         Ok(())
     }
 
@@ -223,7 +301,10 @@ impl World {
 /// A condition in an object's status; empty when it is not there.
 #[must_use]
 pub fn condition_of(object: &Value, kind: &str) -> Condition {
-    let conditions = object["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let conditions = object["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     conditions
         .iter()

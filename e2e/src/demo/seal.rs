@@ -5,10 +5,17 @@ use serde_json::Value;
 /// A line per target: its verdict beside its control.
 #[must_use]
 pub fn table(report: &Value) -> Vec<String> {
-    let mut lines = vec![format!("{:<34} {:<9} {:<8} {:<8} {}", "target", "required", "verdict", "control", "found")];
+    let mut lines = vec![format!(
+        "{:<34} {:<9} {:<8} {:<8} {}",
+        "target", "required", "verdict", "control", "found"
+    )];
     for target in report["targets"].as_array().into_iter().flatten() {
         let text = |key: &str| target[key].as_str().unwrap_or_default();
-        let required = if target["required"] == true { "yes" } else { "tripwire" };
+        let required = if target["required"] == true {
+            "yes"
+        } else {
+            "tripwire"
+        };
         lines.push(format!(
             "{:<34} {:<9} {:<8} {:<8} {}",
             text("name"),

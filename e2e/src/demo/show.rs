@@ -38,7 +38,9 @@ impl Show {
     /// Live on a terminal; plain elsewhere, in CI and where `NO_COLOR` is set.
     #[must_use]
     pub fn new() -> Self {
-        let plain = ["CI", "NO_COLOR"].iter().any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
+        let plain = ["CI", "NO_COLOR"]
+            .iter()
+            .any(|name| std::env::var_os(name).is_some_and(|v| !v.is_empty()));
         let live = if std::io::stderr().is_terminal() && !plain {
             let bar = ProgressBar::new_spinner();
             if let Ok(style) = ProgressStyle::with_template("  {spinner} {elapsed:>4} {wide_msg}") {
@@ -49,7 +51,11 @@ impl Show {
         } else {
             ProgressBar::hidden()
         };
-        Self { live, begun: Instant::now(), stages: vec![] }
+        Self {
+            live,
+            begun: Instant::now(),
+            stages: vec![],
+        }
     }
 
     /// What goes on right now: seen on a terminal only.
@@ -69,7 +75,11 @@ impl Show {
         let text = text.into();
         let seconds = (took.as_secs_f64() * 100.0).round() / 100.0;
         self.say(&format!("demo {stage:<9} {seconds:>6.1}s {text}"));
-        self.stages.push(Stage { stage: stage.to_owned(), seconds, text });
+        self.stages.push(Stage {
+            stage: stage.to_owned(),
+            seconds,
+            text,
+        });
     }
 
     /// Prints a line that belongs to no step.

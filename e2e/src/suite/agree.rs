@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use sealroom::policy::{BlockScope, Direction, NamedPort, Pod, Policy, Protocol, Remote, Scene, World as Policies, generate};
+use sealroom::policy::sample::{Scene, generate};
+use sealroom::policy::{
+    BlockScope, Direction, NamedPort, Pod, Policy, Protocol, Remote, World as Policies,
+};
 use serde_json::json;
 
 use super::{Case, Needs, PROGRAM, Stage};
@@ -38,7 +41,10 @@ struct Attempt {
 type Open = Vec<(&'static str, (SocketAddr, Dialled))>;
 
 async fn agree(stage: &Stage) -> Result<()> {
-    let count = std::env::var("POLICY_SAMPLES").ok().and_then(|n| n.parse().ok()).unwrap_or(SAMPLE);
+    let count = std::env::var("POLICY_SAMPLES")
+        .ok()
+        .and_then(|n| n.parse().ok())
+        .unwrap_or(SAMPLE);
     let (here, there) = (stage.room("agree-a").await?, stage.room("agree-b").await?);
     let result = compare(stage, count).await;
     here.leave().await?;
@@ -58,13 +64,26 @@ async fn compare(stage: &Stage, count: usize) -> Result<usize> {
         // A policy takes effect within 0.3 s here; UDP and new identities get a little longer.
         tokio::time::sleep(Duration::from_millis(1500)).await;
         let parsed = [Policy::parse(&policy)];
-        let policies = Policies { policies: &parsed, namespaces: &namespaces, pods: &scene.pods, blocks: BlockScope::Outside };
+        let policies = Policies {
+            policies: &parsed,
+            namespaces: &namespaces,
+            pods: &scene.pods,
+            blocks: BlockScope::Outside,
+        };
         let expected = expectations(&policies, &scene)?;
         let disagreements = disagreements(stage, &expected).await?;
-        ensure!(disagreements.is_empty(), "expected packets to agree, {}\n{}", disagreements.join("; "), pretty(&policy));
+        ensure!(
+            disagreements.is_empty(),
+            "expected packets to agree, {}\n{}",
+            disagreements.join("; "),
+            pretty(&policy)
+        );
         attempts += expected.len();
         let name = policy.metadata.name.unwrap_or_default();
-        stage.world.kubectl(&["delete", "networkpolicy", "-n", "agree-a", &name]).await?;
+        stage
+            .world
+            .kubectl(&["delete", "networkpolicy", "-n", "agree-a", &name])
+            .await?;
     }
     Ok(attempts)
 }
@@ -81,8 +100,13 @@ async fn scene(stage: &Stage) -> Result<Scene> {
         ("agree-a", "blue", json!({"app": "blue"})),
         ("agree-b", "green", json!({"app": "green", "tier": "front"})),
     ] {
-        let mut pod: serde_json::Value =
-            serde_json::from_str(&super::fixtures::tool_pod(namespace, name, &stage.images.tool, name, &[]))?;
+        let mut pod: serde_json::Value = serde_json::from_str(&super::fixtures::tool_pod(
+            namespace,
+            name,
+            &stage.images.tool,
+            name,
+            &[],
+        ))?;
         pod["metadata"]["labels"] = labels;
         let container = &mut pod["spec"]["containers"][0];
         container["args"] = json!(["tool", "listen", "8080", "8081", "9000"]);
@@ -94,19 +118,35 @@ async fn scene(stage: &Stage) -> Result<Scene> {
     }
     for namespace in ["agree-a", "agree-b"] {
         pods.extend(
-            wait(Duration::from_secs(60), "three listening pods", async || {
-                let found = stage.world.list(&format!("/api/v1/namespaces/{namespace}/pods")).await?;
-                let ready = found.iter().all(|pod| crate::world::condition_of(pod, "Ready").status == "True");
-                Ok(ready.then_some(found))
-            })
+            wait(
+                Duration::from_secs(60),
+                "three listening pods",
+                async || {
+                    let found = stage
+                        .world
+                        .list(&format!("/api/v1/namespaces/{namespace}/pods"))
+                        .await?;
+                    let ready = found
+                        .iter()
+                        .all(|pod| crate::world::condition_of(pod, "Ready").status == "True");
+                    Ok(ready.then_some(found))
+                },
+            )
             .await?,
         );
     }
     let pods = pods.iter().map(pod).collect::<Result<Vec<_>>>()?;
     let mut namespaces = vec![];
     for namespace in ["agree-a", "agree-b"] {
-        let object = stage.world.get(&format!("/api/v1/namespaces/{namespace}")).await?.unwrap_or_default();
-        namespaces.push((namespace.to_owned(), serde_json::from_value(object["metadata"]["labels"].clone())?));
+        let object = stage
+            .world
+            .get(&format!("/api/v1/namespaces/{namespace}"))
+            .await?
+            .unwrap_or_default();
+        namespaces.push((
+            namespace.to_owned(),
+            serde_json::from_value(object["metadata"]["labels"].clone())?,
+        ));
     }
     Ok(Scene {
         namespace: "agree-a".to_owned(),
@@ -118,48 +158,101 @@ async fn scene(stage: &Stage) -> Result<Scene> {
 }
 
 fn pod(object: &serde_json::Value) -> Result<Pod> {
-    let addresses = object["status"]["podIPs"].as_array().context("failed to find a pod's addresses")?;
+    let addresses = object["status"]["podIPs"]
+        .as_array()
+        .context("failed to find a pod's addresses")?;
     Ok(Pod {
-        namespace: object["metadata"]["namespace"].as_str().unwrap_or_default().to_owned(),
+        namespace: object["metadata"]["namespace"]
+            .as_str()
+            .unwrap_or_default()
+            .to_owned(),
         name: name_of(object).to_owned(),
         labels: serde_json::from_value(object["metadata"]["labels"].clone())?,
-        addresses: addresses.iter().filter_map(|ip| ip["ip"].as_str()?.parse().ok()).collect(),
+        addresses: addresses
+            .iter()
+            .filter_map(|ip| ip["ip"].as_str()?.parse().ok())
+            .collect(),
         ports: vec![
-            NamedPort { name: "web".to_owned(), protocol: Protocol::Tcp, port: 8080 },
-            NamedPort { name: "dns-ish".to_owned(), protocol: Protocol::Udp, port: 9000 },
+            NamedPort {
+                name: "web".to_owned(),
+                protocol: Protocol::Tcp,
+                port: 8080,
+            },
+            NamedPort {
+                name: "dns-ish".to_owned(),
+                protocol: Protocol::Udp,
+                port: 9000,
+            },
         ],
     })
 }
 
 fn peer(protocol: Protocol, address: IpAddr, port: u16) -> (SocketAddr, Dialled) {
-    let over = if protocol == Protocol::Udp { Dialled::Udp } else { Dialled::Tcp };
+    let over = if protocol == Protocol::Udp {
+        Dialled::Udp
+    } else {
+        Dialled::Tcp
+    };
     (SocketAddr::new(address, port), over)
 }
 
 /// Everything that is tried under one policy: red out to everybody, everybody in to red.
 fn expectations(policies: &Policies<'_>, scene: &Scene) -> Result<Vec<Attempt>> {
-    let named = |name: &str| scene.pods.iter().find(|pod| pod.name == name).context("failed to find a pod");
+    let named = |name: &str| {
+        scene
+            .pods
+            .iter()
+            .find(|pod| pod.name == name)
+            .context("failed to find a pod")
+    };
     let (red, blue, green) = (named("red")?, named("blue")?, named("green")?);
     let mut attempts = vec![];
     for protocol in [Protocol::Tcp, Protocol::Udp] {
-        for (who, from, to) in [("red", red, blue), ("red", red, green), ("green", green, red), ("blue", blue, red)] {
+        for (who, from, to) in [
+            ("red", red, blue),
+            ("red", red, green),
+            ("green", green, red),
+            ("blue", blue, red),
+        ] {
             for address in &to.addresses {
                 for port in PORTS {
                     let expected = policies.connects(from, to, *address, port, protocol);
-                    attempts.push(Attempt { from: who, peer: peer(protocol, *address, port), expected });
+                    attempts.push(Attempt {
+                        from: who,
+                        peer: peer(protocol, *address, port),
+                        expected,
+                    });
                 }
             }
         }
         for address in &scene.addresses {
             for port in OUTSIDE_PORTS {
-                let expected = policies.permits(Direction::Egress, red, Remote::Ip(*address), port, protocol);
-                attempts.push(Attempt { from: "red", peer: peer(protocol, *address, port), expected });
+                let expected =
+                    policies.permits(Direction::Egress, red, Remote::Ip(*address), port, protocol);
+                attempts.push(Attempt {
+                    from: "red",
+                    peer: peer(protocol, *address, port),
+                    expected,
+                });
             }
-            let target = red.addresses.iter().find(|own| own.is_ipv4() == address.is_ipv4());
+            let target = red
+                .addresses
+                .iter()
+                .find(|own| own.is_ipv4() == address.is_ipv4());
             for port in PORTS.iter().filter(|_| target.is_some()) {
-                let expected = policies.permits(Direction::Ingress, red, Remote::Ip(*address), *port, protocol);
+                let expected = policies.permits(
+                    Direction::Ingress,
+                    red,
+                    Remote::Ip(*address),
+                    *port,
+                    protocol,
+                );
                 let own = target.copied().unwrap_or(*address);
-                attempts.push(Attempt { from: "outside", peer: peer(protocol, own, *port), expected });
+                attempts.push(Attempt {
+                    from: "outside",
+                    peer: peer(protocol, own, *port),
+                    expected,
+                });
             }
         }
     }
@@ -169,7 +262,9 @@ fn expectations(policies: &Policies<'_>, scene: &Scene) -> Result<Vec<Attempt>> 
 /// Tries everything; what differs from the expectation is tried once more, since packets may be lost.
 async fn disagreements(stage: &Stage, attempts: &[Attempt]) -> Result<Vec<String>> {
     let mut open = dial_all(stage, attempts).await?;
-    let differs = |open: &Open, attempt: &Attempt| open.contains(&(attempt.from, attempt.peer)) != attempt.expected;
+    let differs = |open: &Open, attempt: &Attempt| {
+        open.contains(&(attempt.from, attempt.peer)) != attempt.expected
+    };
     if attempts.iter().any(|attempt| differs(&open, attempt)) {
         tokio::time::sleep(Duration::from_secs(2)).await;
         open = dial_all(stage, attempts).await?;
@@ -177,16 +272,28 @@ async fn disagreements(stage: &Stage, attempts: &[Attempt]) -> Result<Vec<String
     Ok(attempts
         .iter()
         .filter(|attempt| differs(&open, attempt))
-        .map(|Attempt { from, peer: (to, over), expected }| {
-            format!("{from} to {to} over {over:?} should be {}", if *expected { "open" } else { "closed" })
-        })
+        .map(
+            |Attempt {
+                 from,
+                 peer: (to, over),
+                 expected,
+             }| {
+                format!(
+                    "{from} to {to} over {over:?} should be {}",
+                    if *expected { "open" } else { "closed" }
+                )
+            },
+        )
         .collect())
 }
 
 async fn dial_all(stage: &Stage, attempts: &[Attempt]) -> Result<Open> {
     let mut by_source: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
     for attempt in attempts {
-        by_source.entry(attempt.from).or_default().insert(attempt.peer.0.to_string());
+        by_source
+            .entry(attempt.from)
+            .or_default()
+            .insert(attempt.peer.0.to_string());
     }
     let runs = by_source.into_iter().map(async |(from, peers)| {
         let mut command = vec!["dial", "--rounds", "1", "--pause", "0", "--patience", "800"];
@@ -197,12 +304,27 @@ async fn dial_all(stage: &Stage, attempts: &[Attempt]) -> Result<Open> {
             stage.cluster().outside(&whole).await?
         } else {
             let whole: Vec<_> = std::iter::once(PROGRAM).chain(command).collect();
-            let namespace = if from == "green" { "agree-b" } else { "agree-a" };
+            let namespace = if from == "green" {
+                "agree-b"
+            } else {
+                "agree-a"
+            };
             stage.world.exec(namespace, from, "tool", &whole).await?
         };
-        let reached = output.stdout.lines().filter_map(|line| serde_json::from_str::<Reached>(line).ok());
+        let reached = output
+            .stdout
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Reached>(line).ok());
         let reached = reached.filter(|attempt| attempt.reached);
-        anyhow::Ok(reached.map(|attempt| (from, (attempt.to, attempt.protocol))).collect::<Vec<_>>())
+        anyhow::Ok(
+            reached
+                .map(|attempt| (from, (attempt.to, attempt.protocol)))
+                .collect::<Vec<_>>(),
+        )
     });
-    Ok(futures::future::try_join_all(runs).await?.into_iter().flatten().collect())
+    Ok(futures::future::try_join_all(runs)
+        .await?
+        .into_iter()
+        .flatten()
+        .collect())
 }

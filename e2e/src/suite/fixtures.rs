@@ -21,7 +21,11 @@ impl Model {
             "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
             "drainSeconds": 20,
         });
-        Self { namespace: namespace.to_owned(), name: name.to_owned(), spec }
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            spec,
+        }
     }
 
     /// Sets a field of the spec by JSON pointer, such as `/seal/whenStale`; parents are made.
@@ -89,7 +93,10 @@ pub fn tool_pod(namespace: &str, name: &str, image: &str, app: &str, args: &[&st
 /// A policy for every pod of a namespace that lets packets out to these blocks.
 #[must_use]
 pub fn egress_hole(namespace: &str, name: &str, blocks: &[&str]) -> String {
-    let to: Vec<_> = blocks.iter().map(|block| json!({"ipBlock": {"cidr": block}})).collect();
+    let to: Vec<_> = blocks
+        .iter()
+        .map(|block| json!({"ipBlock": {"cidr": block}}))
+        .collect();
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",

@@ -40,7 +40,12 @@ impl Request {
 /// # Errors
 /// When there is no audit log.
 pub async fn requests_of_the_operator(stage: &Stage, time: Duration) -> Result<Vec<Request>> {
-    let path = stage.world.environment.audit_log.clone().context("failed to find the audit log")?;
+    let path = stage
+        .world
+        .environment
+        .audit_log
+        .clone()
+        .context("failed to find the audit log")?;
     let begun = jiff::Timestamp::now();
     tokio::time::sleep(time).await;
     // The log is written a moment after the answer.
@@ -48,9 +53,15 @@ pub async fn requests_of_the_operator(stage: &Stage, time: Duration) -> Result<V
     let end = begun.checked_add(jiff::SignedDuration::try_from(time)?)?;
     let mut requests = vec![];
     for line in BufReader::new(std::fs::File::open(path)?).lines() {
-        let Ok(event) = serde_json::from_str::<Value>(&line?) else { continue };
-        let ours = event["userAgent"].as_str().is_some_and(|agent| agent.starts_with("sealroom-operator/"));
-        let at = event["requestReceivedTimestamp"].as_str().and_then(|at| at.parse::<jiff::Timestamp>().ok());
+        let Ok(event) = serde_json::from_str::<Value>(&line?) else {
+            continue;
+        };
+        let ours = event["userAgent"]
+            .as_str()
+            .is_some_and(|agent| agent.starts_with("sealroom-operator/"));
+        let at = event["requestReceivedTimestamp"]
+            .as_str()
+            .and_then(|at| at.parse::<jiff::Timestamp>().ok());
         if !ours || at.is_none_or(|at| at < begun || at > end) {
             continue;
         }
@@ -60,7 +71,11 @@ pub async fn requests_of_the_operator(stage: &Stage, time: Duration) -> Result<V
         if let Some(sub) = object["subresource"].as_str() {
             resource = format!("{resource}/{sub}");
         }
-        requests.push(Request { verb: text(&event["verb"]), resource, name: text(&object["name"]) });
+        requests.push(Request {
+            verb: text(&event["verb"]),
+            resource,
+            name: text(&object["name"]),
+        });
     }
     Ok(requests)
 }
@@ -70,8 +85,17 @@ async fn idle(stage: &Stage) -> Result<()> {
     // What is left of its start settles first.
     tokio::time::sleep(Duration::from_secs(15)).await;
     let requests = requests_of_the_operator(stage, Duration::from_secs(120)).await?;
-    let others: Vec<_> = requests.iter().filter(|request| !request.is_steady()).collect();
-    ensure!(others.is_empty(), "expected watches and lease renewals only, got {others:?}");
-    ensure!(!requests.is_empty(), "expected at least the lease to be renewed: is the user agent right?");
+    let others: Vec<_> = requests
+        .iter()
+        .filter(|request| !request.is_steady())
+        .collect();
+    ensure!(
+        others.is_empty(),
+        "expected watches and lease renewals only, got {others:?}"
+    );
+    ensure!(
+        !requests.is_empty(),
+        "expected at least the lease to be renewed: is the user agent right?"
+    );
     Ok(())
 }

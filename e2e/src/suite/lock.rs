@@ -28,17 +28,24 @@ async fn findings(stage: &Stage, namespace: &str) -> Result<String> {
     let room = stage.room(namespace).await?;
     let model = Model::new(namespace, "families", stage.artifact()).runtime(&stage.images.families);
     stage.world.apply(&model.yaml()).await?;
-    let log = wait(Duration::from_secs(90), "the findings in the log", async || {
-        for pod in stage.world.pods(namespace, "families").await? {
-            let name = crate::world::name_of(&pod).to_owned();
-            if let Ok(log) = stage.world.kubectl(&["logs", "-n", namespace, &name, "-c", "runtime"]).await
-                && log.stdout.contains("openings: ")
-            {
-                return Ok(Some(log.stdout));
+    let log = wait(
+        Duration::from_secs(90),
+        "the findings in the log",
+        async || {
+            for pod in stage.world.pods(namespace, "families").await? {
+                let name = crate::world::name_of(&pod).to_owned();
+                if let Ok(log) = stage
+                    .world
+                    .kubectl(&["logs", "-n", namespace, &name, "-c", "runtime"])
+                    .await
+                    && log.stdout.contains("openings: ")
+                {
+                    return Ok(Some(log.stdout));
+                }
             }
-        }
-        Ok(None)
-    })
+            Ok(None)
+        },
+    )
     .await;
     room.leave().await?;
     log
@@ -47,12 +54,18 @@ async fn findings(stage: &Stage, namespace: &str) -> Result<String> {
 async fn under_the_lock(stage: &Stage) -> Result<()> {
     let log = findings(stage, "lock-on").await?;
     ensure!(log.contains("openings: []"), "expected no opening in {log}");
-    ensure!(log.contains("inet: Permission denied"), "expected EACCES in {log}");
+    ensure!(
+        log.contains("inet: Permission denied"),
+        "expected EACCES in {log}"
+    );
     Ok(())
 }
 
 async fn without_it(stage: &Stage) -> Result<()> {
     let log = findings(stage, "lock-off").await?;
-    ensure!(log.contains("openings: [socket family 2"), "expected the program to find INET sockets in {log}");
+    ensure!(
+        log.contains("openings: [socket family 2"),
+        "expected the program to find INET sockets in {log}"
+    );
     Ok(())
 }

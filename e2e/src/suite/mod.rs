@@ -95,7 +95,10 @@ pub fn cases() -> Vec<Case> {
 /// Runs those of `needs` whose name contains `filter`, and prints a line for each.
 pub async fn run(stage: &Stage, needs: Needs, filter: &str) -> Tally {
     let mut tally = Tally::default();
-    for case in cases().into_iter().filter(|case| case.needs == needs && case.name.contains(filter)) {
+    for case in cases()
+        .into_iter()
+        .filter(|case| case.needs == needs && case.name.contains(filter))
+    {
         let begun = Instant::now();
         let result = (case.run)(stage).await;
         let seconds = begun.elapsed().as_secs_f32();
@@ -119,10 +122,23 @@ pub async fn run(stage: &Stage, needs: Needs, filter: &str) -> Tally {
 ///
 /// # Errors
 /// When a cluster or the operator does not come up, or a test failed.
-pub async fn whole(shape: &Shape, operator: &Path, unlocked: &Path, filter: &str, keep: bool) -> Result<()> {
+pub async fn whole(
+    shape: &Shape,
+    operator: &Path,
+    unlocked: &Path,
+    filter: &str,
+    keep: bool,
+) -> Result<()> {
     let mut tally = Tally::default();
-    let wanted = |needs: Needs| cases().iter().any(|case| case.needs == needs && case.name.contains(filter));
-    let enforced = [(Needs::BothLocks, operator), (Needs::NetworkLockAlone, unlocked)];
+    let wanted = |needs: Needs| {
+        cases()
+            .iter()
+            .any(|case| case.needs == needs && case.name.contains(filter))
+    };
+    let enforced = [
+        (Needs::BothLocks, operator),
+        (Needs::NetworkLockAlone, unlocked),
+    ];
     if enforced.iter().any(|(needs, _)| wanted(*needs)) {
         let cluster = Cluster::new(shape)?;
         cluster.up().await?;
@@ -139,15 +155,36 @@ pub async fn whole(shape: &Shape, operator: &Path, unlocked: &Path, filter: &str
         result?;
     }
     if wanted(Needs::Unenforced) && !keep {
-        let shape = Shape { nodes: 1, cni: Cni::Ptp, ..shape.clone() };
+        let shape = Shape {
+            nodes: 1,
+            cni: Cni::Ptp,
+            ..shape.clone()
+        };
         let cluster = Cluster::new(&shape)?;
         cluster.up().await?;
-        let result = async { anyhow::Ok(run(&prepared(&shape, unlocked).await?, Needs::Unenforced, filter).await) }.await;
+        let result = async {
+            anyhow::Ok(
+                run(
+                    &prepared(&shape, unlocked).await?,
+                    Needs::Unenforced,
+                    filter,
+                )
+                .await,
+            )
+        }
+        .await;
         cluster.down().await?;
         tally.add(result?);
     }
-    println!("e2e: {} passed, {} failed, 0 skipped", tally.passed, tally.failed);
-    ensure!(tally.failed == 0, "{} end-to-end test(s) failed", tally.failed);
+    println!(
+        "e2e: {} passed, {} failed, 0 skipped",
+        tally.passed, tally.failed
+    );
+    ensure!(
+        tally.failed == 0,
+        "{} end-to-end test(s) failed",
+        tally.failed
+    );
     Ok(())
 }
 

@@ -9,8 +9,8 @@ use tokio::sync::OnceCell;
 use super::PROGRAM;
 use super::fixtures::{Model, tool_pod};
 use crate::cluster::Cluster;
-use crate::outside::{self, Record};
 use crate::kube::wait;
+use crate::outside::{self, Record};
 use crate::world::{World, name_of};
 
 /// Images by digest, as pods name them.
@@ -60,7 +60,13 @@ impl Stage {
     /// A stage on a running cluster.
     #[must_use]
     pub fn new(world: World, cluster: Cluster, images: Images, artifact: String) -> Self {
-        Self { world, images, cluster, artifact, assistant: OnceCell::new() }
+        Self {
+            world,
+            images,
+            cluster,
+            artifact,
+            assistant: OnceCell::new(),
+        }
     }
 
     /// The model's reference by digest.
@@ -88,7 +94,10 @@ impl Stage {
     pub async fn room(&self, name: &str) -> Result<Room<'_>> {
         self.world.namespace(name).await?;
         outside::reset(&self.cluster).await?;
-        Ok(Room { stage: self, name: name.to_owned() })
+        Ok(Room {
+            stage: self,
+            name: name.to_owned(),
+        })
     }
 
     /// Packets that arrived outside since the room was entered, of every kind and from whomever.
@@ -96,7 +105,11 @@ impl Stage {
     /// # Errors
     /// When the counters cannot be read.
     pub async fn packets(&self) -> Result<u64> {
-        Ok(outside::read(&self.cluster).await?.iter().map(|seen| seen.packets).sum())
+        Ok(outside::read(&self.cluster)
+            .await?
+            .iter()
+            .map(|seen| seen.packets)
+            .sum())
     }
 
     /// The different texts with this beginning that the listener outside has heard, over all its life.
@@ -104,10 +117,20 @@ impl Stage {
     /// # Errors
     /// When its log cannot be read.
     pub async fn heard(&self, beginning: &str) -> Result<BTreeSet<String>> {
-        let directory = self.world.environment.bed_dir.as_ref().context("failed to find the bed's directory")?;
+        let directory = self
+            .world
+            .environment
+            .bed_dir
+            .as_ref()
+            .context("failed to find the bed's directory")?;
         let log = tokio::fs::read_to_string(directory.join("outside.jsonl")).await?;
-        let records = log.lines().filter_map(|line| serde_json::from_str::<Record>(line).ok());
-        Ok(records.map(|record| record.sent).filter(|sent| sent.starts_with(beginning)).collect())
+        let records = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Record>(line).ok());
+        Ok(records
+            .map(|record| record.sent)
+            .filter(|sent| sent.starts_with(beginning))
+            .collect())
     }
 
     /// The model that most tests ask, deployed once, with a client that is let in and a stranger.
@@ -119,13 +142,35 @@ impl Stage {
             self.world.namespace(HOME).await?;
             for app in ["client", "stranger"] {
                 let args = ["tool", "idle"];
-                self.world.apply(&tool_pod(HOME, app, &self.images.tool, app, &args)).await?;
+                self.world
+                    .apply(&tool_pod(HOME, app, &self.images.tool, app, &args))
+                    .await?;
             }
-            self.world.apply(&Model::new(HOME, "assistant", &self.artifact).yaml()).await?;
-            self.world.wait_condition(HOME, "assistant", "Ready", "True", "", Duration::from_secs(180)).await?;
+            self.world
+                .apply(&Model::new(HOME, "assistant", &self.artifact).yaml())
+                .await?;
+            self.world
+                .wait_condition(
+                    HOME,
+                    "assistant",
+                    "Ready",
+                    "True",
+                    "",
+                    Duration::from_secs(180),
+                )
+                .await?;
             for app in ["client", "stranger"] {
                 let ready = format!("pod/{app}");
-                self.world.kubectl(&["wait", "-n", HOME, &ready, "--for=condition=Ready", "--timeout=50s"]).await?;
+                self.world
+                    .kubectl(&[
+                        "wait",
+                        "-n",
+                        HOME,
+                        &ready,
+                        "--for=condition=Ready",
+                        "--timeout=50s",
+                    ])
+                    .await?;
             }
             anyhow::Ok(Served {
                 namespace: HOME.to_owned(),
@@ -140,21 +185,43 @@ impl Stage {
     ///
     /// # Errors
     /// When no answer comes.
-    pub async fn ask(&self, model: &Served, path: &str, data: Option<&str>) -> Result<(u16, String)> {
+    pub async fn ask(
+        &self,
+        model: &Served,
+        path: &str,
+        data: Option<&str>,
+    ) -> Result<(u16, String)> {
         let url = format!("{}{path}", model.url);
-        let mut command = vec![PROGRAM, "tool", "fetch", "--exit-zero", "--timeout-seconds", "40", &url];
+        let mut command = vec![
+            PROGRAM,
+            "tool",
+            "fetch",
+            "--exit-zero",
+            "--timeout-seconds",
+            "40",
+            &url,
+        ];
         if let Some(data) = data {
             command.extend(["--data", data]);
         }
         let output = self.world.exec(HOME, "client", "tool", &command).await?;
-        let (first, body) = output.stdout.split_once('\n').unwrap_or((&output.stdout, ""));
+        let (first, body) = output
+            .stdout
+            .split_once('\n')
+            .unwrap_or((&output.stdout, ""));
         let status = first.split(' ').next().unwrap_or_default().parse();
-        Ok((status.with_context(|| format!("failed to read a status from {first:?}"))?, body.to_owned()))
+        Ok((
+            status.with_context(|| format!("failed to read a status from {first:?}"))?,
+            body.to_owned(),
+        ))
     }
 
     /// The status of a GET; `None` when no answer comes.
     pub async fn get_status(&self, model: &Served, path: &str) -> Option<u16> {
-        self.ask(model, path, None).await.ok().map(|(status, _)| status)
+        self.ask(model, path, None)
+            .await
+            .ok()
+            .map(|(status, _)| status)
     }
 
     /// How many tokens the runtime has generated, by its own counter, as the gate passes it on.
@@ -164,10 +231,15 @@ impl Stage {
     pub async fn generated_tokens(&self, model: &Served) -> Result<f64> {
         let pods = self.world.pods(&model.namespace, &model.name).await?;
         let pod = pods.first().map(name_of).context("failed to find a pod")?;
-        let metrics = self.world.pod_text(&model.namespace, pod, 8082, "/metrics").await?;
+        let metrics = self
+            .world
+            .pod_text(&model.namespace, pod, 8082, "/metrics")
+            .await?;
         metrics
             .lines()
-            .find(|line| line.starts_with("sealroom_runtime_tokens_total") && line.contains("generated"))
+            .find(|line| {
+                line.starts_with("sealroom_runtime_tokens_total") && line.contains("generated")
+            })
             .and_then(|line| line.rsplit(' ').next()?.parse().ok())
             .context("failed to find sealroom_runtime_tokens_total in the gate's metrics")
     }
@@ -179,7 +251,14 @@ impl Stage {
             &["get", "md,ma", "-A", "-o", "wide"][..],
             &["get", "pods,jobs,pvc,networkpolicies", "-A", "-o", "wide"],
             &["get", "events", "-A", "--sort-by=.lastTimestamp"],
-            &["logs", "-n", "sealroom-system", "-l", "app.kubernetes.io/component=operator", "--tail=40"],
+            &[
+                "logs",
+                "-n",
+                "sealroom-system",
+                "-l",
+                "app.kubernetes.io/component=operator",
+                "--tail=40",
+            ],
         ] {
             if let Ok(output) = self.world.kubectl(arguments).await {
                 let lines: Vec<_> = output.stdout.lines().collect();
@@ -196,9 +275,15 @@ impl Room<'_> {
     /// When something does not go.
     pub async fn leave(self) -> Result<()> {
         let world = &self.stage.world;
-        world.kubectl(&["delete", "namespace", &self.name, "--wait=false"]).await?;
+        world
+            .kubectl(&["delete", "namespace", &self.name, "--wait=false"])
+            .await?;
         wait(Duration::from_secs(180), "the namespace go", async || {
-            Ok(world.get(&format!("/api/v1/namespaces/{}", self.name)).await?.is_none().then_some(()))
+            Ok(world
+                .get(&format!("/api/v1/namespaces/{}", self.name))
+                .await?
+                .is_none()
+                .then_some(()))
         })
         .await
         .with_context(|| format!("failed to see namespace {} go", self.name))

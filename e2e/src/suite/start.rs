@@ -39,20 +39,34 @@ const PODS: u32 = 50;
 /// Namespace, policy, artifact and pods are all made in the same instant.
 async fn sealed(stage: &Stage, ns: &str) -> Result<()> {
     let room = stage.room(ns).await?;
-    let model = Model::new(ns, "fifty", stage.artifact()).runtime(&stage.images.dialler).replicas(PODS);
+    let model = Model::new(ns, "fifty", stage.artifact())
+        .runtime(&stage.images.dialler)
+        .replicas(PODS);
     stage.world.apply(&model.yaml()).await?;
     let all = wait(Duration::from_secs(420), "fifty ready pods", async || {
-        let object = stage.world.get(&format!("{}/namespaces/{ns}/modeldeployments/fifty", crate::world::API)).await?;
+        let object = stage
+            .world
+            .get(&format!(
+                "{}/namespaces/{ns}/modeldeployments/fifty",
+                crate::world::API
+            ))
+            .await?;
         let object = object.unwrap_or_default();
         let ready = object["status"]["readyReplicas"].as_u64().unwrap_or(0);
-        Ok((ready == u64::from(PODS) && condition_of(&object, "Sealed").status == "True").then_some(()))
+        Ok(
+            (ready == u64::from(PODS) && condition_of(&object, "Sealed").status == "True")
+                .then_some(()),
+        )
     })
     .await;
     // Every runtime has run and dialled by now, ten times a second.
     let packets = stage.packets().await?;
     room.leave().await?;
     all?;
-    ensure!(packets == 0, "expected no packet from {PODS} pods, {packets} came");
+    ensure!(
+        packets == 0,
+        "expected no packet from {PODS} pods, {packets} came"
+    );
     Ok(())
 }
 
@@ -60,7 +74,15 @@ async fn unsealed(stage: &Stage) -> Result<()> {
     let ns = "start-unsealed";
     let room = stage.room(ns).await?;
     let pods: Vec<_> = (0..PODS)
-        .map(|n| tool_pod(ns, &format!("free-{n}"), &stage.images.dialler, "free", &["--host", "/tmp/runtime.sock"]))
+        .map(|n| {
+            tool_pod(
+                ns,
+                &format!("free-{n}"),
+                &stage.images.dialler,
+                "free",
+                &["--host", "/tmp/runtime.sock"],
+            )
+        })
         .collect();
     stage.world.apply(&pods.join("\n---\n")).await?;
     let seen = wait(Duration::from_secs(240), "fifty callers", async || {
@@ -92,19 +114,33 @@ async fn race(stage: &Stage) -> Result<()> {
             })
             .to_string(),
         );
-        objects.push(tool_pod(ns, &name, &stage.images.dialler, &name, &["--host", "/tmp/runtime.sock"]));
+        objects.push(tool_pod(
+            ns,
+            &name,
+            &stage.images.dialler,
+            &name,
+            &["--host", "/tmp/runtime.sock"],
+        ));
     }
     stage.world.apply(&objects.join("\n---\n")).await?;
     wait(Duration::from_secs(240), "all pods running", async || {
-        let pods = stage.world.list(&format!("/api/v1/namespaces/{ns}/pods")).await?;
-        let running = pods.iter().filter(|pod| pod["status"]["phase"] == "Running").count();
+        let pods = stage
+            .world
+            .list(&format!("/api/v1/namespaces/{ns}/pods"))
+            .await?;
+        let running = pods
+            .iter()
+            .filter(|pod| pod["status"]["phase"] == "Running")
+            .count();
         Ok((running == TRIES as usize).then_some(()))
     })
     .await?;
     let leaked = stage.heard("hostile race-").await?.len();
     room.leave().await?;
     if leaked == 0 {
-        println!("e2e note   without the start-up proof no leak could be provoked in {TRIES} tries");
+        println!(
+            "e2e note   without the start-up proof no leak could be provoked in {TRIES} tries"
+        );
     } else {
         println!("e2e note   without the start-up proof {leaked} of {TRIES} pods got out");
     }

@@ -62,9 +62,10 @@ impl Args {
     async fn once(&self, client: &reqwest::Client) -> anyhow::Result<bool> {
         let begun = Instant::now();
         let mut request = match &self.data {
-            Some(data) => {
-                client.post(&self.url).header("content-type", "application/json").body(data.clone())
-            }
+            Some(data) => client
+                .post(&self.url)
+                .header("content-type", "application/json")
+                .body(data.clone()),
             None => client.get(&self.url),
         };
         if let Some(key) = &self.key {
@@ -77,12 +78,20 @@ impl Args {
             while let Some(chunk) = body.next().await {
                 chunk.context("failed to read the body")?;
             }
-            println!("{} {} {}", jiff::Timestamp::now(), status.as_u16(), begun.elapsed().as_millis());
+            println!(
+                "{} {} {}",
+                jiff::Timestamp::now(),
+                status.as_u16(),
+                begun.elapsed().as_millis()
+            );
             return Ok(status.is_success());
         }
         println!("{} {}", status.as_u16(), begun.elapsed().as_millis());
         while let Some(chunk) = body.next().await {
-            print!("{}", String::from_utf8_lossy(&chunk.context("failed to read the body")?));
+            print!(
+                "{}",
+                String::from_utf8_lossy(&chunk.context("failed to read the body")?)
+            );
         }
         println!();
         Ok(status.is_success())

@@ -39,7 +39,9 @@ pub struct Hostile {
 pub async fn run_as_engine(args: impl Iterator<Item = String>) -> anyhow::Result<()> {
     let orders = std::fs::read(ORDERS).with_context(|| format!("failed to read {ORDERS}"))?;
     let orders: Hostile = serde_json::from_slice(&orders).context("failed to parse the orders")?;
-    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?.trim().to_owned();
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?
+        .trim()
+        .to_owned();
     for to in orders.dial {
         for protocol in [Protocol::Tcp, Protocol::Udp] {
             let text = format!("hostile {name}\n");
@@ -53,13 +55,20 @@ pub async fn run_as_engine(args: impl Iterator<Item = String>) -> anyhow::Result
         }
     }
     // Who listens for a signal is not ended by it.
-    let _deaf = orders.ignore_term.then(|| signal(SignalKind::terminate())).transpose()?;
+    let _deaf = orders
+        .ignore_term
+        .then(|| signal(SignalKind::terminate()))
+        .transpose()?;
     if orders.families {
         eprintln!("inet: {}", families::inet_refusal());
         eprintln!("openings: [{}]", families::openings().replace('\n', "; "));
     }
-    let socket = args.skip_while(|arg| arg != "--host").nth(1).context("failed to find --host")?;
-    let listener = UnixListener::bind(&socket).with_context(|| format!("failed to bind {socket}"))?;
+    let socket = args
+        .skip_while(|arg| arg != "--host")
+        .nth(1)
+        .context("failed to find --host")?;
+    let listener =
+        UnixListener::bind(&socket).with_context(|| format!("failed to bind {socket}"))?;
     loop {
         let (stream, _) = listener.accept().await?;
         tokio::spawn(answer(stream));
@@ -89,7 +98,10 @@ async fn answer(stream: UnixStream) -> std::io::Result<()> {
     } else {
         r#"{"status":"ok"}"#
     };
-    let head = "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
-    stream.write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes()).await?;
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+    stream
+        .write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())
+        .await?;
     stream.shutdown().await
 }
