@@ -137,17 +137,10 @@ impl Cli {
                 without_llama,
                 no_push,
             } => {
-                let products = [
-                    product.map(|p| Image::product("sealroom", p, shipped)),
-                    lock_off.map(|p| Image::product("sealroom-lock-off", p, false)),
-                ];
-                images(
-                    &shape,
-                    products.into_iter().flatten().collect(),
-                    !without_llama,
-                    !no_push,
-                )
-                .await
+                let mut products = Vec::new();
+                products.extend(product.map(|p| Image::product("sealroom", p, shipped)));
+                products.extend(lock_off.map(|p| Image::product("sealroom-lock-off", p, false)));
+                images(&shape, products, !without_llama, !no_push).await
             }
             Command::PushModel { shape } => push_model(&shape).await,
             Command::Outside { log } => outside::listen(&log).await,
