@@ -22,6 +22,7 @@ build() {
     # A copy, because -mod=mod may write go.mod and go.sum, and a build must not change its own key.
     cp -r "$BED_SRC/pins/$family" "$work/src"
     mkdir "$work/out"
+    # shellcheck disable=SC2034 # read by the family's function
     if ! (cd "$work/src" && OUT=$work/out && "build_$family") >"$log" 2>&1; then
       tail -n 20 "$log" >&2
       chmod -R u+w "$work"; rm -rf "$work"

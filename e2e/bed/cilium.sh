@@ -27,3 +27,4 @@ svc cilium-agent env K8S_NODE_NAME="$NODE" CILIUM_K8S_NAMESPACE=kube-system cili
   --cni-exclusive=true --write-cni-conf-when-ready=/etc/cni/net.d/05-cilium.conflist \
   --preallocate-bpf-maps=false --bpf-ct-global-tcp-max=65536 --bpf-ct-global-any-max=32768 \
   --bpf-nat-global-max=65536 --bpf-policy-map-max=4096
+announce_cni /etc/cni/net.d/05-cilium.conflist

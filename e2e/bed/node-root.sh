@@ -61,5 +61,7 @@ mount --make-rshared /
 ip link set lo up
 echo 1 >/proc/sys/net/ipv4/ip_forward
 echo 1 >/proc/sys/net/ipv6/conf/all/forwarding
+# A pod's side of the link is used at once: without this its gateway is being checked for duplicates.
+echo 0 >/proc/sys/net/ipv6/conf/default/accept_dad
 for i in all default eth0; do echo 0 >"/proc/sys/net/ipv4/conf/$i/rp_filter"; done
 mark root

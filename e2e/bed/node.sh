@@ -5,6 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 INDEX=$1 NODE=node$1
 N=$BED_DIR/$NODE
+# shellcheck disable=SC2034 # read by the parts below
 read -r NODE4 NODE6 <<<"$(node_addresses "$INDEX")"
 
 mark() { echo "$(date +%s.%N) $NODE $*" >>"$BED_DIR/timeline"; }
@@ -32,6 +33,18 @@ wait_for() {
     sleep 0.1
   done
   mark "$what"
+}
+
+# announce_cni <file>: waits for a network configuration and makes containerd read it. containerd reloads on
+# writes, not on the renames by which such a file appears, and now and then misses the only one.
+announce_cni() {
+  (
+    wait_for 180 cni-file test -e "$1"
+    for i in 1 2 3 4 5; do
+      echo "$i" >/etc/cni/net.d/announced
+      sleep 1
+    done
+  ) &
 }
 
 hostname "$NODE"

@@ -11,3 +11,4 @@ cat >/etc/cni/net.d/.ptp <<T
 "ranges":[[{"subnet":"$cidr4"}],[{"subnet":"$cidr6"}]],"routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}}]}
 T
 mv /etc/cni/net.d/.ptp /etc/cni/net.d/10-ptp.conflist
+announce_cni /etc/cni/net.d/10-ptp.conflist

@@ -5,8 +5,10 @@ set -euo pipefail
 kubectl get pv -w -o 'jsonpath={.metadata.name} {.status.phase} {.spec.local.path}{"\n"}' |
   while read -r name phase path; do
     if [ "$phase" != Released ] || [[ $name != *-"$1"-* ]]; then continue; fi
+    # The event may be old: a volume that has a new claim by now is left alone.
+    if [ "$(kubectl get pv "$name" -o 'jsonpath={.status.phase}')" != Released ]; then continue; fi
     # Its claim is gone, and with it every pod that used it.
     find "$path" -mindepth 1 -delete
     chown 65532:65532 "$path"
-    kubectl patch pv "$name" --type=json -p '[{"op":"remove","path":"/spec/claimRef"}]'
+    kubectl patch pv "$name" --type=json -p '[{"op":"remove","path":"/spec/claimRef"}]' || true
   done

@@ -10,6 +10,7 @@ until_true() { # seconds, what, command...
   shift 2
   until "$@" >/dev/null 2>&1; do
     [ $SECONDS -lt $until ] || die "gave up waiting for $what"
+    [ -d "/proc/$PPID" ] || die "whoever waited for $what is gone"
     for ((i = 1; i <= NODES; i++)); do
       grep -q . "$(unified_root)/$CGROUP/node$i/system/cgroup.procs" || die "node$i died while waiting for $what"
     done

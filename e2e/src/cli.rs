@@ -46,9 +46,15 @@ enum Command {
     Images {
         #[command(flatten)]
         shape: Shape,
-        /// The operator's static program; its image is left out when this is not given
+        /// The product's static program, for the image `sealroom`
         #[arg(long)]
-        operator: Option<PathBuf>,
+        product: Option<PathBuf>,
+        /// Hold the image `sealroom` to the size that may be shipped
+        #[arg(long, requires = "product")]
+        shipped: bool,
+        /// The product built with the feature kernel-lock-off, for the image `sealroom-lock-off`
+        #[arg(long)]
+        lock_off: Option<PathBuf>,
         /// Leave out the image of llama.cpp
         #[arg(long)]
         without_llama: bool,
@@ -169,10 +175,17 @@ impl Cli {
             }
             Command::Images {
                 shape,
-                operator,
+                product,
+                shipped,
+                lock_off,
                 without_llama,
                 no_push,
-            } => images(&shape, operator, !without_llama, !no_push).await,
+            } => {
+                let mut products = Vec::new();
+                products.extend(product.map(|p| Image::product("sealroom", p, shipped)));
+                products.extend(lock_off.map(|p| Image::product("sealroom-lock-off", p, false)));
+                images(&shape, products, !without_llama, !no_push).await
+            }
             Command::PushModel { shape } => push_model(&shape).await,
             Command::Outside { log } => outside::listen(&log).await,
             Command::Dial {
@@ -249,11 +262,11 @@ async fn bed(shape: &Shape, action: Action) -> Result<()> {
     Ok(())
 }
 
-async fn images(shape: &Shape, operator: Option<PathBuf>, llama: bool, push: bool) -> Result<()> {
+async fn images(shape: &Shape, products: Vec<Image>, llama: bool, push: bool) -> Result<()> {
     let cache = cache();
     let program = std::env::current_exe().context("failed to find this program's own path")?;
     let mut wanted = vec![Image::tool(program)];
-    wanted.extend(operator.map(Image::operator));
+    wanted.extend(products);
     if llama {
         let stage = Stage::begin("llama.cpp");
         let script =

@@ -1,7 +1,11 @@
 //! Checks the cluster itself, before anything is tested on it: a restricted pod runs from an image by digest,
 //! its volume can be written, and a policy shuts it in exactly where somebody enforces policies.
 
-use std::{collections::BTreeMap, net::IpAddr, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::IpAddr,
+    time::Duration,
+};
 
 use anyhow::{Context, Result, bail, ensure};
 
@@ -23,8 +27,9 @@ const OUTSIDE: [&str; 2] = ["172.31.9.10:9000", "[fd31:9::10]:9000"];
 /// What a pod did and what was seen of it outside.
 #[derive(Debug)]
 struct Outcome {
+    /// How many of the pairs of protocol and address it reached at least once.
     reached: usize,
-    attempts: usize,
+    pairs: usize,
     packets: u64,
 }
 
@@ -59,11 +64,11 @@ pub async fn run(shape: &Shape) -> Result<()> {
     let (free, sealed) = (&results["free"], &results["sealed"]);
     stage.end(&format!(
         "free reached {} of {} ({} packets), sealed {} of {} ({} packets)",
-        free.reached, free.attempts, free.packets, sealed.reached, sealed.attempts, sealed.packets
+        free.reached, free.pairs, free.packets, sealed.reached, sealed.pairs, sealed.packets
     ));
     // Without the control, a wall between everybody and the outside would look like a seal.
     ensure!(
-        free.reached == free.attempts,
+        free.reached == free.pairs,
         "failed: the free pod did not reach the outside over both families"
     );
     ensure!(
@@ -78,7 +83,7 @@ pub async fn run(shape: &Shape) -> Result<()> {
             );
         }
         Cni::Ptp => ensure!(
-            sealed.reached == sealed.attempts,
+            sealed.reached == sealed.pairs,
             "failed: somebody enforces policies on ptp"
         ),
     }
@@ -161,12 +166,18 @@ async fn check(
             .filter(|s| addresses.contains(&s.source))
             .map(|s| s.packets)
             .sum();
-        let reached = attempts.iter().filter(|a| a.reached).count();
+        let pair = |a: &Attempt| (format!("{:?}", a.protocol), a.to);
+        let pairs: BTreeSet<_> = attempts.iter().map(pair).collect();
+        let reached: BTreeSet<_> = attempts.iter().filter(|a| a.reached).map(pair).collect();
+        ensure!(
+            pairs.len() == 2 * OUTSIDE.len(),
+            "failed: the pod {name} tried {pairs:?} only"
+        );
         results.insert(
             name,
             Outcome {
-                reached,
-                attempts: attempts.len(),
+                reached: reached.len(),
+                pairs: pairs.len(),
                 packets,
             },
         );

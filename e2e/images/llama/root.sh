@@ -19,7 +19,7 @@ trap 'rm -rf "$work"' EXIT
 mkdir -p "$work"/{state/lists/partial,cache/archives/partial,debs,root}
 : >"$work/state/status" # as if nothing were installed
 echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $DEBIAN_MIRROR sid main" >"$work/sources.list"
-apt=(-o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=- -o Dir::Etc::preferencesparts=-
+apt=(-o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/null -o Dir::Etc::preferencesparts=/dev/null
   -o Dir::State="$work/state" -o Dir::State::status="$work/state/status" -o Dir::Cache="$work/cache"
   -o APT::Get::List-Cleanup=0 -o APT::Install-Recommends=0 -o Acquire::Languages=none -o APT::Sandbox::User=root)
 apt-get "${apt[@]}" -q update >"$work/log" 2>&1 || { tail -n 15 "$work/log" >&2; exit 1; }
@@ -46,12 +46,14 @@ mkdir -p "$work/root"/{tmp,etc,proc,dev}
 chmod 1777 "$work/root/tmp"
 printf 'nobody:x:65532:65532:nobody:/:/sbin/nologin\n' >"$work/root/etc/passwd"
 
-# It must start from that root, and find a backend for this processor, before anybody pulls it.
-libraries=LD_LIBRARY_PATH=/usr/lib/x86_64-linux-gnu:/usr/lib/x86_64-linux-gnu/llama:/usr/lib/x86_64-linux-gnu/ggml
-tried=$(chroot --userspec=65532:65532 "$work/root" /usr/bin/llama-server --list-devices 2>&1) ||
-  tried=$(env "$libraries" chroot --userspec=65532:65532 "$work/root" /usr/bin/llama-server --list-devices 2>&1) ||
-  { echo "failed to start llama-server: $tried" >&2; exit 1; }
-echo "$tried" >&2
+# It must start from that root and load a backend for this processor, before anybody pulls it. Without a
+# backend it stops before it opens the file; with one, the missing file is what it complains about.
+tried=$(timeout 60 chroot --userspec=65532:65532 "$work/root" /usr/bin/llama-server -m /missing.gguf --host /tmp/tried.sock --offline 2>&1) || true
+if ! grep -q 'failed to open GGUF file' <<<"$tried" || grep -q 'no backends are loaded' <<<"$tried"; then
+  echo "failed to start llama-server with a backend: $tried" >&2
+  exit 1
+fi
+rm -rf "$work/root/tmp/"*
 
 rm -rf "$final"
 mv "$work/root" "$final"
