@@ -176,6 +176,36 @@ pub async fn push(registry: &Registry, file: &Path) -> Result<Pushed> {
     Ok(Pushed { oras, docker })
 }
 
+/// Pushes a text in the place of a model, laid out as ORAS does; gives the reference by digest.
+///
+/// # Errors
+/// When the registry refuses it.
+pub async fn push_text(registry: &Registry, repository: &str, text: &str) -> Result<String> {
+    let config = registry
+        .push_blob(repository, "application/vnd.oci.empty.v1+json", b"{}")
+        .await?;
+    let layer = registry
+        .push_blob(
+            repository,
+            "application/vnd.oci.image.layer.v1.tar",
+            text.as_bytes(),
+        )
+        .await?;
+    let manifest = json!({
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": "application/vnd.unknown.artifact.v1",
+        "config": config,
+        "layers": [{
+            "mediaType": layer.media_type, "digest": layer.digest, "size": layer.size,
+            "annotations": {"org.opencontainers.image.title": "model.gguf"},
+        }],
+    });
+    registry
+        .push_manifest(repository, MANIFEST, serde_json::to_vec(&manifest)?)
+        .await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -8,13 +8,16 @@ use clap::{Parser, Subcommand};
 use crate::{
     artifact,
     cluster::{Bed, Cluster, Provider, Shape, cache, source},
+    demo,
     dial::{self, Protocol},
     images::Image,
-    outside,
+    install, outside,
     progress::Stage,
     registry::Registry,
     run::Program,
-    smoke,
+    smoke, suite,
+    tool::Tool,
+    world::World,
 };
 
 /// The cluster to test on, and what is tested on it.
@@ -93,6 +96,47 @@ enum Command {
         /// Also write the attempts to this file
         #[arg(long)]
         record: Option<PathBuf>,
+    },
+    /// Put images, model and operator into a running cluster
+    Install {
+        #[command(flatten)]
+        shape: Shape,
+        /// The operator's static program
+        #[arg(long)]
+        operator: PathBuf,
+    },
+    /// Show it all: a model answers from a sealed pod, somebody opens a hole, the model shuts, and opens again
+    Demo {
+        #[command(flatten)]
+        shape: Shape,
+        /// The operator's static program
+        #[arg(long)]
+        operator: PathBuf,
+        /// Leave the cluster up
+        #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
+        keep: bool,
+    },
+    /// Run the end-to-end tests
+    Test {
+        #[command(flatten)]
+        shape: Shape,
+        /// The operator's static program
+        #[arg(long)]
+        operator: PathBuf,
+        /// The same, built without the kernel lock
+        #[arg(long)]
+        unlocked: PathBuf,
+        /// Only tests whose name has this in it
+        #[arg(long, env = "FILTER", default_value = "")]
+        filter: String,
+        /// Leave the cluster up
+        #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
+        keep: bool,
+    },
+    /// What runs inside test pods
+    Tool {
+        #[command(subcommand)]
+        tool: Tool,
     },
     /// Check the cluster itself: an image by digest, a volume, and who reaches the outside
     Smoke {
@@ -174,6 +218,25 @@ impl Cli {
                 }
                 plan.run().await
             }
+            Command::Install { shape, operator } => {
+                let cluster = Cluster::new(&shape)?;
+                let world = World::new(cluster.environment()?).await?;
+                let pushed = install::push(&cluster, &operator, false).await?;
+                install::install(&world, &pushed).await
+            }
+            Command::Demo {
+                shape,
+                operator,
+                keep,
+            } => demo::whole(&shape, &operator, keep).await,
+            Command::Test {
+                shape,
+                operator,
+                unlocked,
+                filter,
+                keep,
+            } => suite::whole(&shape, &operator, &unlocked, &filter, keep).await,
+            Command::Tool { tool } => tool.run().await,
             Command::Smoke { shape } => smoke::run(&shape).await,
         }
     }

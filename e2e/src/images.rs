@@ -9,7 +9,12 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use sha2::{Digest as _, Sha256};
 
-use crate::{cluster::source, registry::hex, run::Program};
+use crate::{
+    cluster::{cache, source},
+    registry::hex,
+    run::Program,
+    tool::Hostile,
+};
 
 /// An image to build.
 #[derive(Debug, Clone)]
@@ -58,6 +63,21 @@ impl Image {
             context: vec![("sealroom-e2e", program)],
             limit: 200_000_000,
         }
+    }
+
+    /// A runtime that tries to get out: this program in the engine's place, with its orders.
+    ///
+    /// # Errors
+    /// When the orders cannot be written down.
+    pub fn hostile(name: &'static str, program: &Path, orders: &Hostile) -> Result<Self> {
+        let file = cache().join(format!("{name}.json"));
+        fs::write(&file, serde_json::to_vec(orders)?).context("failed to write the orders")?;
+        Ok(Self {
+            name,
+            dockerfile: source().join("images/hostile/Dockerfile"),
+            context: vec![("sealroom-e2e", program.to_owned()), ("hostile.json", file)],
+            limit: 200_000_000,
+        })
     }
 
     /// Builds it unless the cache has it; gives the OCI layout.

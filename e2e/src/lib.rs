@@ -3,11 +3,16 @@
 pub mod artifact;
 pub mod cli;
 pub mod cluster;
+pub mod demo;
 pub mod dial;
 pub mod images;
+pub mod install;
 pub mod kube;
 pub mod outside;
 pub mod progress;
 pub mod registry;
 pub mod run;
 pub mod smoke;
+pub mod suite;
+pub mod tool;
+pub mod world;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,6 +16,11 @@ use crate::run::{Output, Program};
 pub const CANARY_URL: &str = "http://172.31.9.10:9000";
 /// The registry as pods and nodes name it.
 pub const REGISTRY: &str = "registry.internal:5000";
+/// Its addresses on the fabric.
+const REGISTRY_ADDRESSES: [IpAddr; 2] = [
+    IpAddr::V4(Ipv4Addr::new(172, 31, 8, 10)),
+    IpAddr::V6(Ipv6Addr::new(0xfd31, 8, 0, 0, 0, 0, 0, 0x10)),
+];
 
 /// A cluster in namespaces of this machine.
 #[derive(Debug)]
@@ -142,6 +148,7 @@ impl Bed {
             kubeconfig: self.directory.join("kubeconfig"),
             audit_log: Some(self.directory.join("audit.log")),
             registry: Some(REGISTRY.to_owned()),
+            registry_addresses: REGISTRY_ADDRESSES.to_vec(),
             registry_ca: Some(self.directory.join("pki/registry-ca.crt")),
             registry_auth: Some(self.directory.join("pki/registry-auth.json")),
             registry_port: line(&self.directory.join("registry-port")).and_then(|p| p.parse().ok()),

@@ -1,6 +1,6 @@
 //! Where everything of a cluster is, as `make bed-env` prints it.
 
-use std::{ffi::OsStr, fmt, path::PathBuf};
+use std::{ffi::OsStr, fmt, net::IpAddr, path::PathBuf};
 
 use crate::run::Program;
 
@@ -15,6 +15,8 @@ pub struct Environment {
     pub audit_log: Option<PathBuf>,
     /// Host and port of the registry, as pods and nodes name it.
     pub registry: Option<String>,
+    /// The registry's addresses, as pods reach it.
+    pub registry_addresses: Vec<IpAddr>,
     /// The CA that signed the registry's certificate, PEM.
     pub registry_ca: Option<PathBuf>,
     /// The registry's password as a Docker `config.json`.

@@ -1,0 +1,1 @@
+//! The reconcilers: dereference, validate, build, apply, status.

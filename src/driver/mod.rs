@@ -1,0 +1,1 @@
+//! Drives the proofs: evaluates policies, runs the challenges, keeps the board of pods and their seals.

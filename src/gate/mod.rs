@@ -1,0 +1,1 @@
+//! The only listener of a serving pod.
