@@ -54,7 +54,7 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
             .push_layout(image.name, &image.build(&cache()).await?)
             .await
     };
-    let sealroom = put(Image::operator(sealroom.to_owned())).await?;
+    let sealroom = put(Image::product("sealroom", sealroom.to_owned(), false)).await?;
     let tool = put(Image::tool(program.clone())).await?;
     let llama = put(Image::llama(llama_root().await?)).await?;
     let mut images = Images {
