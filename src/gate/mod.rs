@@ -1,1 +1,3 @@
 //! The only listener of a serving pod.
+
+pub mod engine;
