@@ -50,7 +50,7 @@ pub enum Proto {
 pub enum TargetKind {
     /// A canary: `sealroom-nonce <nonce>\n`, answered by `seen <nonce>\n` over either transport.
     Canary,
-    /// Cluster DNS: a query for the root's NS records over UDP, a connect over TCP.
+    /// Cluster DNS: a query that the server answers by itself over UDP, a connect over TCP.
     Dns,
     /// A TCP connect, or a UDP datagram with the canary's text, and nothing else.
     Dial,
