@@ -1,0 +1,4 @@
+//! The one integration-test binary: one link for all rooms.
+
+mod gate;
+mod launch;
