@@ -2,6 +2,7 @@
 #   engine.pl serve SOCKET PIDS     listens, with a child and a grandchild in a session of its own
 #   engine.pl stubborn SOCKET PIDS  the same, deaf to SIGTERM
 #   engine.pl sockets REPORT        tries to make sockets by every way
+#   engine.pl memory REPORT         tries to open its own memory and its parent's for writing
 #   engine.pl end CODE              ends
 use strict;
 use warnings;
@@ -45,6 +46,15 @@ elsif ($mode eq 'end') {
     print "cannot load\n";
     exit $ARGV[0];
 }
+elsif ($mode eq 'memory') {
+    my $report = $ARGV[0];
+    for my $who (['own', $$], ['parent', getppid()]) {
+        my $made = open(my $mem, '+<', "/proc/$who->[1]/mem");
+        note("$report.part", "$who->[0] " . ($made ? 'made' : $! + 0));
+    }
+    rename "$report.part", $report;
+    sleep 600;
+}
 elsif ($mode eq 'sockets') {
     my $report = $ARGV[0];
     my $pair = "\0" x 8;
@@ -70,7 +80,6 @@ elsif ($mode eq 'sockets') {
     $try->('pidfd_getfd', 438, -1, 0, 0);
     $try->('x32-ptrace', 0x40000000 + 521, 0, 0, 0, 0);
     $try->('ptrace', 101, 0, 0, 0, 0);
-    $try->('parent-memory', 257, -100, '/proc/' . getppid() . '/mem', 2);
     rename "$report.part", $report;
     sleep 600;
 }

@@ -1,11 +1,13 @@
 //! The kernel lock, tried from inside.
 
 use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
 
 use sealroom::seal::lease::{Runtime, Word};
 use tokio::process::Command;
 
-use super::bed::{FakeGate, Launch, binary, engine, file};
+use super::bed::{FakeGate, Launch, Lease, alive, binary, engine, file};
 
 const EACCES: &str = "13";
 
@@ -19,6 +21,19 @@ fn report(text: &str) -> BTreeMap<String, Vec<String>> {
             .push(got.to_owned());
     }
     by_call
+}
+
+/// Waits for a file while the lease is granted.
+async fn under_lease(lease: &mut Lease, path: &Path) -> String {
+    let granted = async {
+        loop {
+            lease.hold_for(&Word::Granted, Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        text = file(path) => text,
+        () = granted => unreachable!(),
+    }
 }
 
 #[tokio::test]
@@ -36,10 +51,7 @@ async fn no_network_socket_can_be_made_inside() {
     lease
         .hold(&Word::Granted, |said| *said == Runtime::Starting)
         .await;
-    let locked = tokio::select! {
-        text = file(&gate.path("report")) => report(&text),
-        () = async { loop { lease.hold_for(&Word::Granted, std::time::Duration::from_secs(9)).await } } => unreachable!(),
-    };
+    let locked = report(&under_lease(&mut lease, &gate.path("report")).await);
     assert!(locked.len() > 47 * 3);
     for (call, got) in &locked {
         match call.as_str() {
@@ -72,6 +84,47 @@ async fn no_network_socket_can_be_made_inside() {
             open[call]
         );
     }
+}
+
+/// An engine has launch's own uid, as in a pod, and could otherwise write into launch's memory and keep it
+/// from obeying.
+#[tokio::test]
+async fn an_engine_cannot_reach_into_launch() {
+    let gate = FakeGate::new();
+    std::fs::copy(binary(), gate.path("sealroom")).unwrap();
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/launch/engine.pl");
+    std::fs::copy(script, gate.path("engine.pl")).unwrap();
+    for path in ["", "lease.sock", "sealroom", "engine.pl"] {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+        std::fs::set_permissions(gate.path(path), mode).unwrap();
+    }
+    let mut command = Command::new(gate.path("sealroom"));
+    command
+        .args(["launch", "--lease-socket"])
+        .arg(gate.path("lease.sock"));
+    command
+        .arg("--runtime-socket")
+        .arg(gate.path("runtime.sock"))
+        .arg("--");
+    command.args([
+        "/usr/bin/perl".into(),
+        gate.path("engine.pl"),
+        "memory".into(),
+    ]);
+    command.arg(gate.path("report")).kill_on_drop(true);
+    if nix::unistd::geteuid().is_root() {
+        command.uid(65_532).gid(65_532);
+    }
+    let launch = command.spawn().unwrap();
+    let mut lease = gate.accept().await;
+    let text = under_lease(&mut lease, &gate.path("report")).await;
+    // Its own memory is its own affair: the call as such works.
+    assert_eq!(text, "own made\nparent 13\n");
+    assert!(
+        launch
+            .id()
+            .is_some_and(|id| alive(nix::unistd::Pid::from_raw(id.cast_signed())))
+    );
 }
 
 #[tokio::test]
