@@ -1,0 +1,174 @@
+//! Conditions and their reasons.
+
+use std::fmt;
+
+/// The types of conditions. Statuses are `True`, `False` and `Unknown` (API conventions, "Typical status
+/// properties"); `Ready`, `Reconciling` and `Stalled` follow kstatus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// This generation is what it should be, everywhere.
+    Ready,
+    /// Work goes on by itself.
+    Reconciling,
+    /// Nothing goes on until somebody mends something.
+    Stalled,
+    /// The artifact is in its volume, verified.
+    ArtifactReady,
+    /// Every serving pod is proven closed.
+    Sealed,
+    /// Something serves, of whatever generation.
+    Available,
+}
+
+impl ConditionType {
+    /// As the status writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::ArtifactReady => "ArtifactReady",
+            Self::Sealed => "Sealed",
+            Self::Available => "Available",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[$doc:meta])* $name:ident,)+) => {
+        /// Why a condition has its status. The same words are the reasons of Events.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason { $($(#[$doc])* $name,)+ }
+
+        impl Reason {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// As the status writes it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// The reason of that name.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                match text { $(stringify!($name) => Some(Self::$name),)+ _ => None }
+            }
+        }
+    };
+}
+
+reasons! {
+    // ArtifactReady
+    /// The manifest and the header are being read.
+    Planning,
+    /// The bytes are on their way into the volume.
+    Pulling,
+    /// The bytes are there and are what the digest says.
+    Verified,
+    /// No registry of that host is declared by the platform.
+    RegistryNotDeclared,
+    /// The registry does not have the digest.
+    NotFound,
+    /// The registry refuses the credentials.
+    Unauthorized,
+    /// The registry's certificate is signed by nobody we trust.
+    UnknownCA,
+    /// The registry sent bytes that differ from the digest.
+    DigestMismatch,
+    /// The artifact is not a GGUF file of a version that can be read.
+    NotGGUF,
+    /// The file ends before its header says.
+    Truncated,
+    /// The volume is too small for the artifact.
+    VolumeTooSmall,
+    /// A Secret that is named is not there.
+    SecretMissing,
+    /// The volume lies on a node where the model may not run.
+    ClaimNodeMismatch,
+    /// The registry cannot be reached.
+    Unreachable,
+    /// The Job's pod could not start or ended without a result.
+    JobFailed,
+
+    // Sealed
+    /// Proven, and no way out is declared.
+    NoEgress,
+    /// Proven, and only the declared ways out are open.
+    DeclaredEgressOnly,
+    /// A pod got out and a policy explains it.
+    EgressOpen,
+    /// A policy permits more than is declared.
+    PolicyWidens,
+    /// A pod got out and no policy explains it: the network plugin does not enforce.
+    NotEnforced,
+    /// A sealed pod is not what was made.
+    PodAltered,
+    /// The object asks for no seal, and the platform allows it in this namespace.
+    SealDisabled,
+    /// The first proof is not complete yet.
+    Proving,
+    /// A control did not work, so nothing can be concluded.
+    ControlFailed,
+    /// The last proof is older than it may be.
+    EvidenceStale,
+
+    // Available
+    /// At least one pod serves.
+    Serving,
+    /// No pod serves.
+    NoPodServes,
+    /// Zero replicas are asked for.
+    ScaledToZero,
+
+    // Ready, Reconciling, Stalled
+    /// Everything of this generation is as written.
+    Succeeded,
+    /// The artifact is not there yet.
+    ArtifactNotReady,
+    /// Pods of this generation are being started.
+    RollingOut,
+    /// The seal is not proven.
+    NotSealed,
+    /// Something that other pods need first is being made.
+    Progressing,
+    /// The API server refused or could not be reached; it is tried again.
+    RetryingAfterError,
+    /// A name that a child needs is taken by somebody else's object.
+    NameConflict,
+    /// The platform does not allow `seal.mode: Unsealed` in this namespace.
+    UnsealedNotAllowed,
+    /// This version has no such engine.
+    EngineNotSupported,
+    /// The platform gave no image for the engine.
+    ImageMissing,
+    /// The object cannot be carried out as written.
+    InvalidSpec,
+    /// The API server refuses a child for good, such as by a quota or an admission policy.
+    ChildRefused,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Reason;
+
+    #[test]
+    fn every_reason_parses_back_and_is_camel_case() {
+        for reason in Reason::ALL {
+            assert_eq!(Reason::parse(reason.as_str()), Some(*reason));
+            assert!(
+                reason.as_str().chars().all(char::is_alphanumeric),
+                "{reason}"
+            );
+        }
+        assert_eq!(Reason::parse("whatever"), None);
+    }
+}

@@ -1,0 +1,256 @@
+//! `ModelDeployment`: a model that answers from sealed pods.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1::NetworkPolicyPeer;
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Delivery, Scheduling, SecretRef, schema};
+
+mod runtime;
+mod status;
+
+pub use runtime::{Engine, KvCacheType, LlamaCpp, Ollama, Runtime};
+pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus};
+
+/// A model, the engine that serves it, and who may talk to it.
+#[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "sealroom.dev",
+    version = "v1alpha1",
+    kind = "ModelDeployment",
+    plural = "modeldeployments",
+    namespaced,
+    status = "ModelDeploymentStatus",
+    derive = "PartialEq",
+    shortname = "md",
+    category = "sealroom",
+    doc = "A language model, selected by digest, that answers the OpenAI API from pods which are proven to reach nobody. It serves only while the proof holds.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Model", type_ = "string", json_path = ".status.servedModelName", description = "the name that requests carry"),
+    printcolumn(name = "Engine", type_ = "string", json_path = ".spec.runtime.engine"),
+    printcolumn(name = "Ready", type_ = "string", json_path = r#".status.conditions[?(@.type=="Ready")].status"#),
+    printcolumn(name = "Sealed", type_ = "string", json_path = r#".status.conditions[?(@.type=="Sealed")].reason"#, description = "why the pods count as sealed, or why not"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Digest", type_ = "string", json_path = ".status.artifact.digest", priority = 1),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
+    printcolumn(name = "Memory", type_ = "string", json_path = ".status.memory.total", priority = 1),
+    printcolumn(name = "Progress", type_ = "string", json_path = r#".status.conditions[?(@.type=="ArtifactReady")].reason"#, priority = 1),
+    validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
+        "metadata.name names the Service too, and longer names are made from it: write at most 40 of a-z, 0-9 and -, beginning with a letter"
+    )
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.artifact) != has(self.models)").message(
+    "write exactly one of artifact (one model) and models (several, for engine Ollama)"
+))]
+#[x_kube(validation = Rule::new("self.runtime.engine != 'LlamaCpp' || !has(self.models)").message(
+    "engine LlamaCpp serves one model: write artifact instead of models"
+))]
+#[x_kube(validation = Rule::new(
+    "!has(self.delivery.persistentVolumeClaim) || self.delivery.persistentVolumeClaim.accessMode != 'ReadWriteOncePod' || (self.rollout.type == 'Recreate' && self.replicas <= 1)"
+).message(
+    "a ReadWriteOncePod claim has room for one pod: write rollout.type: Recreate and replicas: 1, or accessMode: ReadWriteOnce"
+))]
+pub struct ModelDeploymentSpec {
+    /// The model. Exactly one of artifact and models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<ArtifactSource>,
+    /// Several models in one engine that can hold them. Exactly one of artifact and models.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16))]
+    pub models: Option<Vec<NamedModel>>,
+    /// The engine and its settings.
+    pub runtime: Runtime,
+    /// The name that requests must carry as `model`. Without one it is metadata.name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
+    )]
+    pub served_model_name: Option<String>,
+    /// How many pods serve.
+    #[serde(default = "one")]
+    #[schemars(range(min = 0, max = 100))]
+    pub replicas: i32,
+    /// Resources of the runtime's container. Memory that is missing is computed from the model's header.
+    #[serde(default)]
+    pub resources: Resources,
+    /// Who may send requests.
+    #[serde(default)]
+    pub access: Access,
+    /// How the artifact gets to the pods. It cannot change.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// How new pods replace old ones.
+    #[serde(default)]
+    pub rollout: Rollout,
+    /// What the seal demands.
+    #[serde(default)]
+    pub seal: Seal,
+    /// Which nodes may run the pods.
+    #[serde(default)]
+    pub scheduling: Scheduling,
+    /// How many seconds a stopping pod may take to finish its running requests.
+    #[serde(default = "drain_seconds")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub drain_seconds: i64,
+}
+
+/// An artifact in a registry.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ArtifactSource {
+    /// The artifact by digest: `host[:port]/repository@sha256:…`. The platform declares which registries
+    /// there are.
+    #[schemars(length(min = 1, max = 512))]
+    #[x_kube(validation = Rule::new("self.contains('@sha256:')").message(
+        "select the model by digest, not by tag, because a tag can come to mean something else: write host/repository@sha256:<digest>; `skopeo inspect` or `crane digest` prints the digest of a tag"
+    ))]
+    #[x_kube(validation = Rule::new("self.matches('^[a-z0-9][a-z0-9.-]*(:[0-9]+)?/[a-z0-9._/-]+@') || !self.contains('@sha256:')").message(
+        "write host[:port]/repository@sha256:<digest>: the host first, the repository in lower case, and no tag beside the digest"
+    ))]
+    #[x_kube(validation = Rule::new("self.matches('@sha256:[0-9a-f]{64}$') || !self.contains('@sha256:')").message(
+        "write the whole digest: sha256: and 64 lower-case hex digits"
+    ))]
+    pub image: String,
+    /// Secrets of type `kubernetes.io/dockerconfigjson` with the registry's credentials. A Secret that comes
+    /// later is found by itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub pull_secrets: Vec<SecretRef>,
+}
+
+/// One of several models.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct NamedModel {
+    /// The name that requests carry.
+    #[schemars(length(min = 1, max = 128))]
+    pub name: String,
+    /// The model.
+    pub artifact: ArtifactSource,
+}
+
+/// Requests and limits of a container (core/v1).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Resources {
+    /// What is reserved.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::quantities")]
+    pub requests: BTreeMap<String, Quantity>,
+    /// What is the most.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schemars(schema_with = "schema::quantities")]
+    pub limits: BTreeMap<String, Quantity>,
+}
+
+/// Who may send requests.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Access {
+    /// Peers as a NetworkPolicy names them. Nobody by default.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), transform = schema::bounded)]
+    pub from: Vec<NetworkPolicyPeer>,
+    /// Keys that requests must carry as `Authorization: Bearer`. Without it no key is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_keys: Option<ApiKeys>,
+}
+
+/// Where the keys are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ApiKeys {
+    /// A Secret of which every entry's value is a key. While it is missing every request is refused.
+    pub secret_ref: SecretRef,
+}
+
+/// How new pods replace old ones.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rollout {
+    /// `RollingUpdate` (default): the old pods serve until the new ones are proven. `Recreate`: the old ones
+    /// end first, where there is no spare accelerator.
+    #[serde(default, rename = "type")]
+    pub rollout_type: RolloutType,
+}
+
+/// The ways of [`Rollout`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum RolloutType {
+    /// New before old.
+    #[default]
+    RollingUpdate,
+    /// Old before new.
+    Recreate,
+}
+
+/// What the seal demands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Seal {
+    /// `Enforced` (default): the model serves only while its pods are proven closed. `Unsealed`: it serves
+    /// without proof, only in namespaces that the platform lists.
+    #[serde(default)]
+    pub mode: SealMode,
+    /// What happens when proofs stop coming although nothing was found open. `Serve` (default): it goes on,
+    /// and the condition Sealed becomes Unknown. `Refuse`: after the grace time it stops.
+    #[serde(default)]
+    pub when_stale: WhenStale,
+    /// Whether the pod's own node must be unreachable too. `Report` (default): it is probed and reported,
+    /// because a network plugin may exempt it. `Require`: reaching it opens the seal.
+    #[serde(default)]
+    pub own_node: OwnNode,
+}
+
+macro_rules! words {
+    ($($(#[$doc:meta])* $name:ident: $($(#[$vdoc:meta])* $variant:ident),+;)+) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+        pub enum $name { $($(#[$vdoc])* $variant,)+ }
+
+        impl $name {
+            /// As the object and the gate's flags write it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => stringify!($variant),)+ }
+            }
+        }
+    )+ };
+}
+
+words! {
+    /// Whether the seal is demanded.
+    SealMode:
+        /// Proof first.
+        #[default] Enforced,
+        /// No proof.
+        Unsealed;
+    /// What a stale proof means.
+    WhenStale:
+        /// Go on, and say so.
+        #[default] Serve,
+        /// Stop after the grace time.
+        Refuse;
+    /// What the own node is.
+    OwnNode:
+        /// A tripwire that is reported.
+        #[default] Report,
+        /// A tripwire that convicts.
+        Require;
+}
+
+fn one() -> i32 {
+    1
+}
+
+fn drain_seconds() -> i64 {
+    120
+}

@@ -1,0 +1,265 @@
+//! The header itself: metadata and the table of tensors.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use super::reader::{Reader, Value};
+use super::{GgufError, file_type, tensor};
+
+/// What a header may ask for.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of the whole header; real ones reach 20 MiB (tokens and merges).
+    pub bytes: u64,
+    /// Metadata entries.
+    pub entries: u64,
+    /// Tensors.
+    pub tensors: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            bytes: 64 << 20,
+            entries: 65_536,
+            tensors: 262_144,
+        }
+    }
+}
+
+/// Metadata entries that are kept; a model has about 40.
+const MAX_KEPT: usize = 1_024;
+/// The spec's own bound on a key (ggml, `docs/gguf.md`).
+const MAX_KEY: u64 = 65_535;
+
+/// What we keep of a GGUF header.
+#[derive(Clone, Debug)]
+pub struct Header {
+    /// 2 or 3.
+    pub version: u32,
+    /// `general.architecture`, such as `llama`.
+    pub architecture: String,
+    /// Bytes from the start of the file to the first tensor's data.
+    pub data_start: u64,
+    /// Bytes of all tensors.
+    pub tensor_bytes: u64,
+    metadata: BTreeMap<String, Value>,
+    embedding_rows: Option<u64>,
+}
+
+impl Header {
+    /// Reads a header from the start of a file of `file_bytes` bytes.
+    ///
+    /// # Errors
+    /// [`GgufError::Truncated`] also where the tensors reach past `file_bytes`.
+    pub fn read(source: impl Read, file_bytes: u64, limits: Limits) -> Result<Self, GgufError> {
+        let mut reader = Reader::new(source, limits.bytes);
+        if &reader.magic()? != b"GGUF" {
+            return Err(GgufError::Magic);
+        }
+        let version = reader.u32()?;
+        if !matches!(version, 2 | 3) {
+            return Err(GgufError::Version(version));
+        }
+        let tensors = bounded("the number of tensors", reader.u64()?, limits.tensors)?;
+        let entries = bounded(
+            "the number of metadata entries",
+            reader.u64()?,
+            limits.entries,
+        )?;
+        let metadata = read_metadata(&mut reader, entries)?;
+        let architecture = match metadata.get("general.architecture") {
+            Some(Value::Text(name)) if is_plain(name, 32) => name.clone(),
+            _ => {
+                return Err(GgufError::Invalid(
+                    "general.architecture is missing or no plain name",
+                ));
+            }
+        };
+        let alignment = match metadata.get("general.alignment") {
+            None => 32,
+            Some(Value::Int(n)) if n.is_power_of_two() && (8..=1 << 20).contains(n) => *n,
+            Some(_) => {
+                return Err(GgufError::Invalid(
+                    "general.alignment is no sensible power of two",
+                ));
+            }
+        };
+        let table = read_tensors(&mut reader, tensors)?;
+        let data_start = reader.position().next_multiple_of(alignment);
+        let end = data_start.checked_add(table.extent);
+        if tensors > 0 && end.is_none_or(|end| end > file_bytes) {
+            return Err(GgufError::Truncated {
+                detail: format!(
+                    "its tensors end at byte {} and the file at {file_bytes}",
+                    end.unwrap_or(u64::MAX)
+                ),
+            });
+        }
+        Ok(Self {
+            version,
+            architecture,
+            data_start,
+            tensor_bytes: table.bytes,
+            metadata,
+            embedding_rows: table.embedding_rows,
+        })
+    }
+
+    /// Refuses what an engine cannot serve by itself: shards, adapters, projectors.
+    ///
+    /// # Errors
+    /// [`GgufError::NotAModel`].
+    pub fn must_be_whole_model(&self) -> Result<(), GgufError> {
+        if self.int("split.count").is_some_and(|count| count > 1) {
+            return Err(GgufError::NotAModel("it is one shard of several"));
+        }
+        match self.text("general.type") {
+            Some("adapter") => return Err(GgufError::NotAModel("it is an adapter")),
+            Some("mmproj" | "projector") => {
+                return Err(GgufError::NotAModel("it is a multimodal projector"));
+            }
+            Some("imatrix") => return Err(GgufError::NotAModel("it is an importance matrix")),
+            _ => {}
+        }
+        if self.architecture == "clip" {
+            return Err(GgufError::NotAModel("it is a multimodal projector"));
+        }
+        Ok(())
+    }
+
+    /// The usual name of the quantisation, such as `Q4_K_M`.
+    #[must_use]
+    pub fn quantization(&self) -> Option<&'static str> {
+        self.int("general.file_type").and_then(file_type::name)
+    }
+
+    /// `general.license`, where it is an identifier of at most 64 characters.
+    #[must_use]
+    pub fn license(&self) -> Option<&str> {
+        self.text("general.license")
+            .filter(|text| is_plain(text, 64))
+    }
+
+    /// Tokens in the vocabulary.
+    #[must_use]
+    pub fn vocabulary(&self) -> Option<u64> {
+        match self.metadata.get("tokenizer.ggml.tokens") {
+            Some(Value::Skipped(length)) => Some(*length),
+            _ => self.arch_int("vocab_size").or(self.embedding_rows),
+        }
+    }
+
+    pub(super) fn int(&self, key: &str) -> Option<u64> {
+        match self.metadata.get(key) {
+            Some(Value::Int(number)) => Some(*number),
+            _ => None,
+        }
+    }
+
+    fn text(&self, key: &str) -> Option<&str> {
+        match self.metadata.get(key) {
+            Some(Value::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// `<architecture>.<key>` as a scalar.
+    pub(super) fn arch_int(&self, key: &str) -> Option<u64> {
+        self.int(&format!("{}.{key}", self.architecture))
+    }
+
+    /// `<architecture>.<key>` as an array.
+    pub(super) fn arch_ints(&self, key: &str) -> Option<&[u64]> {
+        match self.metadata.get(&format!("{}.{key}", self.architecture)) {
+            Some(Value::Ints(numbers)) => Some(numbers),
+            _ => None,
+        }
+    }
+}
+
+fn bounded(what: &'static str, value: u64, limit: u64) -> Result<u64, GgufError> {
+    if value > limit {
+        return Err(GgufError::Limit { what, limit });
+    }
+    Ok(value)
+}
+
+/// Letters, digits and `. _ - +`: what may go into a status without further thought.
+fn is_plain(text: &str, limit: usize) -> bool {
+    !text.is_empty()
+        && text.len() <= limit
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b'+'))
+}
+
+fn read_metadata<R: Read>(
+    reader: &mut Reader<R>,
+    entries: u64,
+) -> Result<BTreeMap<String, Value>, GgufError> {
+    let mut kept = BTreeMap::new();
+    for _ in 0..entries {
+        let key = reader.text("the length of a metadata key", MAX_KEY)?;
+        let kind = reader.u32()?;
+        let value = reader.value(kind)?;
+        // Arrays of the tokenizer count by length alone, and only that of its tokens.
+        let useful = match &value {
+            Value::Int(_) | Value::Text(_) => true,
+            Value::Ints(_) => !key.starts_with("tokenizer."),
+            Value::Skipped(_) => key == "tokenizer.ggml.tokens",
+            Value::Other => false,
+        };
+        if useful {
+            if kept.len() >= MAX_KEPT {
+                return Err(GgufError::Limit {
+                    what: "the number of scalar metadata entries",
+                    limit: MAX_KEPT as u64,
+                });
+            }
+            if kept.insert(key, value).is_some() {
+                return Err(GgufError::Invalid("a metadata key is there twice"));
+            }
+        }
+    }
+    Ok(kept)
+}
+
+struct Table {
+    /// Sum of the tensors' bytes.
+    bytes: u64,
+    /// End of the last tensor, from the start of the data.
+    extent: u64,
+    embedding_rows: Option<u64>,
+}
+
+fn read_tensors<R: Read>(reader: &mut Reader<R>, tensors: u64) -> Result<Table, GgufError> {
+    let overflow = || GgufError::Invalid("a tensor's place overflows");
+    let mut table = Table {
+        bytes: 0,
+        extent: 0,
+        embedding_rows: None,
+    };
+    for _ in 0..tensors {
+        let name = reader.text("the length of a tensor's name", 256)?;
+        let count = bounded("a tensor's dimensions", u64::from(reader.u32()?), 4)?;
+        let mut dimensions = Vec::with_capacity(4);
+        for _ in 0..count {
+            dimensions.push(reader.u64()?);
+        }
+        let kind = reader.u32()?;
+        let offset = reader.u64()?;
+        let bytes = tensor::bytes(kind, &dimensions)?;
+        table.bytes = table.bytes.checked_add(bytes).ok_or_else(overflow)?;
+        let end = offset.checked_add(bytes).ok_or_else(overflow)?;
+        table.extent = table.extent.max(end);
+        if name == "token_embd.weight" {
+            table.embedding_rows = dimensions.get(1).copied();
+        }
+    }
+    Ok(table)
+}
+
+#[cfg(test)]
+#[path = "header_tests.rs"]
+mod tests;

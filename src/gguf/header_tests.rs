@@ -1,0 +1,248 @@
+use std::io::{self, Cursor, Read};
+
+use super::super::{Geometry, LayerGroup};
+use super::*;
+
+/// Writes GGUF as the spec says (ggml, `docs/gguf.md`).
+#[derive(Default)]
+struct Sample {
+    metadata: Vec<u8>,
+    entries: u64,
+    tensors: Vec<u8>,
+    count: u64,
+}
+
+fn put(out: &mut Vec<u8>, text: &str) {
+    out.extend((text.len() as u64).to_le_bytes());
+    out.extend(text.as_bytes());
+}
+
+impl Sample {
+    fn key(mut self, key: &str, kind: u32, value: &[u8]) -> Self {
+        put(&mut self.metadata, key);
+        self.metadata.extend(kind.to_le_bytes());
+        self.metadata.extend(value);
+        self.entries += 1;
+        self
+    }
+
+    fn text(self, key: &str, value: &str) -> Self {
+        let mut bytes = Vec::new();
+        put(&mut bytes, value);
+        self.key(key, 8, &bytes)
+    }
+
+    fn int(self, key: &str, value: u32) -> Self {
+        self.key(key, 4, &value.to_le_bytes())
+    }
+
+    fn array(self, key: &str, kind: u32, length: u64, elements: &[u8]) -> Self {
+        let mut bytes = kind.to_le_bytes().to_vec();
+        bytes.extend(length.to_le_bytes());
+        bytes.extend(elements);
+        self.key(key, 9, &bytes)
+    }
+
+    fn tensor(mut self, name: &str, dimensions: &[u64], kind: u32, offset: u64) -> Self {
+        put(&mut self.tensors, name);
+        self.tensors
+            .extend(u32::try_from(dimensions.len()).unwrap().to_le_bytes());
+        for dimension in dimensions {
+            self.tensors.extend(dimension.to_le_bytes());
+        }
+        self.tensors.extend(kind.to_le_bytes());
+        self.tensors.extend(offset.to_le_bytes());
+        self.count += 1;
+        self
+    }
+
+    fn bytes(&self) -> Vec<u8> {
+        let mut out = b"GGUF".to_vec();
+        out.extend(3_u32.to_le_bytes());
+        out.extend(self.count.to_le_bytes());
+        out.extend(self.entries.to_le_bytes());
+        out.extend(&self.metadata);
+        out.extend(&self.tensors);
+        out
+    }
+
+    fn read(&self) -> Result<Header, GgufError> {
+        Header::read(Cursor::new(self.bytes()), 1 << 40, Limits::default())
+    }
+}
+
+fn gemma3() -> Sample {
+    let mut tokens = Vec::new();
+    for _ in 0..1_000 {
+        put(&mut tokens, "tok");
+    }
+    Sample::default()
+        .text("general.architecture", "gemma3")
+        .int("general.file_type", 15)
+        .text("general.license", "gemma")
+        .int("gemma3.block_count", 18)
+        .int("gemma3.context_length", 32_768)
+        .int("gemma3.embedding_length", 640)
+        .int("gemma3.attention.head_count", 4)
+        .int("gemma3.attention.head_count_kv", 1)
+        .int("gemma3.attention.key_length", 256)
+        .int("gemma3.attention.value_length", 256)
+        .int("gemma3.attention.sliding_window", 512)
+        .text("tokenizer.chat_template", &"x".repeat(5_000))
+        .array("tokenizer.ggml.tokens", 8, 1_000, &tokens)
+        .tensor("token_embd.weight", &[640, 1_000], 1, 0)
+}
+
+#[test]
+fn reads_what_decides_memory() {
+    let header = gemma3().read().unwrap();
+    assert_eq!(header.quantization(), Some("Q4_K_M"));
+    assert_eq!(header.license(), Some("gemma"));
+    assert_eq!(header.tensor_bytes, 640 * 1_000 * 2);
+    assert_eq!(header.data_start % 32, 0);
+    let geometry = Geometry::from_header(&header).unwrap();
+    assert_eq!(geometry.vocabulary, 1_000);
+    assert_eq!(
+        geometry.layers,
+        [
+            LayerGroup {
+                count: 3,
+                kv_heads: 1,
+                sliding: false
+            },
+            LayerGroup {
+                count: 15,
+                kv_heads: 1,
+                sliding: true
+            }
+        ]
+    );
+    let json = serde_json::to_string(&geometry).unwrap();
+    assert_eq!(serde_json::from_str::<Geometry>(&json).unwrap(), geometry);
+    assert!(json.len() < 400, "{json}");
+}
+
+#[test]
+fn layers_may_differ_one_by_one() {
+    let heads: Vec<u8> = [8_u32, 0, 8, 4]
+        .iter()
+        .flat_map(|n| n.to_le_bytes())
+        .collect();
+    let header = Sample::default()
+        .text("general.architecture", "deci")
+        .int("deci.block_count", 4)
+        .int("deci.embedding_length", 64)
+        .int("deci.attention.head_count", 8)
+        .array("deci.attention.head_count_kv", 4, 4, &heads)
+        .read()
+        .unwrap();
+    let geometry = Geometry::from_header(&header).unwrap();
+    assert_eq!(geometry.key_length, 8);
+    let counts: Vec<_> = geometry
+        .layers
+        .iter()
+        .map(|g| (g.kv_heads, g.count))
+        .collect();
+    assert_eq!(counts, [(0, 1), (4, 1), (8, 2)]);
+}
+
+#[test]
+fn a_prefix_of_any_length_is_truncated_and_never_a_model() {
+    let whole = gemma3().bytes();
+    for length in 4..whole.len() {
+        let error = Header::read(&whole[..length], 1 << 40, Limits::default()).unwrap_err();
+        assert!(error.is_truncated(), "at {length}: {error}");
+    }
+}
+
+#[test]
+fn tensors_past_the_end_are_truncated() {
+    let sample = gemma3();
+    let data_start = sample.read().unwrap().data_start;
+    let end = data_start + 640 * 1_000 * 2;
+    assert!(Header::read(Cursor::new(sample.bytes()), end, Limits::default()).is_ok());
+    let error = Header::read(Cursor::new(sample.bytes()), end - 1, Limits::default()).unwrap_err();
+    assert!(error.is_truncated(), "{error}");
+}
+
+#[rstest::rstest]
+#[case::shard(gemma3().int("split.count", 3))]
+#[case::adapter(gemma3().text("general.type", "adapter"))]
+#[case::projector(gemma3().text("general.type", "mmproj"))]
+fn parts_are_no_model(#[case] sample: Sample) {
+    let error = sample.read().unwrap().must_be_whole_model().unwrap_err();
+    assert!(matches!(error, GgufError::NotAModel(_)), "{error}");
+}
+
+#[test]
+fn refuses_other_files() {
+    let read = |bytes: &[u8]| Header::read(Cursor::new(bytes.to_vec()), 1 << 20, Limits::default());
+    assert!(matches!(read(b"PK\x03\x04zip"), Err(GgufError::Magic)));
+    assert!(matches!(
+        read(b"GGUF\x01\0\0\0"),
+        Err(GgufError::Version(1))
+    ));
+    assert!(matches!(
+        read(b"GGUF\0\0\0\x03"),
+        Err(GgufError::Version(0x0300_0000))
+    ));
+}
+
+/// Zeros for ever: whatever a length claims, there is more.
+struct Endless<'a>(Cursor<&'a [u8]>);
+
+impl Read for Endless<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.0.read(buffer)?;
+        if read == 0 {
+            buffer.fill(0);
+            return Ok(buffer.len());
+        }
+        Ok(read)
+    }
+}
+
+#[rstest::rstest]
+#[case::string(Sample::default().key("k", 8, &u64::MAX.to_le_bytes()))]
+#[case::array(Sample::default().array("k", 4, u64::MAX, &[]))]
+#[case::strings(Sample::default().array("k", 8, u64::MAX, &[]))]
+#[case::floats(Sample::default().array("k", 12, u64::MAX / 4, &[]))]
+#[case::nested(Sample::default().array("k", 9, u64::MAX, &[]))]
+fn lengths_that_lie_end_at_the_budget(#[case] sample: Sample) {
+    let bytes = sample.bytes();
+    let limits = Limits {
+        bytes: 1 << 20,
+        ..Limits::default()
+    };
+    let error = Header::read(Endless(Cursor::new(&bytes)), 1 << 40, limits).unwrap_err();
+    assert!(matches!(error, GgufError::Limit { .. }), "{error}");
+}
+
+#[rstest::rstest]
+#[case::tensors(8, "the number of tensors")]
+#[case::entries(16, "the number of metadata entries")]
+fn counts_that_lie_are_refused_before_reading(#[case] at: usize, #[case] named: &str) {
+    let mut bytes = gemma3().bytes();
+    bytes[at..at + 8].copy_from_slice(&u64::MAX.to_le_bytes());
+    let error = Header::read(Cursor::new(bytes), 1 << 40, Limits::default()).unwrap_err();
+    assert!(error.to_string().contains(named), "{error}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn noise_never_panics(noise in proptest::collection::vec(proptest::num::u8::ANY, 0..600)) {
+        let mut bytes = b"GGUF\x03\0\0\0".to_vec();
+        bytes.extend(noise);
+        let limits = Limits { bytes: 1 << 16, ..Limits::default() };
+        let _ = Header::read(Cursor::new(bytes), 1 << 20, limits);
+    }
+
+    #[test]
+    fn a_flipped_byte_never_panics(at in 8_usize..700, with in proptest::num::u8::ANY) {
+        let mut bytes = gemma3().bytes();
+        bytes[at] = with;
+        if let Ok(header) = Header::read(Cursor::new(bytes), 1 << 20, Limits::default()) {
+            let _ = Geometry::from_header(&header).map(|g| crate::gguf::memory::estimate(&g, &crate::gguf::Settings::default()));
+        }
+    }
+}
