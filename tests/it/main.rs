@@ -8,4 +8,6 @@
 )]
 
 mod canary;
+mod gate;
+mod launch;
 mod pull;
