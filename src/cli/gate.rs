@@ -1,14 +1,170 @@
 //! `sealroom gate`.
 
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
 use super::Exit;
+use crate::gate::engine::Engine;
+use crate::gate::{self, Config, drain};
+use crate::launch::drain_within;
+use crate::seal::sign::TrustedKeys;
+use crate::seal::state::{self, OwnNode, WhenStale};
 
 /// Flags of `sealroom gate`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The preStop hook: ask the running gate to drain, and wait until it has
+    #[arg(long)]
+    drain: bool,
+    /// The API
+    #[arg(long, env = "SEALROOM_LISTEN", default_value = "[::]:8080")]
+    listen: SocketAddr,
+    /// Probes of the kubelet, the seal's report, challenges
+    #[arg(long, env = "SEALROOM_ADMIN", default_value = "[::]:8081")]
+    admin: SocketAddr,
+    /// Prometheus metrics
+    #[arg(long, env = "SEALROOM_METRICS", default_value = "[::]:8082")]
+    metrics: SocketAddr,
+    /// The Unix socket on which launch takes the lease
+    #[arg(
+        long,
+        env = "SEALROOM_LEASE_SOCKET",
+        default_value = "/run/sealroom/gate/lease.sock"
+    )]
+    lease_socket: PathBuf,
+    /// The Unix socket on which the engine listens
+    #[arg(
+        long,
+        env = "SEALROOM_RUNTIME_SOCKET",
+        default_value = "/run/sealroom/runtime/runtime.sock"
+    )]
+    runtime_socket: PathBuf,
+    /// Which engine it is
+    #[arg(long, env = "SEALROOM_ENGINE", value_enum, default_value_t = Engine::LlamaCpp)]
+    engine: Engine,
+    /// The served model's name
+    #[arg(long, env = "SEALROOM_MODEL", required_unless_present = "drain")]
+    model: Option<String>,
+    /// The UID of the pod that this gate speaks for
+    #[arg(long, env = "POD_UID", required_unless_present = "drain")]
+    pod_uid: Option<String>,
+    /// One or two public keys in PEM, one after the other: whose challenges are obeyed
+    #[arg(
+        long,
+        env = "SEALROOM_VERIFY_KEYS",
+        required_unless_present = "drain",
+        value_name = "PEM"
+    )]
+    verify_keys: Option<String>,
+    /// What a proof that is too old means
+    #[arg(long, env = "SEALROOM_WHEN_STALE", value_enum, default_value_t = WhenStale::Serve)]
+    when_stale: WhenStale,
+    /// From a proof's end to the first refusal under Refuse
+    #[arg(long, env = "SEALROOM_GRACE_SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    grace_seconds: u64,
+    /// Between two probes that the gate makes by itself
+    #[arg(long, env = "SEALROOM_PROBE_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    probe_seconds: u64,
+    /// What reaching the pod's own node means
+    #[arg(long, env = "SEALROOM_OWN_NODE", value_enum, default_value_t = OwnNode::Report)]
+    own_node: OwnNode,
+    /// A directory in which each file is an API key; without it no key is asked for
+    #[arg(long, env = "SEALROOM_API_KEYS_DIR", value_name = "DIR")]
+    api_keys_dir: Option<PathBuf>,
+    /// The pod's grace period: how long its end may take, the last stream included
+    #[arg(long, env = "SEALROOM_DRAIN_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    drain_seconds: u64,
+    /// Largest request body
+    #[arg(long, env = "SEALROOM_MAX_BODY_BYTES", default_value_t = 4_194_304, value_parser = clap::value_parser!(u64).range(1..=67_108_864))]
+    max_body_bytes: u64,
+    /// Most requests at once
+    #[arg(long, env = "SEALROOM_MAX_CONCURRENT", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=4_096))]
+    max_concurrent: u64,
+}
 
 impl Args {
     /// Runs until it is told to stop.
     pub fn run(self) -> Exit {
-        Exit::Usage
+        crate::telemetry::init();
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build();
+        let runtime = match runtime {
+            Ok(runtime) => runtime,
+            Err(error) => {
+                tracing::error!(%error, "failed to start");
+                return Exit::Passing;
+            }
+        };
+        if self.drain {
+            return runtime.block_on(self.ask_to_drain());
+        }
+        let config = match self.config() {
+            Ok(config) => config,
+            Err(message) => {
+                tracing::error!(message, "failed to read the flags");
+                return Exit::Usage;
+            }
+        };
+        let ran = runtime.block_on(gate::run(config));
+        // Blocked threads, such as the audit's on a full pipe, do not hold the end up.
+        runtime.shutdown_timeout(Duration::from_secs(1));
+        match ran {
+            Ok(()) => Exit::Ok,
+            Err(error) => {
+                tracing::error!(%error, "gate");
+                Exit::Passing
+            }
+        }
+    }
+
+    fn drain_limit(&self) -> Duration {
+        drain_within(Duration::from_secs(self.drain_seconds))
+    }
+
+    /// Longer than the gate's own limit, so that its answer is heard.
+    async fn ask_to_drain(&self) -> Exit {
+        let limit = self.drain_limit() + Duration::from_secs(1);
+        match drain::ask(&drain::socket(&self.lease_socket), limit).await {
+            Ok(()) => Exit::Ok,
+            Err(error) => {
+                tracing::warn!(%error, "failed to drain");
+                Exit::Passing
+            }
+        }
+    }
+
+    fn config(self) -> Result<Config, String> {
+        let drain = self.drain_limit();
+        let given = |value: Option<String>, flag: &str| {
+            value
+                .filter(|text| !text.is_empty())
+                .ok_or_else(|| format!("{flag} is missing"))
+        };
+        let pems = given(self.verify_keys, "--verify-keys")?;
+        let size = |bytes: u64| usize::try_from(bytes).map_err(|error| error.to_string());
+        Ok(Config {
+            listen: self.listen,
+            admin: self.admin,
+            metrics: self.metrics,
+            lease_socket: self.lease_socket,
+            runtime_socket: self.runtime_socket,
+            engine: self.engine,
+            model: given(self.model, "--model")?,
+            pod_uid: given(self.pod_uid, "--pod-uid")?,
+            trusted: TrustedKeys::from_text(&pems).map_err(|error| error.to_string())?,
+            seal: state::Config {
+                when_stale: self.when_stale,
+                grace: Duration::from_secs(self.grace_seconds),
+                own_node: self.own_node,
+            },
+            probe_every: Duration::from_secs(self.probe_seconds),
+            api_keys_dir: self.api_keys_dir,
+            drain,
+            max_body: size(self.max_body_bytes)?,
+            max_concurrent: size(self.max_concurrent)?,
+        })
     }
 }

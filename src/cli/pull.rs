@@ -1,14 +1,218 @@
 //! `sealroom pull`.
 
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+
 use super::Exit;
+use crate::oci::Authority;
+use crate::pull::{self, Layout, Progress, PullError, Reason, TerminationMessage, Timing};
+use crate::types::ImageRef;
+
+/// How the result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// One line.
+    Text,
+    /// The termination message.
+    Json,
+}
 
 /// Flags of `sealroom pull`.
 #[derive(Debug, clap::Args)]
-pub struct Args {}
+pub struct Args {
+    /// The artifact by digest, HOST[:PORT]/REPOSITORY@sha256:…
+    reference: ImageRef,
+    /// Directory that receives the artifact
+    #[arg(long, value_name = "DIR", required_unless_present = "plan")]
+    to: Option<PathBuf>,
+    /// Read manifest and header only, and report size and geometry
+    #[arg(long)]
+    plan: bool,
+    /// PEM file with the registry's CA; the only roots where given
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// dockerconfigjson file, repeatable; each must be there
+    #[arg(long = "auth-file", value_name = "FILE")]
+    auth_files: Vec<PathBuf>,
+    /// Host that may be spoken to, repeatable; default is the reference's
+    #[arg(long = "allow-host", value_name = "HOST[:PORT]")]
+    allow: Vec<Authority>,
+    /// Address of a host, repeatable; where given, no name is looked up
+    #[arg(long, value_name = "HOST=IP", value_parser = parse_resolve)]
+    resolve: Vec<(String, IpAddr)>,
+    /// Ranges fetched at once; only 1 so far
+    #[arg(long, default_value_t = 1, hide = true, value_parser = clap::value_parser!(u8).range(1..=1))]
+    parallel: u8,
+    /// Wait for a missing secret, a refused password, an unknown CA or a silent registry to be mended
+    #[arg(long)]
+    wait: bool,
+    /// Where to answer GET /progress
+    #[arg(long, value_name = "ADDRESS")]
+    progress_listen: Option<SocketAddr>,
+    /// File that receives the result as JSON of at most 4,096 bytes
+    #[arg(long, value_name = "FILE")]
+    termination_message: Option<PathBuf>,
+    /// For which engine the directory is laid out
+    #[arg(long, value_enum, default_value_t = Layout::LlamaCpp)]
+    layout: Layout,
+    /// How the result is printed on stdout
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+    /// Refuse an artifact that is larger
+    #[arg(long, value_name = "N")]
+    max_bytes: Option<u64>,
+    /// Read the bytes of a finished directory again
+    #[arg(long)]
+    reverify: bool,
+    /// Longest silence on a connection
+    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    stall_seconds: u64,
+}
+
+fn parse_resolve(text: &str) -> Result<(String, IpAddr), String> {
+    let (host, ip) = text.split_once('=').ok_or("expected HOST=IP")?;
+    let ip = ip.parse().map_err(|_| "expected an IP address after =")?;
+    let authority: Authority = host.parse().map_err(|_| "expected a host before =")?;
+    Ok((authority.host().to_owned(), ip))
+}
+
+/// The contract with `podFailurePolicy`: 2 to 5 are final.
+fn exit(reason: Reason) -> Exit {
+    match reason {
+        Reason::RegistryNotDeclared => Exit::Undeclared,
+        Reason::VolumeTooSmall => Exit::NoSpace,
+        Reason::NotFound
+        | Reason::DigestMismatch
+        | Reason::NotGGUF
+        | Reason::Truncated
+        | Reason::InvalidManifest
+        | Reason::UnsupportedFormat
+        | Reason::TooLarge => Exit::Refused,
+        Reason::Unauthorized
+        | Reason::UnknownCA
+        | Reason::SecretMissing
+        | Reason::Unreachable
+        | Reason::InvalidAnswer
+        | Reason::VolumeInUse
+        | Reason::VolumeFailed
+        | Reason::Interrupted => Exit::Passing,
+    }
+}
 
 impl Args {
-    /// Runs until it is told to stop.
+    /// Runs until the artifact is there or cannot be.
     pub fn run(self) -> Exit {
-        Exit::Usage
+        crate::telemetry::init();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
+        match runtime {
+            // Dropping the runtime waits for the writer, which saves its state first.
+            Ok(runtime) => runtime.block_on(self.work()),
+            Err(error) => {
+                tracing::error!(%error, "failed to start");
+                Exit::Passing
+            }
+        }
+    }
+
+    async fn work(self) -> Exit {
+        let progress = Arc::new(Progress::default());
+        if let Some(address) = self.progress_listen
+            && let Err(error) = pull::serve_progress(address, progress.clone()).await
+        {
+            tracing::error!(%error, %address, "failed to listen");
+            return Exit::Passing;
+        }
+        let config = self.config();
+        let (message, exit) = tokio::select! {
+            result = pull::run(&config, &progress) => self.ended(result),
+            () = stopped() => {
+                let text = "the pull was told to stop; what is there is kept".to_owned();
+                (TerminationMessage::ended(Reason::Interrupted, text), Exit::Passing)
+            }
+        };
+        self.print(&message);
+        exit
+    }
+
+    fn ended(&self, result: Result<pull::Artifact, PullError>) -> (TerminationMessage, Exit) {
+        match result {
+            Ok(artifact) => (TerminationMessage::done(artifact, self.plan), Exit::Ok),
+            Err(error) => (TerminationMessage::failed(&error), exit(error.reason())),
+        }
+    }
+
+    fn config(&self) -> pull::Config {
+        let mut resolve = HashMap::<String, Vec<IpAddr>>::new();
+        for (host, ip) in &self.resolve {
+            resolve.entry(host.clone()).or_default().push(*ip);
+        }
+        let mut allow = self.allow.clone();
+        if allow.is_empty() {
+            allow.extend(self.reference.registry().parse());
+        }
+        pull::Config {
+            reference: self.reference.clone(),
+            to: self.to.clone().filter(|_| !self.plan),
+            layout: self.layout,
+            ca: self.ca.clone(),
+            auth_files: self.auth_files.clone(),
+            allow,
+            resolve,
+            wait: self.wait,
+            reverify: self.reverify,
+            max_bytes: self.max_bytes,
+            timing: Timing {
+                stall: Duration::from_secs(self.stall_seconds),
+                ..Timing::default()
+            },
+        }
+    }
+
+    fn print(&self, message: &TerminationMessage) {
+        use std::io::Write as _;
+        let json = message.to_bytes();
+        if let Some(path) = &self.termination_message
+            && let Err(error) = std::fs::write(path, &json)
+        {
+            tracing::warn!(%error, "failed to write the termination message");
+        }
+        let mut stdout = anstream::stdout();
+        let _ = match (self.output, &message.artifact) {
+            (Output::Json, _) => stdout.write_all(&json).and_then(|()| writeln!(stdout)),
+            (Output::Text, Some(artifact)) => writeln!(
+                stdout,
+                "{:?} {} {} {} {} bytes",
+                message.result,
+                artifact.digest,
+                artifact.architecture,
+                artifact.quantization.as_deref().unwrap_or("-"),
+                artifact.bytes,
+            ),
+            (Output::Text, None) => writeln!(stdout, "{:?} {}", message.result, message.reason),
+        };
+        if message.artifact.is_none() {
+            tracing::error!(reason = message.reason, "{}", message.message);
+        }
+    }
+}
+
+/// SIGTERM or SIGINT. As PID 1 neither would end us by itself.
+async fn stopped() {
+    let (Ok(mut term), Ok(mut int)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::interrupt()),
+    ) else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
     }
 }

@@ -1,1 +1,226 @@
-//! The only listener of a serving pod.
+//! The only listener of a serving pod: proves the seal, then authentication, route filter, audit, metrics,
+//! drain.
+//!
+//! [`core`] holds what the gate knows, [`rounds`] prove, [`lease`] tells launch, [`proxy`] serves the API,
+//! [`admin`] answers the kubelet and the operator; [`engine`] is all that knows an engine.
+
+pub mod admin;
+pub mod answer;
+pub mod audit;
+pub mod core;
+pub mod doors;
+pub mod drain;
+pub mod engine;
+pub mod keys;
+pub mod lease;
+pub mod listen;
+pub mod metrics;
+pub mod proxy;
+pub mod ready;
+pub mod rounds;
+pub mod routes;
+pub mod upstream;
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use self::core::{Core, DrainFor};
+use crate::seal::sign::TrustedKeys;
+use crate::seal::state::{self, Machine};
+use keys::Keys;
+use listen::Limits;
+
+/// How often the keys' files are read again.
+const KEYS_EVERY: Duration = Duration::from_secs(5);
+/// Connections on the admin port: the kubelet, the operator, two canaries.
+const ADMIN_LIMITS: Limits = Limits {
+    connections: 64,
+    head: Duration::from_secs(5),
+};
+/// Connections on the metrics port.
+const METRICS_LIMITS: Limits = Limits {
+    connections: 16,
+    head: Duration::from_secs(5),
+};
+
+/// What the gate needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The API.
+    pub listen: SocketAddr,
+    /// Probes, report, challenges.
+    pub admin: SocketAddr,
+    /// `/metrics`.
+    pub metrics: SocketAddr,
+    /// Where launch takes the lease.
+    pub lease_socket: PathBuf,
+    /// Where the engine listens.
+    pub runtime_socket: PathBuf,
+    /// Which engine it is.
+    pub engine: engine::Engine,
+    /// The served model's name.
+    pub model: String,
+    /// The pod that this gate speaks for.
+    pub pod_uid: String,
+    /// Whose orders it obeys.
+    pub trusted: TrustedKeys,
+    /// The seal's settings.
+    pub seal: state::Config,
+    /// Between two probes of its own.
+    pub probe_every: Duration,
+    /// The API keys' directory.
+    pub api_keys_dir: Option<PathBuf>,
+    /// For the last stream.
+    pub drain: Duration,
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// Requests at once.
+    pub max_concurrent: usize,
+}
+
+/// Why the gate does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum GateError {
+    /// A port or socket.
+    #[error("failed to listen on {at}: {source}")]
+    Bind {
+        /// Where.
+        at: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A thread or a signal.
+    #[error("failed to start: {0}")]
+    Start(#[from] io::Error),
+    /// A part of it that must never end did.
+    #[error("failed to go on: a task ended")]
+    TaskEnded,
+}
+
+/// Serves until SIGTERM, and then until the drain is done.
+///
+/// # Errors
+/// [`GateError`]; the pod is shut then, since nobody else listens.
+pub async fn run(config: Config) -> Result<(), GateError> {
+    // Ports first: nothing that starts later in this pod can take them.
+    let api = bound(config.listen).await?;
+    let admin = bound(config.admin).await?;
+    let scrape = bound(config.metrics).await?;
+    let drain_socket = drain::socket(&config.lease_socket);
+    let unix = |path: &PathBuf, mode| {
+        lease::bind(path, mode).map_err(|source| GateError::Bind {
+            at: path.display().to_string(),
+            source,
+        })
+    };
+    let lease_listener = unix(&config.lease_socket, 0o666)?;
+    let drain_listener = unix(&drain_socket, 0o600)?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+
+    let machine = Machine::new(config.seal, config.pod_uid.clone());
+    let core = Arc::new(Core::new(machine, config.pod_uid));
+    let keys = Arc::new(Keys::new(config.api_keys_dir));
+    let metrics = Arc::new(metrics::Metrics::default());
+    let upstream = upstream::Upstream(config.runtime_socket);
+    let engine::Engine::LlamaCpp = config.engine;
+    let proxy = Arc::new(proxy::Proxy::new(
+        Arc::clone(&core),
+        Arc::clone(&keys),
+        Arc::clone(&metrics),
+        audit::Audit::start(io::stdout())?,
+        upstream.clone(),
+        config.model.clone(),
+        config.max_body,
+        config.max_concurrent,
+    ));
+    let rounds = rounds::Rounds::new(Arc::clone(&core), config.trusted);
+    let office = Arc::new(admin::Admin {
+        core: Arc::clone(&core),
+        keys: Arc::clone(&keys),
+        rounds,
+    });
+    let counter = Arc::new(admin::Scrape::new(
+        Arc::clone(&core),
+        metrics,
+        upstream.clone(),
+    ));
+
+    let api_limits = Limits {
+        connections: 2 * config.max_concurrent + 64,
+        head: Duration::from_secs(10),
+    };
+    let door_core = Arc::clone(&core);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(listen::serve(
+        api,
+        api_limits,
+        move || door_core.doors.enter(),
+        move |request| Arc::clone(&proxy).handle(request),
+    ));
+    tasks.spawn(listen::serve(
+        admin,
+        ADMIN_LIMITS,
+        CancellationToken::new,
+        move |request| Arc::clone(&office).handle(request),
+    ));
+    tasks.spawn(listen::serve(
+        scrape,
+        METRICS_LIMITS,
+        CancellationToken::new,
+        move |request| Arc::clone(&counter).handle(request),
+    ));
+    tasks.spawn(lease::serve(
+        lease_listener,
+        Arc::clone(&core),
+        config.drain,
+    ));
+    tasks.spawn(drain::serve(
+        drain_listener,
+        Arc::clone(&core),
+        config.drain,
+    ));
+    tasks.spawn(rounds::probe_by_itself(
+        Arc::clone(&core),
+        config.probe_every,
+    ));
+    tasks.spawn(rounds::keep_time(Arc::clone(&core)));
+    tasks.spawn(ready::follow(Arc::clone(&core), upstream, config.model));
+    tasks.spawn(reload(keys));
+    tracing::info!("listening, not proven");
+
+    let stopped = tokio::select! {
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+        // A gate that has lost a part is no gate: the pod falls back to unproven with the restart.
+        _ = tasks.join_next() => Err(GateError::TaskEnded),
+    };
+    if stopped.is_ok() {
+        drain::start(&core, DrainFor::Pod, config.drain);
+        drain::done(&core).await;
+    }
+    stopped
+}
+
+async fn bound(addr: SocketAddr) -> Result<tokio::net::TcpListener, GateError> {
+    listen::bind(addr).await.map_err(|source| GateError::Bind {
+        at: addr.to_string(),
+        source,
+    })
+}
+
+async fn reload(keys: Arc<Keys>) {
+    loop {
+        tokio::time::sleep(KEYS_EVERY).await;
+        let keys = Arc::clone(&keys);
+        // Files of a mounted Secret are in memory, but reading them is still a blocking call.
+        let _ = tokio::task::spawn_blocking(move || keys.reload()).await;
+    }
+}

@@ -37,6 +37,8 @@ pub enum Runtime {
     Starting,
     /// The engine's socket is there.
     Running,
+    /// launch was told to terminate and waits for `Drained`.
+    Stopping,
     /// The engine ended by itself; launch starts it again after a back-off while the lease holds.
     Ended {
         /// Exit code, or 128 plus the signal.

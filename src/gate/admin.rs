@@ -1,0 +1,152 @@
+//! The admin port: probes of the kubelet, the seal's report, challenges. And `/metrics`, on a port of its own.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, Request, Response, StatusCode};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use super::answer::{Body, Refusal, json_response, response, text_response};
+use super::core::{Core, Drain};
+use super::keys::Keys;
+use super::metrics::Metrics;
+use super::ready;
+use super::rounds::Rounds;
+use super::upstream::Upstream;
+use crate::seal::wire::State;
+
+/// Largest challenge in bytes.
+pub const MAX_CHALLENGE: usize = 64 * 1024;
+/// For a challenge's body.
+const BODY_PATIENCE: Duration = Duration::from_secs(5);
+/// Scrapes that ask the engine at once.
+const MAX_SCRAPES: usize = 4;
+
+/// The admin port.
+#[derive(Debug)]
+pub struct Admin {
+    /// The gate's knowledge.
+    pub core: Arc<Core>,
+    /// For `/readyz`.
+    pub keys: Arc<Keys>,
+    /// For `/challenge`.
+    pub rounds: Rounds,
+}
+
+impl Admin {
+    /// Answers one request.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let path = request.uri().path();
+        if request.method() == Method::POST && path == "/challenge" {
+            return match self.challenge(request).await {
+                Ok(response) => response,
+                Err(refusal) => refusal.into_response(),
+            };
+        }
+        if request.method() != Method::GET {
+            return text_response(StatusCode::NOT_FOUND, "no such route");
+        }
+        match path {
+            "/livez" => text_response(StatusCode::OK, "ok"),
+            "/readyz" => verdict(self.not_ready()),
+            "/startupz" => verdict(self.not_started()),
+            "/runtimez" => verdict(self.core.hangs().then(|| "the engine hangs".to_owned())),
+            "/sealz" => json_response(StatusCode::OK, &self.core.report()),
+            _ => text_response(StatusCode::NOT_FOUND, "no such route"),
+        }
+    }
+
+    /// The kubelet starts the runtime's container when this is `None`: only a fresh proof will do.
+    fn not_started(&self) -> Option<String> {
+        let state = self.core.report().state;
+        (state != State::Proven).then(|| format!("not proven: {state:?}"))
+    }
+
+    fn not_ready(&self) -> Option<String> {
+        if let Err(reason) = self.core.admits() {
+            return Some(reason);
+        }
+        if self.core.watch().borrow().drain != Drain::No {
+            return Some("Draining".to_owned());
+        }
+        if let Some(missing) = self.keys.missing() {
+            return Some(missing);
+        }
+        let runtime = self.core.runtime();
+        (!runtime.warm).then(|| format!("NotReady: the engine is {}", phase(&runtime.phase)))
+    }
+
+    async fn challenge(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+        let read = Limited::new(request.into_body(), MAX_CHALLENGE).collect();
+        let body = match timeout(BODY_PATIENCE, read).await {
+            Ok(Ok(read)) => read.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+                let message = "a challenge has at most 65,536 bytes";
+                let status = StatusCode::PAYLOAD_TOO_LARGE;
+                return Err(Refusal::new(status, "TooLarge", message).close());
+            }
+            Ok(Err(_)) | Err(_) => {
+                let message = "the body broke off or took too long";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "Broken", message).close());
+            }
+        };
+        let report = self.rounds.challenge(&body).await?;
+        Ok(json_response(StatusCode::OK, &report))
+    }
+}
+
+fn verdict(trouble: Option<String>) -> Response<Body> {
+    match trouble {
+        None => text_response(StatusCode::OK, "ok"),
+        Some(why) => text_response(StatusCode::SERVICE_UNAVAILABLE, &why),
+    }
+}
+
+fn phase(phase: &crate::seal::lease::Runtime) -> &'static str {
+    use crate::seal::lease::Runtime;
+    match phase {
+        Runtime::Starting => "starting",
+        Runtime::Running => "loading",
+        Runtime::Ended { .. } => "to be started again",
+        _ => "waiting",
+    }
+}
+
+/// The metrics port.
+#[derive(Debug)]
+pub struct Scrape {
+    core: Arc<Core>,
+    metrics: Arc<Metrics>,
+    upstream: Upstream,
+    places: Semaphore,
+}
+
+impl Scrape {
+    /// Asks the engine for its counters on each scrape.
+    #[must_use]
+    pub fn new(core: Arc<Core>, metrics: Arc<Metrics>, upstream: Upstream) -> Self {
+        Self {
+            core,
+            metrics,
+            upstream,
+            places: Semaphore::new(MAX_SCRAPES),
+        }
+    }
+
+    /// Answers one request.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        if request.method() != Method::GET || request.uri().path() != "/metrics" {
+            return text_response(StatusCode::NOT_FOUND, "no such route");
+        }
+        let Ok(_place) = self.places.try_acquire() else {
+            return text_response(StatusCode::TOO_MANY_REQUESTS, "too many scrapes at once");
+        };
+        let tokens = ready::tokens(&self.core, &self.upstream).await;
+        let text = self.metrics.text(&self.core, tokens);
+        let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+        response(StatusCode::OK, kind, text.into_bytes())
+    }
+}

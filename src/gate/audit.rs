@@ -1,0 +1,191 @@
+//! One line per request on stdout, without content.
+//!
+//! A request takes its place in the queue before it is looked at, so none that is served can lack its line;
+//! when nobody reads the log and the queue is full, requests are refused.
+
+use std::io::Write;
+use std::time::Instant;
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+
+use super::core::Core;
+use super::keys::KeyId;
+use super::metrics::{Metrics, Requests};
+use std::sync::Arc;
+
+/// Lines that wait for the log's reader.
+const QUEUE: usize = 1024;
+
+/// How a request ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Outcome {
+    /// The whole answer was handed over.
+    Ok,
+    /// The gate refused it.
+    Refused,
+    /// The engine failed or answered with an error.
+    UpstreamError,
+    /// The client went before the end.
+    ClientClosed,
+    /// The pod was seen open and the connection cut.
+    Reset,
+    /// The engine or the client took too long.
+    Timeout,
+}
+
+/// A line of the audit.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Line {
+    kind: &'static str,
+    time: String,
+    method: &'static str,
+    route: &'static str,
+    status: u16,
+    /// The served model's name once the request had found its route; never what the client wrote.
+    model: Option<String>,
+    /// The first 8 hex digits of the SHA-256 of the key.
+    key: Option<String>,
+    bytes_in: u64,
+    bytes_out: u64,
+    millis: u64,
+    outcome: Outcome,
+}
+
+/// Where lines are queued.
+#[derive(Clone, Debug)]
+pub struct Audit(mpsc::Sender<Line>);
+
+/// A request's line while it is under way; written when this is dropped, however the request ends.
+#[derive(Debug)]
+pub struct Record {
+    line: Option<Line>,
+    permit: Option<mpsc::OwnedPermit<Line>>,
+    begun: Instant,
+    core: Arc<Core>,
+    metrics: Arc<Metrics>,
+    /// Set once nothing but the answer's bytes is missing.
+    settled: bool,
+}
+
+impl Audit {
+    /// Starts the writer.
+    ///
+    /// # Errors
+    /// The thread cannot be started.
+    pub fn start(mut out: impl Write + Send + 'static) -> std::io::Result<Self> {
+        let (sender, mut lines) = mpsc::channel::<Line>(QUEUE);
+        // A thread, since a full pipe blocks.
+        std::thread::Builder::new()
+            .name("audit".to_owned())
+            .spawn(move || {
+                while let Some(line) = lines.blocking_recv() {
+                    let mut text = serde_json::to_vec(&line).unwrap_or_default();
+                    text.push(b'\n');
+                    let _ = out.write_all(&text).and_then(|()| out.flush());
+                }
+            })?;
+        Ok(Self(sender))
+    }
+
+    /// A line for a request that has just come; `None` when the queue is full.
+    #[must_use]
+    pub fn open(
+        &self,
+        method: &http::Method,
+        core: Arc<Core>,
+        metrics: Arc<Metrics>,
+    ) -> Option<Record> {
+        let permit = self.0.clone().try_reserve_owned().ok()?;
+        let method = [
+            "GET", "POST", "HEAD", "PUT", "DELETE", "PATCH", "OPTIONS", "CONNECT",
+        ]
+        .into_iter()
+        .find(|known| method.as_str() == *known)
+        .unwrap_or("other");
+        let line = Line {
+            kind: "audit",
+            time: jiff::Timestamp::now().to_string(),
+            method,
+            route: "other",
+            status: 499,
+            model: None,
+            key: None,
+            bytes_in: 0,
+            bytes_out: 0,
+            millis: 0,
+            outcome: Outcome::ClientClosed,
+        };
+        let (line, permit, begun) = (Some(line), Some(permit), Instant::now());
+        Some(Record {
+            line,
+            permit,
+            begun,
+            core,
+            metrics,
+            settled: false,
+        })
+    }
+}
+
+impl Record {
+    fn with(&mut self, set: impl FnOnce(&mut Line)) {
+        if let Some(line) = &mut self.line {
+            set(line);
+        }
+    }
+
+    /// The request has a route and so a model.
+    pub fn routed(&mut self, route: &'static str, model: &str) {
+        self.with(|line| {
+            line.route = route;
+            line.model = Some(model.to_owned());
+        });
+    }
+
+    /// The request carried a good key.
+    pub fn keyed(&mut self, key: Option<KeyId>) {
+        self.with(|line| line.key = key.map(|key| key.0));
+    }
+
+    /// The request's body is read.
+    pub fn read(&mut self, bytes: u64) {
+        self.with(|line| line.bytes_in = bytes);
+    }
+
+    /// The answer's head goes out. Its end decides the outcome, unless that is settled already.
+    pub fn answered(&mut self, status: http::StatusCode) {
+        self.with(|line| line.status = status.as_u16());
+    }
+
+    /// Bytes of the answer went out.
+    pub fn wrote(&mut self, bytes: usize) {
+        self.with(|line| line.bytes_out += bytes as u64);
+    }
+
+    /// How it ended.
+    pub fn settle(&mut self, outcome: Outcome) {
+        self.settled = true;
+        self.with(|line| line.outcome = outcome);
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let (Some(mut line), Some(permit)) = (self.line.take(), self.permit.take()) else {
+            return;
+        };
+        if !self.settled && self.core.admits().is_err() {
+            line.outcome = Outcome::Reset;
+        }
+        line.millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let labels = Requests {
+            route: line.route,
+            code: line.status,
+        };
+        self.metrics.requests.get_or_create(&labels).inc();
+        permit.send(line);
+    }
+}

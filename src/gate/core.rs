@@ -1,0 +1,390 @@
+//! What the gate knows, in one place: the seal's state machine, what launch says, the drain.
+//!
+//! Every change goes through here, so that what follows from it happens before anybody is told: when the pod
+//! no longer serves, all client connections are cut first.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use tokio::sync::watch;
+
+use super::doors::Doors;
+use crate::launch::lock::KERNEL;
+use crate::seal::lease::{Runtime, Word};
+use crate::seal::probe::Observation;
+use crate::seal::state::{Machine, Refused, Round};
+use crate::seal::wire::{Challenge, Report, State, Target, VERSION};
+
+/// An engine that was started and whose socket is not there after this time hangs.
+const START_LIMIT: Duration = Duration::from_secs(300);
+/// An engine whose socket is there and that gives no sign of life for this time hangs.
+const SIGN_LIMIT: Duration = Duration::from_secs(30);
+
+/// What launch has said, and what the gate saw of the engine.
+#[derive(Clone, Debug)]
+pub struct RuntimeView {
+    /// A launch is connected.
+    pub connected: bool,
+    /// It has shown its kernel lock.
+    pub kernel: bool,
+    /// Its last word: `Waiting` when nobody is connected.
+    pub phase: Runtime,
+    /// Counts the engines that were started.
+    pub run: u64,
+    /// The engine has answered a completion.
+    pub warm: bool,
+    /// When the phase began.
+    since: Instant,
+    /// When the engine last answered anything.
+    sign: Instant,
+}
+
+/// How far the drain is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Drain {
+    /// Nobody asked for it.
+    No,
+    /// Not ready any more; requests that still arrive are served.
+    Asked,
+    /// New requests are refused.
+    Refusing,
+    /// Nothing is under way.
+    Done,
+}
+
+/// Who asked for a drain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DrainFor {
+    /// The pod ends.
+    Pod,
+    /// The runtime container ends; another launch may come.
+    Runtime,
+}
+
+/// What others wait for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// The seal.
+    pub state: State,
+    /// Requests may be served, as far as the seal goes.
+    pub serves: bool,
+    /// What launch is to hear.
+    pub word: Word,
+    /// The drain.
+    pub drain: Drain,
+}
+
+#[derive(Debug)]
+struct Inner {
+    machine: Machine,
+    runtime: RuntimeView,
+    drain: Drain,
+    drain_for: DrainFor,
+    checked_at: String,
+    in_flight: usize,
+}
+
+/// The gate's knowledge.
+#[derive(Debug)]
+pub struct Core {
+    pod_uid: String,
+    inner: Mutex<Inner>,
+    status: watch::Sender<Status>,
+    /// Every connection on the API port.
+    pub doors: Doors,
+}
+
+/// A request under way.
+#[derive(Debug)]
+pub struct InFlight(Arc<Core>);
+
+impl Core {
+    /// Of a gate that has just started: unproven.
+    #[must_use]
+    pub fn new(machine: Machine, pod_uid: String) -> Self {
+        let now = Instant::now();
+        let runtime = RuntimeView {
+            connected: false,
+            kernel: false,
+            phase: Runtime::Waiting,
+            run: 0,
+            warm: false,
+            since: now,
+            sign: now,
+        };
+        let status = Status {
+            state: State::Unproven,
+            serves: false,
+            word: Word::Held,
+            drain: Drain::No,
+        };
+        Self {
+            pod_uid,
+            inner: Mutex::new(Inner {
+                machine,
+                runtime,
+                drain: Drain::No,
+                drain_for: DrainFor::Pod,
+                checked_at: String::new(),
+                in_flight: 0,
+            }),
+            status: watch::Sender::new(status),
+            doors: Doors::default(),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Changes something and lets everything follow that depends on it.
+    fn change<T>(&self, act: impl FnOnce(&mut Inner, Instant) -> T) -> T {
+        let mut inner = self.inner();
+        let now = Instant::now();
+        let done = act(&mut inner, now);
+        let status = inner.status(now);
+        // Published under the lock, so that no older status overtakes a newer one.
+        self.status.send_if_modified(|old| {
+            if old.serves && !status.serves {
+                self.doors.cut();
+            }
+            if old.state != status.state {
+                let reason = inner
+                    .machine
+                    .opening()
+                    .map(|opening| opening.reason.clone());
+                tracing::info!(from = ?old.state, to = ?status.state, reason, "seal");
+            }
+            let changed = *old != status;
+            *old = status;
+            changed
+        });
+        done
+    }
+
+    /// Follows the clock; returns when the state may next change by itself.
+    pub fn refresh(&self) -> Option<Instant> {
+        self.change(|inner, now| inner.machine.next_change(now))
+    }
+
+    /// To wait for changes.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Status> {
+        self.status.subscribe()
+    }
+
+    /// Takes a challenge whose signature is good; an opening that it orders happens here.
+    ///
+    /// # Errors
+    /// The state machine refuses it.
+    pub fn begin(&self, challenge: Challenge) -> Result<Round, Refused> {
+        self.change(|inner, now| inner.machine.begin(challenge, now))
+    }
+
+    /// Takes what a round observed.
+    pub fn finish(&self, round: Round, observations: &[Observation]) {
+        self.change(|inner, now| {
+            inner.machine.finish(round, observations, now);
+            inner.checked_at = jiff::Timestamp::now().to_string();
+        });
+    }
+
+    /// What the gate probes by itself: the last challenge's targets and nonce.
+    #[must_use]
+    pub fn self_targets(&self) -> Option<(Vec<Target>, String)> {
+        self.inner().machine.self_targets()
+    }
+
+    /// Takes what the gate observed by itself: it can open, never prove.
+    pub fn self_probe(&self, targets: &[Target], observations: &[Observation]) {
+        self.change(|inner, _| inner.machine.self_probe(targets, observations));
+    }
+
+    /// Whether a request may be served now; otherwise the reason, a word of the condition `Sealed`.
+    ///
+    /// # Errors
+    /// The reason.
+    pub fn admits(&self) -> Result<(), String> {
+        let inner = self.inner();
+        let now = Instant::now();
+        if inner.machine.serves(now) {
+            return Ok(());
+        }
+        Err(match (inner.machine.opening(), inner.machine.state(now)) {
+            (Some(opening), _) => opening.reason.clone(),
+            (None, State::Unproven) => "NotProven".to_owned(),
+            (None, _) => "EvidenceStale".to_owned(),
+        })
+    }
+
+    /// Counts a request until the guard goes; `None` when the drain refuses new ones.
+    #[must_use]
+    pub fn enter(self: &Arc<Self>) -> Option<InFlight> {
+        self.change(|inner, _| {
+            let open = inner.drain < Drain::Refusing;
+            inner.in_flight += usize::from(open);
+            open
+        })
+        .then(|| InFlight(Arc::clone(self)))
+    }
+
+    /// Requests under way.
+    #[must_use]
+    pub fn in_flight(&self) -> usize {
+        self.inner().in_flight
+    }
+
+    /// A launch has come and shown its locks.
+    pub fn connected(&self, locks: &[String]) {
+        self.change(|inner, now| {
+            inner.runtime.connected = true;
+            inner.runtime.kernel = locks.iter().any(|lock| lock == KERNEL);
+            inner.runtime.enter(Runtime::Waiting, now);
+        });
+    }
+
+    /// The launch is gone, and a drain for its sake is over.
+    pub fn disconnected(&self) {
+        self.change(|inner, now| {
+            inner.runtime.connected = false;
+            inner.runtime.kernel = false;
+            inner.runtime.enter(Runtime::Waiting, now);
+            if inner.drain_for == DrainFor::Runtime {
+                inner.drain = Drain::No;
+                inner.drain_for = DrainFor::Pod;
+            }
+        });
+    }
+
+    /// Launch says where the engine is.
+    pub fn says(&self, phase: Runtime) {
+        self.change(|inner, now| inner.runtime.enter(phase, now));
+    }
+
+    /// The engine has answered something.
+    pub fn sign_of_life(&self) {
+        self.inner().runtime.sign = Instant::now();
+    }
+
+    /// Engine `run` has answered a completion.
+    pub fn warmed(&self, run: u64) {
+        self.change(|inner, _| {
+            if inner.runtime.run == run && inner.runtime.phase == Runtime::Running {
+                inner.runtime.warm = true;
+            }
+        });
+    }
+
+    /// What launch said.
+    #[must_use]
+    pub fn runtime(&self) -> RuntimeView {
+        self.inner().runtime.clone()
+    }
+
+    /// Whether a started engine hangs.
+    #[must_use]
+    pub fn hangs(&self) -> bool {
+        self.inner().runtime.hangs(Instant::now())
+    }
+
+    /// Moves the drain on; never back. False when it was there already.
+    pub fn drain(&self, to: Drain, by: DrainFor) -> bool {
+        self.change(|inner, _| {
+            if to <= inner.drain {
+                // The pod's end outlives the runtime's.
+                if by == DrainFor::Pod {
+                    inner.drain_for = by;
+                }
+                return false;
+            }
+            if inner.drain == Drain::No {
+                inner.drain_for = by;
+            }
+            inner.drain = to;
+            true
+        })
+    }
+
+    /// When the newest proof began, on the wall clock's scale: seconds before now.
+    #[must_use]
+    pub fn last_proven(&self) -> Option<Duration> {
+        self.inner().machine.last_proven().map(|at| at.elapsed())
+    }
+
+    /// The answer of `/sealz` and `/challenge`.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let inner = self.inner();
+        let now = Instant::now();
+        let state = inner.machine.state(now);
+        let findings = inner.machine.findings();
+        let mut locks = Vec::new();
+        if inner.runtime.connected && inner.runtime.kernel {
+            locks.push(KERNEL.to_owned());
+        }
+        if state == State::Proven {
+            locks.push("NetworkPolicy".to_owned());
+        }
+        Report {
+            v: VERSION,
+            sealed: inner.machine.serves(now),
+            pod_uid: self.pod_uid.clone(),
+            checked_at: inner.checked_at.clone(),
+            state,
+            opening: inner.machine.opening().cloned(),
+            closure: inner.machine.closure().to_owned(),
+            locks,
+            nonce: findings.nonce.clone(),
+            runtime_ran: inner.runtime.run > 0,
+            targets: findings.targets.clone(),
+        }
+    }
+}
+
+impl Inner {
+    fn status(&self, now: Instant) -> Status {
+        let engine_runs = matches!(self.runtime.phase, Runtime::Starting | Runtime::Running);
+        let word = match self.machine.lease(now, engine_runs) {
+            Word::Granted if self.drain == Drain::Done => Word::Drained,
+            word => word,
+        };
+        Status {
+            state: self.machine.state(now),
+            serves: self.machine.serves(now),
+            word,
+            drain: self.drain,
+        }
+    }
+}
+
+impl RuntimeView {
+    fn enter(&mut self, phase: Runtime, now: Instant) {
+        match phase {
+            Runtime::Hello { .. } | Runtime::Stopping => return,
+            Runtime::Starting => self.run += 1,
+            Runtime::Running if self.phase == Runtime::Waiting => self.run += 1,
+            _ => {}
+        }
+        if self.phase != phase {
+            self.warm = false;
+        }
+        self.phase = phase;
+        self.since = now;
+        self.sign = now;
+    }
+
+    fn hangs(&self, now: Instant) -> bool {
+        match self.phase {
+            Runtime::Starting => now.duration_since(self.since) > START_LIMIT,
+            Runtime::Running => now.duration_since(self.sign) > SIGN_LIMIT,
+            _ => false,
+        }
+    }
+}
+
+impl Drop for InFlight {
+    fn drop(&mut self) {
+        self.0
+            .change(|inner, _| inner.in_flight = inner.in_flight.saturating_sub(1));
+    }
+}

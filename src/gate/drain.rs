@@ -1,0 +1,106 @@
+//! The drain: a pod that ends finishes its streams first.
+//!
+//! Asked for by the preStop hook (`sealroom gate --drain`, over a socket beside the lease's), by SIGTERM, or by
+//! a launch that was told to terminate.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::core::{Core, Drain, DrainFor};
+
+/// For the Service's endpoints to follow: requests that still arrive are served.
+const LAME_DUCK: Duration = Duration::from_secs(3);
+/// How often the end is looked for.
+const LOOK: Duration = Duration::from_millis(50);
+/// Most hooks that wait at once.
+const MAX_HOOKS: usize = 4;
+
+/// Where the hook finds the gate.
+#[must_use]
+pub fn socket(lease_socket: &Path) -> PathBuf {
+    lease_socket.with_file_name("drain.sock")
+}
+
+/// Starts the drain unless it has begun; it is done after `limit` at the latest.
+pub fn start(core: &Arc<Core>, by: DrainFor, limit: Duration) {
+    if !core.drain(Drain::Asked, by) {
+        return;
+    }
+    tracing::info!(?by, "draining");
+    let core = Arc::clone(core);
+    tokio::spawn(async move {
+        let begun = Instant::now();
+        if core.runtime().warm && core.admits().is_ok() {
+            sleep(LAME_DUCK.min(limit)).await;
+        }
+        // A drain for a launch that is gone is over: nothing of it may hit the next one.
+        let over = || core.watch().borrow().drain == Drain::No;
+        if over() {
+            return;
+        }
+        core.drain(Drain::Refusing, by);
+        while core.in_flight() > 0 && begun.elapsed() < limit {
+            sleep(LOOK).await;
+        }
+        if over() {
+            return;
+        }
+        core.drain(Drain::Done, by);
+        tracing::info!(left = core.in_flight(), "drained");
+    });
+}
+
+/// Waits until the drain is done.
+pub async fn done(core: &Core) {
+    let mut status = core.watch();
+    let _ = status.wait_for(|status| status.drain == Drain::Done).await;
+}
+
+/// Serves the hooks.
+pub async fn serve(listener: UnixListener, core: Arc<Core>, limit: Duration) {
+    let places = Arc::new(tokio::sync::Semaphore::new(MAX_HOOKS));
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else {
+            sleep(LOOK).await;
+            continue;
+        };
+        let Ok(place) = Arc::clone(&places).try_acquire_owned() else {
+            continue;
+        };
+        let core = Arc::clone(&core);
+        tokio::spawn(async move {
+            let mut order = [0u8; 6];
+            let read = timeout(Duration::from_secs(2), stream.read_exact(&mut order)).await;
+            if matches!(read, Ok(Ok(_))) && &order == b"drain\n" {
+                start(&core, DrainFor::Pod, limit);
+                done(&core).await;
+                let _ = stream.write_all(b"drained\n").await;
+            }
+            drop(place);
+        });
+    }
+}
+
+/// The hook's side: asks, and waits until it is done or `limit` is over.
+///
+/// # Errors
+/// The gate is not there, or broke off, or did not finish in time.
+pub async fn ask(socket: &Path, limit: Duration) -> io::Result<()> {
+    let deadline = Instant::now() + limit;
+    let asked = async {
+        let mut stream = UnixStream::connect(socket).await?;
+        stream.write_all(b"drain\n").await?;
+        let mut answer = [0u8; 8];
+        stream.read_exact(&mut answer).await.map(drop)
+    };
+    tokio::select! {
+        done = asked => done,
+        () = sleep_until(deadline) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}

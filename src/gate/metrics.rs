@@ -1,0 +1,132 @@
+//! `/metrics`: what the gate counts, and the engine's token counters passed through.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use prometheus_client::encoding::{EncodeLabelSet, text::encode};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::core::Core;
+use super::engine::llama_cpp::Tokens;
+use crate::seal::wire::State;
+
+/// Labels of `sealroom_gate_requests_total`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+pub struct Requests {
+    /// A route's path, or `other`.
+    pub route: &'static str,
+    /// The HTTP status; 499 when the client went before the answer.
+    pub code: u16,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct StateLabel {
+    state: &'static str,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct KindLabel {
+    kind: &'static str,
+}
+
+/// The gate's metrics. Every label has a fixed set of values.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Requests by route and status.
+    pub requests: Family<Requests, Counter>,
+    /// Requests that were refused because no audit line could be queued.
+    pub unaudited: Counter,
+    in_flight: Gauge,
+    state: Family<StateLabel, Gauge>,
+    last_proven: Gauge<f64, AtomicU64>,
+    tokens: Family<KindLabel, Counter>,
+}
+
+const STATES: [(State, &str); 4] = [
+    (State::Unproven, "unproven"),
+    (State::Proven, "proven"),
+    (State::Stale, "stale"),
+    (State::Open, "open"),
+];
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut metrics = Self {
+            registry: Registry::default(),
+            requests: Family::default(),
+            unaudited: Counter::default(),
+            in_flight: Gauge::default(),
+            state: Family::default(),
+            last_proven: Gauge::default(),
+            tokens: Family::default(),
+        };
+        let registry = &mut metrics.registry;
+        registry.register(
+            "sealroom_gate_requests",
+            "Requests by route and status",
+            metrics.requests.clone(),
+        );
+        registry.register(
+            "sealroom_gate_unaudited",
+            "Requests refused because the audit log is not read",
+            metrics.unaudited.clone(),
+        );
+        registry.register(
+            "sealroom_gate_in_flight",
+            "Requests under way",
+            metrics.in_flight.clone(),
+        );
+        registry.register(
+            "sealroom_seal_state",
+            "1 for the state that the seal is in",
+            metrics.state.clone(),
+        );
+        registry.register(
+            "sealroom_seal_last_proven_timestamp_seconds",
+            "When the newest proof began; 0 before the first",
+            metrics.last_proven.clone(),
+        );
+        registry.register(
+            "sealroom_runtime_tokens",
+            "Tokens since the engine started, as it counts them",
+            metrics.tokens.clone(),
+        );
+        metrics
+    }
+}
+
+impl Metrics {
+    /// The text of `/metrics` (OpenMetrics 1.0).
+    #[must_use]
+    pub fn text(&self, core: &Core, tokens: Option<Tokens>) -> String {
+        self.in_flight
+            .set(i64::try_from(core.in_flight()).unwrap_or(i64::MAX));
+        let now = core.report().state;
+        for (state, name) in STATES {
+            self.state
+                .get_or_create(&StateLabel { state: name })
+                .set(i64::from(state == now));
+        }
+        let since_epoch = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        let proven = core
+            .last_proven()
+            .and_then(|ago| since_epoch.checked_sub(ago));
+        self.last_proven
+            .set(proven.map_or(0.0, |at| at.as_secs_f64()));
+        if let Some(tokens) = tokens {
+            for (kind, count) in [("prompt", tokens.prompt), ("generated", tokens.generated)] {
+                let counter = self.tokens.get_or_create(&KindLabel { kind });
+                counter.inner().store(count, Ordering::Relaxed);
+            }
+        }
+        let mut text = String::new();
+        let _ = encode(&mut text, &self.registry);
+        text
+    }
+}

@@ -1,0 +1,400 @@
+//! The API port: who may ask what, and the engine's answer as it comes.
+
+use std::borrow::Cow;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, Request, Response, StatusCode, header};
+use http_body::{Body as _, Frame, SizeHint};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Sleep, sleep, timeout};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::answer::{Body, BodyError, Refusal, json_response};
+use super::audit::{Audit, Outcome, Record};
+use super::core::{Core, InFlight};
+use super::keys::Keys;
+use super::metrics::Metrics;
+use super::routes::Route;
+use super::upstream::{Upstream, UpstreamError};
+
+/// For a client to send its whole body.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+/// For a place in the memory that all bodies share.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
+/// For the engine's next bytes: reading a long prompt comes before the first.
+const ENGINE_PATIENCE: Duration = Duration::from_secs(900);
+/// Bodies in memory at once, as a multiple of the largest.
+const BUDGET_BODIES: usize = 8;
+
+/// The API.
+#[derive(Debug)]
+pub struct Proxy {
+    core: Arc<Core>,
+    keys: Arc<Keys>,
+    metrics: Arc<Metrics>,
+    audit: Audit,
+    upstream: Upstream,
+    model: String,
+    max_body: usize,
+    slots: Arc<Semaphore>,
+    /// KiB of bodies.
+    budget: Arc<Semaphore>,
+}
+
+/// What the gate looks at in a body; everything else passes as it is.
+#[derive(Deserialize)]
+struct Peek<'a> {
+    #[serde(borrow, default)]
+    model: Option<Cow<'a, str>>,
+}
+
+impl Proxy {
+    /// In front of `upstream`, for the model of that served name.
+    #[expect(clippy::too_many_arguments, reason = "called once")]
+    pub fn new(
+        core: Arc<Core>,
+        keys: Arc<Keys>,
+        metrics: Arc<Metrics>,
+        audit: Audit,
+        upstream: Upstream,
+        model: String,
+        max_body: usize,
+        max_concurrent: usize,
+    ) -> Self {
+        let slots = Arc::new(Semaphore::new(max_concurrent));
+        let budget = Arc::new(Semaphore::new(BUDGET_BODIES * kib(max_body)));
+        Self {
+            core,
+            keys,
+            metrics,
+            audit,
+            upstream,
+            model,
+            max_body,
+            slots,
+            budget,
+        }
+    }
+
+    /// Answers one request.
+    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+        let opened = self.audit.open(
+            request.method(),
+            Arc::clone(&self.core),
+            Arc::clone(&self.metrics),
+        );
+        let Some(mut record) = opened else {
+            self.metrics.unaudited.inc();
+            let message = "the audit log takes no more lines";
+            return Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "AuditUnavailable", message)
+                .retry(5)
+                .close()
+                .into_response();
+        };
+        match self.serve(request, &mut record).await {
+            Ok((response, flow)) => {
+                record.answered(response.status());
+                response.map(|body| Passing::new(body, record, flow).boxed_unsync())
+            }
+            Err((refusal, outcome)) => {
+                record.answered(refusal.status);
+                record.settle(outcome);
+                refusal.into_response()
+            }
+        }
+    }
+
+    async fn serve(
+        &self,
+        request: Request<Incoming>,
+        record: &mut Record,
+    ) -> Result<(Response<Body>, Option<Flow>), (Refusal, Outcome)> {
+        let refused = |refusal| (refusal, Outcome::Refused);
+        let route = Route::find(request.method(), request.uri(), request.headers());
+        if let Ok(route) = &route {
+            record.routed(route.path(), &self.model);
+        }
+        // An unsealed pod says nothing else, and a stranger learns nothing of the routes.
+        self.sealed().map_err(refused)?;
+        record.keyed(self.keys.check(request.headers()).map_err(refused)?);
+        let route = route.map_err(refused)?;
+        if route == Route::Models {
+            return Ok((self.models(), None));
+        }
+        let (body, entered) = self.take(request, record).await.map_err(refused)?;
+        let sent = self
+            .upstream
+            .send(Method::POST, route.path(), body.bytes, ENGINE_PATIENCE)
+            .await;
+        drop(body.budget);
+        let answer = sent.map_err(|error| self.failed(&error))?;
+        self.core.sign_of_life();
+        let (head, incoming) = answer.response.into_parts();
+        if head.status.as_u16() < 200 {
+            return Err((bad_gateway(), Outcome::UpstreamError));
+        }
+        // Of the engine's header fields only these pass: the others speak of its connection, or to browsers.
+        let body = incoming.map_err(Into::into).boxed_unsync();
+        let mut response = Response::new(body);
+        *response.status_mut() = head.status;
+        for name in [header::CONTENT_TYPE, header::CACHE_CONTROL] {
+            if let Some(value) = head.headers.get(&name) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
+        let flow = Flow {
+            core: Arc::clone(&self.core),
+            _driver: answer.driver,
+            _entered: entered,
+            idle: Box::pin(sleep(ENGINE_PATIENCE)),
+            outcome: if head.status.is_server_error() {
+                Outcome::UpstreamError
+            } else {
+                Outcome::Ok
+            },
+        };
+        Ok((response, Some(flow)))
+    }
+
+    fn sealed(&self) -> Result<(), Refusal> {
+        self.core
+            .admits()
+            .map_err(|reason| Refusal::not_sealed(&reason))
+    }
+
+    /// Takes a request's body, with everything that it needs to be served.
+    async fn take(
+        &self,
+        request: Request<Incoming>,
+        record: &mut Record,
+    ) -> Result<(Taken, Entered), Refusal> {
+        let busy = || {
+            let message = "too many requests at once";
+            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "busy", message).retry(1)
+        };
+        let unavailable = |code, message: &str| {
+            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+                .retry(2)
+                .close()
+        };
+        let in_flight = self.core.enter();
+        let in_flight = in_flight.ok_or_else(|| unavailable("Draining", "the pod is ending"))?;
+        if !self.core.runtime().warm {
+            return Err(unavailable("NotReady", "the model is being loaded"));
+        }
+        let slot = Arc::clone(&self.slots)
+            .try_acquire_owned()
+            .map_err(|_| busy())?;
+        let too_large = || {
+            let message = format!("the body is larger than {} bytes", self.max_body);
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).close()
+        };
+        let declared = request.body().size_hint().upper();
+        let need = declared.map_or(self.max_body, |bytes| {
+            usize::try_from(bytes).unwrap_or(usize::MAX)
+        });
+        if need > self.max_body {
+            return Err(too_large());
+        }
+        let need = u32::try_from(kib(need)).map_err(|_| too_large())?;
+        let budget = Arc::clone(&self.budget).acquire_many_owned(need);
+        let budget = timeout(BUDGET_PATIENCE, budget)
+            .await
+            .ok()
+            .and_then(Result::ok);
+        let budget = budget.ok_or_else(busy)?;
+        let read = Limited::new(request.into_body(), self.max_body).collect();
+        let bytes = match timeout(BODY_PATIENCE, read).await {
+            Ok(Ok(read)) => read.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+            Ok(Err(_)) => {
+                let message = "the body broke off";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "body_broken", message).close());
+            }
+            Err(_) => {
+                let message = "the body took too long";
+                return Err(
+                    Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_slow", message).close(),
+                );
+            }
+        };
+        record.read(bytes.len() as u64);
+        self.check_model(&bytes)?;
+        // A slow body may have outlasted the proof.
+        self.sealed()?;
+        Ok((
+            Taken { bytes, budget },
+            Entered {
+                _in_flight: in_flight,
+                _slot: slot,
+            },
+        ))
+    }
+
+    fn check_model(&self, body: &[u8]) -> Result<(), Refusal> {
+        // An array would pass as the struct's fields in order.
+        let peek = body
+            .trim_ascii_start()
+            .starts_with(b"{")
+            .then(|| serde_json::from_slice::<Peek<'_>>(body).ok())
+            .flatten();
+        let Some(peek) = peek else {
+            let message = "the body is not a JSON object with at most one model, a string";
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "invalid_json",
+                message,
+            ));
+        };
+        match peek.model {
+            Some(model) if model != self.model.as_str() => {
+                let message = format!("this endpoint serves the model {}", self.model);
+                Err(Refusal::new(
+                    StatusCode::NOT_FOUND,
+                    "model_not_found",
+                    message,
+                ))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn models(&self) -> Response<Body> {
+        let model =
+            json!({"id": self.model, "object": "model", "created": 0, "owned_by": "sealroom"});
+        json_response(StatusCode::OK, &json!({"object": "list", "data": [model]}))
+    }
+
+    fn failed(&self, error: &UpstreamError) -> (Refusal, Outcome) {
+        tracing::warn!(%error, "engine");
+        match error {
+            UpstreamError::Timeout(_) => {
+                let message = "the engine took too long";
+                let refusal =
+                    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "engine_timeout", message).close();
+                (refusal, Outcome::Timeout)
+            }
+            _ => (bad_gateway(), Outcome::UpstreamError),
+        }
+    }
+}
+
+fn bad_gateway() -> Refusal {
+    Refusal::new(
+        StatusCode::BAD_GATEWAY,
+        "engine_error",
+        "the engine gave no answer",
+    )
+    .retry(2)
+}
+
+fn kib(bytes: usize) -> usize {
+    bytes.div_ceil(1024).max(1)
+}
+
+struct Taken {
+    bytes: Bytes,
+    budget: OwnedSemaphorePermit,
+}
+
+/// Held until the last byte.
+struct Entered {
+    _in_flight: InFlight,
+    _slot: OwnedSemaphorePermit,
+}
+
+/// What an answer of the engine holds while it flows.
+struct Flow {
+    core: Arc<Core>,
+    _driver: AbortOnDropHandle<()>,
+    _entered: Entered,
+    idle: Pin<Box<Sleep>>,
+    outcome: Outcome,
+}
+
+/// A body that passes frame by frame, counted; its end settles the request's record.
+struct Passing {
+    body: Body,
+    record: Record,
+    flow: Option<Flow>,
+}
+
+impl http_body::Body for Passing {
+    type Data = Bytes;
+    type Error = BodyError;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        if let (Poll::Pending, Some(flow)) = (&polled, &mut this.flow) {
+            ready!(flow.idle.as_mut().poll(cx));
+            this.record.settle(Outcome::Timeout);
+            return Poll::Ready(Some(Err("failed to hear the engine in time".into())));
+        }
+        match ready!(polled) {
+            // Trailers speak of the engine's connection.
+            Some(Ok(frame)) if frame.is_trailers() => {
+                this.end();
+                Poll::Ready(None)
+            }
+            Some(Ok(frame)) => {
+                if let Some(flow) = &mut this.flow {
+                    flow.idle
+                        .as_mut()
+                        .reset(tokio::time::Instant::now() + ENGINE_PATIENCE);
+                    flow.core.sign_of_life();
+                }
+                if let Some(data) = frame.data_ref() {
+                    this.record.wrote(data.len());
+                }
+                if this.body.is_end_stream() {
+                    this.end();
+                }
+                Poll::Ready(Some(Ok(frame)))
+            }
+            Some(Err(error)) => {
+                this.record.settle(Outcome::UpstreamError);
+                Poll::Ready(Some(Err(error)))
+            }
+            None => {
+                this.end();
+                Poll::Ready(None)
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+impl Passing {
+    fn new(body: Body, record: Record, flow: Option<Flow>) -> Self {
+        let mut passing = Self { body, record, flow };
+        if passing.body.is_end_stream() {
+            // Nobody asks an empty body for its end.
+            passing.end();
+        }
+        passing
+    }
+
+    fn end(&mut self) {
+        self.record
+            .settle(self.flow.as_ref().map_or(Outcome::Ok, |flow| flow.outcome));
+    }
+}

@@ -1,0 +1,103 @@
+//! Follows the engine: is it loading, does it answer, has it answered a completion.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Method, StatusCode};
+use tokio::time::sleep;
+use tokio_util::task::AbortOnDropHandle;
+
+use super::core::Core;
+use super::engine::llama_cpp::{self, Health, Tokens};
+use super::upstream::Upstream;
+use crate::seal::lease::Runtime;
+
+/// Between two looks while the engine loads.
+const SOON: Duration = Duration::from_millis(250);
+/// Between two looks at an engine that serves.
+const LATER: Duration = Duration::from_secs(5);
+/// For an answer about its health.
+const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
+/// For its first completion.
+const WARM_UP_PATIENCE: Duration = Duration::from_secs(600);
+/// For its counters: a scrape waits for them.
+const METRICS_PATIENCE: Duration = Duration::from_secs(1);
+/// Longest answer that is read.
+const MAX_ANSWER: usize = 256 * 1024;
+
+/// Looks after one engine after the other, for ever.
+pub async fn follow(core: Arc<Core>, upstream: Upstream, model: String) {
+    let mut warm_up: Option<(u64, AbortOnDropHandle<()>)> = None;
+    loop {
+        let view = core.runtime();
+        if view.phase != Runtime::Running {
+            warm_up = None;
+            sleep(SOON).await;
+            continue;
+        }
+        let health = upstream
+            .ask(
+                Method::GET,
+                llama_cpp::HEALTH,
+                Bytes::new(),
+                MAX_ANSWER,
+                HEALTH_PATIENCE,
+            )
+            .await;
+        if let Ok((status, _)) = health {
+            core.sign_of_life();
+            let busy = warm_up
+                .as_ref()
+                .is_some_and(|(run, task)| *run == view.run && !task.is_finished());
+            if llama_cpp::health(status) == Health::Ready && !view.warm && !busy {
+                let task = warm(Arc::clone(&core), upstream.clone(), model.clone(), view.run);
+                warm_up = Some((view.run, AbortOnDropHandle::new(tokio::spawn(task))));
+            }
+        }
+        sleep(if view.warm { LATER } else { SOON }).await;
+    }
+}
+
+async fn warm(core: Arc<Core>, upstream: Upstream, model: String, run: u64) {
+    let body = Bytes::from(llama_cpp::warm_up(&model));
+    let path = llama_cpp::COMPLETIONS;
+    match upstream
+        .ask(Method::POST, path, body, MAX_ANSWER, WARM_UP_PATIENCE)
+        .await
+    {
+        Ok((StatusCode::OK, _)) => {
+            core.warmed(run);
+            tracing::info!(run, "the engine answered its first completion");
+        }
+        Ok((status, _)) => {
+            tracing::warn!(run, status = status.as_u16(), "first completion failed");
+            sleep(SOON).await;
+        }
+        Err(error) => {
+            tracing::warn!(run, %error, "first completion failed");
+            sleep(SOON).await;
+        }
+    }
+}
+
+/// The engine's token counters, if it runs and says them.
+pub async fn tokens(core: &Core, upstream: &Upstream) -> Option<Tokens> {
+    if core.runtime().phase != Runtime::Running {
+        return None;
+    }
+    let path = llama_cpp::METRICS;
+    let answer = upstream
+        .ask(
+            Method::GET,
+            path,
+            Bytes::new(),
+            MAX_ANSWER,
+            METRICS_PATIENCE,
+        )
+        .await;
+    let (_, text) = answer
+        .ok()
+        .filter(|(status, _)| *status == StatusCode::OK)?;
+    llama_cpp::tokens(std::str::from_utf8(&text).ok()?)
+}

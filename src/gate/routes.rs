@@ -1,0 +1,128 @@
+//! Which requests exist: pure.
+
+use http::{HeaderMap, Method, StatusCode, Uri, header};
+
+use super::answer::Refusal;
+
+/// A route of the API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// `POST /v1/chat/completions`
+    ChatCompletions,
+    /// `POST /v1/completions`
+    Completions,
+    /// `POST /v1/embeddings`
+    Embeddings,
+    /// `GET /v1/models`
+    Models,
+}
+
+impl Route {
+    /// The path, for the engine, the audit and the metrics: never the client's own text.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
+            Self::Models => "/v1/models",
+        }
+    }
+
+    /// Finds the route of a request.
+    ///
+    /// The raw path is compared byte by byte: nothing is decoded, no slash is folded, no dot is resolved.
+    ///
+    /// # Errors
+    /// 404 for everything that is no route, 400 for a proxy's request form, an upgrade or a query string.
+    pub fn find(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self, Refusal> {
+        let bad =
+            |code, message: &str| Refusal::new(StatusCode::BAD_REQUEST, code, message).close();
+        if uri.scheme().is_some() || uri.authority().is_some() || method == Method::CONNECT {
+            return Err(bad("proxy_request", "this is no proxy: send a path only"));
+        }
+        if headers.contains_key(header::UPGRADE) {
+            return Err(bad("upgrade", "no other protocol is spoken here"));
+        }
+        let routes = [
+            Self::ChatCompletions,
+            Self::Completions,
+            Self::Embeddings,
+            Self::Models,
+        ];
+        let route = routes
+            .into_iter()
+            .find(|route| uri.path() == route.path() && method == route.method())
+            .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route"))?;
+        if uri.query().is_some() {
+            return Err(bad("query", "no route here takes a query string"));
+        }
+        Ok(route)
+    }
+
+    fn method(self) -> Method {
+        if self == Self::Models {
+            Method::GET
+        } else {
+            Method::POST
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn find(method: &str, uri: &str) -> Result<Route, u16> {
+        let method: Method = method.parse().unwrap();
+        Route::find(&method, &uri.parse().unwrap(), &HeaderMap::new())
+            .map_err(|refusal| refusal.status.as_u16())
+    }
+
+    #[rstest::rstest]
+    #[case("POST", "/v1/chat/completions", Route::ChatCompletions)]
+    #[case("POST", "/v1/completions", Route::Completions)]
+    #[case("POST", "/v1/embeddings", Route::Embeddings)]
+    #[case("GET", "/v1/models", Route::Models)]
+    fn routes_are_found(#[case] method: &str, #[case] uri: &str, #[case] route: Route) {
+        assert_eq!(find(method, uri), Ok(route));
+    }
+
+    #[rstest::rstest]
+    #[case::other_method("GET", "/v1/chat/completions", 404)]
+    #[case::post_models("POST", "/v1/models", 404)]
+    #[case::head("HEAD", "/v1/models", 404)]
+    #[case::invented("BREW", "/v1/models", 404)]
+    #[case::root("GET", "/", 404)]
+    #[case::health("GET", "/health", 404)]
+    #[case::metrics("GET", "/metrics", 404)]
+    #[case::slots("POST", "/slots/0?action=save", 404)]
+    #[case::trailing_slash("POST", "/v1/completions/", 404)]
+    #[case::double_slash("POST", "//v1/completions", 404)]
+    #[case::inner_slashes("POST", "/v1//completions", 404)]
+    #[case::dots("POST", "/v1/x/../completions", 404)]
+    #[case::encoded_dots("POST", "/v1/%2e%2e/slots", 404)]
+    #[case::encoded_letter("POST", "/v1/c%6fmpletions", 404)]
+    #[case::encoded_slash("POST", "/v1%2fcompletions", 404)]
+    #[case::parameter("POST", "/v1/completions;a=b", 404)]
+    #[case::upper_case("POST", "/V1/completions", 404)]
+    #[case::model("GET", "/v1/models/assistant", 404)]
+    #[case::query("POST", "/v1/completions?a=b", 400)]
+    #[case::empty_query("POST", "/v1/completions?", 400)]
+    #[case::absolute("POST", "http://model/v1/completions", 400)]
+    #[case::absolute_elsewhere("GET", "http://example.org/", 400)]
+    fn everything_else_is_refused(#[case] method: &str, #[case] uri: &str, #[case] status: u16) {
+        assert_eq!(find(method, uri), Err(status));
+    }
+
+    #[test]
+    fn upgrades_are_refused() {
+        let mut headers = HeaderMap::new();
+        headers.insert(header::UPGRADE, "websocket".parse().unwrap());
+        let found = Route::find(&Method::GET, &"/v1/models".parse().unwrap(), &headers);
+        assert_eq!(
+            found.map_err(|refusal| refusal.code),
+            Err("upgrade".to_owned())
+        );
+    }
+}

@@ -1,0 +1,107 @@
+//! The engine's end: HTTP/1 over its Unix socket, a connection per request.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixStream;
+use tokio::time::timeout;
+use tokio_util::task::AbortOnDropHandle;
+
+/// To reach the engine's socket.
+const CONNECT: Duration = Duration::from_secs(2);
+
+/// Why the engine gave no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum UpstreamError {
+    /// Its socket cannot be reached.
+    #[error("failed to reach the engine: {0}")]
+    Connect(#[from] io::Error),
+    /// It broke HTTP or the connection.
+    #[error("failed to hear the engine: {0}")]
+    Http(#[from] hyper::Error),
+    /// It took too long.
+    #[error("failed to hear the engine in time")]
+    Timeout(#[from] tokio::time::error::Elapsed),
+    /// A body that the gate reads itself is too long.
+    #[error("failed to read the engine's answer: too long")]
+    TooLong,
+}
+
+/// The engine behind its socket.
+#[derive(Clone, Debug)]
+pub struct Upstream(pub PathBuf);
+
+/// An answer and the connection that it comes over, which ends when this is dropped: the engine sees that
+/// nobody listens and stops.
+#[derive(Debug)]
+pub struct Answer {
+    /// Its head and body.
+    pub response: Response<Incoming>,
+    /// Drives the connection.
+    pub driver: AbortOnDropHandle<()>,
+}
+
+impl Upstream {
+    /// Sends a request; only what is given here reaches the engine, nothing of the client's headers.
+    ///
+    /// # Errors
+    /// The engine cannot be reached, breaks off, or sends no head within `patience`.
+    pub async fn send(
+        &self,
+        method: Method,
+        path: &'static str,
+        body: Bytes,
+        patience: Duration,
+    ) -> Result<Answer, UpstreamError> {
+        let stream = timeout(CONNECT, UnixStream::connect(&self.0)).await??;
+        let (mut sender, connection) = http1::Builder::new()
+            .max_buf_size(64 * 1024)
+            .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
+            .await?;
+        let driver = AbortOnDropHandle::new(tokio::spawn(async move {
+            let _ = connection.await;
+        }));
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = http::Uri::from_static(path);
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, HeaderValue::from_static("localhost"));
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
+        let response = timeout(patience, sender.send_request(request)).await??;
+        Ok(Answer { response, driver })
+    }
+
+    /// Sends a request and reads the whole answer, at most `limit` bytes, within `patience`.
+    ///
+    /// # Errors
+    /// As [`Upstream::send`], or the body is too long.
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &'static str,
+        body: Bytes,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<(StatusCode, Bytes), UpstreamError> {
+        let asked = async {
+            let answer = self.send(method, path, body, patience).await?;
+            let status = answer.response.status();
+            let body = Limited::new(answer.response.into_body(), limit)
+                .collect()
+                .await
+                .map_err(|_| UpstreamError::TooLong)?;
+            Ok((status, body.to_bytes()))
+        };
+        timeout(patience, asked).await?
+    }
+}

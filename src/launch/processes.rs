@@ -1,0 +1,189 @@
+//! Starting the engine, ending everything, reaping everybody.
+
+use std::collections::{HashMap, HashSet};
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::{Pid, getpid};
+
+/// Longest time that one [`kill_all`] waits for the killed to be gone.
+const KILL_WAIT: Duration = Duration::from_secs(2);
+
+/// Variables that an engine gets from the container's environment: where it finds its libraries, its
+/// accelerators, and its own settings. Nothing else that an image or a pod carries reaches it.
+const ENV_NAMES: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
+const ENV_PREFIXES: [&str; 8] = [
+    "LLAMA_", "GGML_", "OMP_", "CUDA_", "NVIDIA_", "HIP_", "ROCR_", "HSA_",
+];
+
+/// The engine's environment out of this process's.
+#[must_use]
+pub fn environment(from: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+    let mut env: Vec<(OsString, OsString)> = from
+        .filter(|(name, _)| {
+            name.to_str().is_some_and(|name| {
+                ENV_NAMES.contains(&name)
+                    || ENV_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+            })
+        })
+        .collect();
+    if !env.iter().any(|(name, _)| name == "PATH") {
+        env.push(("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()));
+    }
+    env.push(("HOME".into(), "/tmp".into()));
+    env.push(("TMPDIR".into(), "/tmp".into()));
+    env
+}
+
+/// Starts the engine in a process group of its own, with pipes for its output.
+///
+/// # Errors
+/// The program cannot be started.
+pub fn spawn(command: &[OsString]) -> io::Result<Child> {
+    let (program, args) = command
+        .split_first()
+        .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
+    Command::new(program)
+        .args(args)
+        .env_clear()
+        .envs(environment(std::env::vars_os()))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .process_group(0)
+        .spawn()
+}
+
+/// SIGTERM to the engine itself.
+pub fn term(engine: Pid) {
+    let _ = kill(engine, Signal::SIGTERM);
+}
+
+/// Collects whoever has ended, without waiting: each with its exit code, or 128 plus its signal.
+pub fn reap() -> Vec<(Pid, i32)> {
+    let mut ended = Vec::new();
+    loop {
+        match waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)) {
+            Ok(WaitStatus::Exited(pid, code)) => ended.push((pid, code)),
+            Ok(WaitStatus::Signaled(pid, signal, _)) => ended.push((pid, 128 + signal as i32)),
+            Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return ended,
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(_) => return ended,
+        }
+    }
+}
+
+/// SIGKILL to every process but this one, and waits until they are gone. False when some are left (a process
+/// in an uninterruptible call): the caller repeats it.
+///
+/// As PID 1 of a container that is `kill(-1)`, which no fork escapes: the kernel walks the list of processes
+/// under the lock that a fork needs, and a fork with a signal pending starts over. Elsewhere (tests, or a pod
+/// that shares its PID namespace) it is the engine's group and all descendants, again and again until none is
+/// left; orphans come back to launch, which is their subreaper.
+pub fn kill_all(engine: Option<Pid>) -> bool {
+    let begun = Instant::now();
+    loop {
+        let left = if getpid().as_raw() == 1 {
+            let _ = kill(Pid::from_raw(-1), Signal::SIGKILL);
+            reap();
+            matches!(
+                waitpid(None::<Pid>, Some(WaitPidFlag::WNOHANG)),
+                Ok(WaitStatus::StillAlive)
+            )
+        } else {
+            if let Some(engine) = engine {
+                let _ = killpg(engine, Signal::SIGKILL);
+            }
+            let family = descendants();
+            for pid in &family {
+                let _ = kill(*pid, Signal::SIGKILL);
+            }
+            reap();
+            !descendants().is_empty()
+        };
+        if !left {
+            return true;
+        }
+        if begun.elapsed() > KILL_WAIT {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// All processes whose chain of parents leads here.
+fn descendants() -> Vec<Pid> {
+    let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
+    let Ok(proc) = fs::read_dir("/proc") else {
+        return Vec::new();
+    };
+    for entry in proc.flatten() {
+        let Some(pid) = entry
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse::<i32>().ok())
+        else {
+            continue;
+        };
+        let stat = fs::read(entry.path().join("stat")).unwrap_or_default();
+        if let Some(parent) = parent_of(&stat) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    let mut found = Vec::new();
+    let mut seen = HashSet::new();
+    let mut next = vec![getpid().as_raw()];
+    while let Some(parent) = next.pop() {
+        for child in children.get(&parent).into_iter().flatten() {
+            if seen.insert(*child) {
+                found.push(Pid::from_raw(*child));
+                next.push(*child);
+            }
+        }
+    }
+    found
+}
+
+/// The fourth field of `/proc/<pid>/stat` (proc_pid_stat(5)); the second, the name, may hold anything.
+fn parent_of(stat: &[u8]) -> Option<i32> {
+    let after = stat.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(stat.get(after + 1..)?).ok()?;
+    rest.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_gets_the_listed_variables_only() {
+        let from = [
+            ("PATH", "/opt/bin"),
+            ("HOME", "/root"),
+            ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
+            ("HTTPS_PROXY", "http://proxy"),
+            ("LD_PRELOAD", "/x.so"),
+            ("LLAMA_ARG_THREADS", "2"),
+            ("XLLAMA_", "no"),
+        ];
+        let env = environment(from.into_iter().map(|(k, v)| (k.into(), v.into())));
+        let names: Vec<_> = env.iter().map(|(name, _)| name.to_str().unwrap()).collect();
+        assert_eq!(names, ["PATH", "LLAMA_ARG_THREADS", "HOME", "TMPDIR"]);
+        assert_eq!(env[0].1, "/opt/bin");
+        assert_eq!(env[2].1, "/tmp");
+    }
+
+    #[test]
+    fn a_name_with_a_bracket_hides_no_parent() {
+        assert_eq!(parent_of(b"7 (a) R 1 (b) S 42 7 7"), Some(42));
+        assert_eq!(parent_of(b"7 (sh) S 42 7 7"), Some(42));
+        assert_eq!(parent_of(b"7 sh"), None);
+    }
+}
