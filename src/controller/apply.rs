@@ -155,7 +155,11 @@ impl Applier {
         let params = PatchParams::apply(MANAGER);
         // A child that is not there is made without force: should somebody else make it in this moment, the
         // API server says so.
-        let params = if there.is_some() { params.force() } else { params };
+        let params = if there.is_some() {
+            params.force()
+        } else {
+            params
+        };
         let after = api
             .patch(&wanted.name_any(), &params, &Patch::Apply(&body))
             .await
@@ -248,9 +252,9 @@ impl Applier {
 
     fn settled<K: Child>(&self, key: &str, hash: &str, there: &K) -> bool {
         let wrote = self.wrote.lock().unwrap_or_else(PoisonError::into_inner);
-        wrote.get(key).is_some_and(|last| {
-            last.settled && last.hash == hash && last.version == version(there)
-        })
+        wrote
+            .get(key)
+            .is_some_and(|last| last.settled && last.hash == hash && last.version == version(there))
     }
 
     fn remember<K: Child>(&self, key: String, hash: String, after: &K, settled: bool) {
@@ -277,7 +281,8 @@ fn body<K: Child>(wanted: &K) -> (Value, String) {
     let hash = short_hash([body.to_string().as_str()], 16);
     if let Some(meta) = body["metadata"].as_object_mut() {
         meta.entry("annotations")
-            .or_insert_with(|| Value::Object(serde_json::Map::new()))[APPLIED] = hash.clone().into();
+            .or_insert_with(|| Value::Object(serde_json::Map::new()))[APPLIED] =
+            hash.clone().into();
     }
     (body, hash)
 }
@@ -292,7 +297,10 @@ fn matches<K: Child>(body: &Value, there: &K, compare: Compare) -> bool {
 
 fn must_be_ours<K: Child>(there: &K, owner: Option<&str>) -> Result<(), ApplyError> {
     let ours = match owner {
-        Some(uid) => there.owner_references().iter().any(|owner| owner.uid == uid),
+        Some(uid) => there
+            .owner_references()
+            .iter()
+            .any(|owner| owner.uid == uid),
         None => there.labels().get(MANAGED_BY).map(String::as_str) == Some(MANAGER),
     };
     if ours {

@@ -124,11 +124,26 @@ mod tests {
 
     #[test]
     fn time_moves_with_the_value_alone() {
-        let first = conditions(&ready(Truth::False, Reason::Planning, "a"), &[], Some(1), at(1));
-        let same = conditions(&ready(Truth::False, Reason::Pulling, "b"), &first, Some(2), at(2));
+        let first = conditions(
+            &ready(Truth::False, Reason::Planning, "a"),
+            &[],
+            Some(1),
+            at(1),
+        );
+        let same = conditions(
+            &ready(Truth::False, Reason::Pulling, "b"),
+            &first,
+            Some(2),
+            at(2),
+        );
         assert_eq!(same[0].last_transition_time, at(1));
         assert_eq!(same[0].observed_generation, Some(2));
-        let other = conditions(&ready(Truth::True, Reason::Pulling, "b"), &same, Some(2), at(3));
+        let other = conditions(
+            &ready(Truth::True, Reason::Pulling, "b"),
+            &same,
+            Some(2),
+            at(3),
+        );
         assert_eq!(other[0].last_transition_time, at(3));
         assert_eq!(transitions(&first, &same).count(), 1);
         assert_eq!(transitions(&same, &same).count(), 0);
@@ -137,7 +152,12 @@ mod tests {
     #[test]
     fn messages_are_bounded() {
         let long = "ä".repeat(3_000);
-        let written = conditions(&ready(Truth::False, Reason::Planning, &long), &[], None, at(1));
+        let written = conditions(
+            &ready(Truth::False, Reason::Planning, &long),
+            &[],
+            None,
+            at(1),
+        );
         assert_eq!(written[0].message.chars().count(), LONGEST);
     }
 }

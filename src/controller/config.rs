@@ -197,7 +197,10 @@ impl Config {
             ("roundSeconds", config.seal.round_seconds),
             ("validityRounds", config.seal.validity_rounds),
             ("probeSeconds", config.seal.probe_seconds),
-            ("maxChallengesPerSecond", config.seal.max_challenges_per_second),
+            (
+                "maxChallengesPerSecond",
+                config.seal.max_challenges_per_second,
+            ),
         ] {
             if number == 0 {
                 return Err(ConfigError::Zero(name));
@@ -222,7 +225,9 @@ impl Config {
     /// The declared registry of that host.
     #[must_use]
     pub fn registry(&self, host: &str) -> Option<&Registry> {
-        self.registries.iter().find(|registry| registry.host == host)
+        self.registries
+            .iter()
+            .find(|registry| registry.host == host)
     }
 }
 
@@ -256,13 +261,23 @@ imagePullSecrets: [mirror]
 
     #[rstest::rstest]
     #[case::unknown_field("unsealedNamespaces", "unsealedNamespace", "unsealedNamespace")]
-    #[case::engine_by_tag("llama@sha256:2222222222222222222222222222222222222222222222222222222222222222", "llama:latest", "engines.llamaCpp.image")]
-    #[case::no_peers("[{ ipBlock: { cidr: 192.0.2.10/32 } }]", "[]", "at least one of peers")]
+    #[case::engine_by_tag(
+        "llama@sha256:2222222222222222222222222222222222222222222222222222222222222222",
+        "llama:latest",
+        "engines.llamaCpp.image"
+    )]
+    #[case::no_peers(
+        "[{ ipBlock: { cidr: 192.0.2.10/32 } }]",
+        "[]",
+        "at least one of peers"
+    )]
     #[case::never("roundSeconds: 30", "roundSeconds: 0", "seal.roundSeconds")]
     #[case::address("192.0.2.10'", "registry'", "failed to parse")]
     fn refuses(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
         assert!(TEXT.contains(from));
-        let error = Config::parse(&TEXT.replace(from, to)).unwrap_err().to_string();
+        let error = Config::parse(&TEXT.replace(from, to))
+            .unwrap_err()
+            .to_string();
         assert!(error.contains(says), "{error}");
     }
 }

@@ -95,7 +95,9 @@ impl Backoff {
             }
             Outcome::Stalled(stall) => {
                 self.forget(key);
-                stall.recheck.map_or_else(Action::await_change, Action::requeue)
+                stall
+                    .recheck
+                    .map_or_else(Action::await_change, Action::requeue)
             }
             Outcome::Done => {
                 self.forget(key);

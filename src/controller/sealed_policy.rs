@@ -32,7 +32,10 @@ pub fn build(namespace: &str, operator_namespace: &str) -> NetworkPolicy {
     };
     let peer = NetworkPolicyPeer {
         namespace_selector: Some(LabelSelector {
-            match_labels: Some(labels(&[("kubernetes.io/metadata.name", operator_namespace)])),
+            match_labels: Some(labels(&[(
+                "kubernetes.io/metadata.name",
+                operator_namespace,
+            )])),
             ..LabelSelector::default()
         }),
         pod_selector: Some(LabelSelector {
@@ -49,7 +52,11 @@ pub fn build(namespace: &str, operator_namespace: &str) -> NetworkPolicy {
         metadata: ObjectMeta {
             name: Some(SEALED_POLICY.to_owned()),
             namespace: Some(namespace.to_owned()),
-            labels: Some(labels(&[(NAME, "sealroom"), (COMPONENT, "seal"), (MANAGED_BY, MANAGER)])),
+            labels: Some(labels(&[
+                (NAME, "sealroom"),
+                (COMPONENT, "seal"),
+                (MANAGED_BY, MANAGER),
+            ])),
             ..ObjectMeta::default()
         },
         spec: Some(NetworkPolicySpec {
@@ -120,11 +127,26 @@ pub fn unused(stores: &Stores) -> Vec<Arc<NetworkPolicy>> {
     ours.into_iter()
         .filter(|policy| {
             let namespace = policy.namespace();
-            stores.pods.find(|pod| pod.namespace() == namespace).is_none()
-                && stores.model_deployments.find(|md| md.namespace() == namespace).is_none()
-                && stores.model_artifacts.find(|ma| ma.namespace() == namespace).is_none()
-                && stores.deployments.find(|d| d.namespace() == namespace).is_none()
-                && stores.jobs.find(|job| job.namespace() == namespace).is_none()
+            stores
+                .pods
+                .find(|pod| pod.namespace() == namespace)
+                .is_none()
+                && stores
+                    .model_deployments
+                    .find(|md| md.namespace() == namespace)
+                    .is_none()
+                && stores
+                    .model_artifacts
+                    .find(|ma| ma.namespace() == namespace)
+                    .is_none()
+                && stores
+                    .deployments
+                    .find(|d| d.namespace() == namespace)
+                    .is_none()
+                && stores
+                    .jobs
+                    .find(|job| job.namespace() == namespace)
+                    .is_none()
         })
         .collect()
 }

@@ -108,30 +108,54 @@ impl Stores {
         macro_rules! watch {
             ($config:expr, $wake:ident) => {{
                 let (reader, writer) = store();
-                spawn(client, $config, writer, wakes.clone(), tasks, |wakes, _, object| {
-                    wakes.$wake(object)
-                });
+                spawn(
+                    client,
+                    $config,
+                    writer,
+                    wakes.clone(),
+                    tasks,
+                    |wakes, _, object| wakes.$wake(object),
+                );
                 reader
             }};
         }
-        spawn(client, &all, md_writer, wakes.clone(), tasks, |wakes, _, object| {
-            wakes.model_deployment(object)
-        });
-        spawn(client, &all, ma_writer, wakes.clone(), tasks, |wakes, _, object| {
-            wakes.model_artifact(object)
-        });
+        spawn(
+            client,
+            &all,
+            md_writer,
+            wakes.clone(),
+            tasks,
+            |wakes, _, object| wakes.model_deployment(object),
+        );
+        spawn(
+            client,
+            &all,
+            ma_writer,
+            wakes.clone(),
+            tasks,
+            |wakes, _, object| wakes.model_artifact(object),
+        );
         let (network_policies, writer) = store();
         let since = sealed_since.clone();
-        spawn(client, &all, writer, wakes.clone(), tasks, move |wakes, there, object| {
-            if there {
-                since.saw(object, Instant::now());
-            } else {
-                since.gone(object);
-            }
-            wakes.network_policy(object)
-        });
+        spawn(
+            client,
+            &all,
+            writer,
+            wakes.clone(),
+            tasks,
+            move |wakes, there, object| {
+                if there {
+                    since.saw(object, Instant::now());
+                } else {
+                    since.gone(object);
+                }
+                wakes.network_policy(object)
+            },
+        );
         let (namespaces, writer) = store();
-        spawn(client, &all, writer, wakes.clone(), tasks, |_, _, _| Vec::new());
+        spawn(client, &all, writer, wakes.clone(), tasks, |_, _, _| {
+            Vec::new()
+        });
         Self {
             model_deployments,
             model_artifacts,
@@ -158,8 +182,16 @@ impl Stores {
             };
         }
         wait!(
-            model_deployments, model_artifacts, deployments, services, config_maps, claims, jobs,
-            network_policies, namespaces, pods
+            model_deployments,
+            model_artifacts,
+            deployments,
+            services,
+            config_maps,
+            claims,
+            jobs,
+            network_policies,
+            namespaces,
+            pods
         );
         Ok(())
     }
@@ -197,11 +229,8 @@ fn spawn<K, F>(
     });
 }
 
-async fn drive<K, F>(
-    stream: impl Stream<Item = watcher::Result<Event<K>>>,
-    wakes: Wakes,
-    wake: F,
-) where
+async fn drive<K, F>(stream: impl Stream<Item = watcher::Result<Event<K>>>, wakes: Wakes, wake: F)
+where
     K: Resource<DynamicType = ()>,
     F: Fn(&Wakes, bool, &K) -> Vec<super::trigger::Wake>,
 {

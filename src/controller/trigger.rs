@@ -3,7 +3,7 @@
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::runtime::reflector::{Lookup, ObjectRef, Store};
+use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc;
 
@@ -78,7 +78,10 @@ impl Wakes {
     /// Its owner, and the artifact that its template mounts.
     pub fn deployment(&self, object: &Deployment) -> Vec<Wake> {
         let mut wakes = owners(object);
-        let template = object.spec.as_ref().and_then(|s| s.template.metadata.as_ref());
+        let template = object
+            .spec
+            .as_ref()
+            .and_then(|s| s.template.metadata.as_ref());
         if let Some(name) = template
             .and_then(|meta| meta.labels.as_ref())
             .and_then(|labels| labels.get(ARTIFACT))
@@ -112,7 +115,7 @@ impl Wakes {
             .model_deployments
             .state_filter(|object| object.namespace().as_deref() == Some(namespace.as_str()));
         here.iter()
-            .map(|object| Wake::Deployment(object.to_object_ref(())))
+            .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
             .chain(self.artifacts_in(&namespace))
             .collect()
     }
@@ -123,11 +126,11 @@ impl Wakes {
         let is = |meta: Option<String>| meta.as_deref() == Some(uid);
         self.model_deployments
             .find(|object| is(object.uid()))
-            .map(|object| Wake::Deployment(object.to_object_ref(())))
+            .map(|object| Wake::Deployment(ObjectRef::from_obj(&*object)))
             .or_else(|| {
                 self.model_artifacts
                     .find(|object| is(object.uid()))
-                    .map(|object| Wake::Artifact(object.to_object_ref(())))
+                    .map(|object| Wake::Artifact(ObjectRef::from_obj(&*object)))
             })
     }
 
@@ -135,7 +138,7 @@ impl Wakes {
         self.model_artifacts
             .state_filter(|object| object.namespace().as_deref() == Some(namespace))
             .iter()
-            .map(|object| Wake::Artifact(object.to_object_ref(())))
+            .map(|object| Wake::Artifact(ObjectRef::from_obj(&**object)))
             .collect()
     }
 }

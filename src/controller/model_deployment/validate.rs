@@ -129,7 +129,10 @@ pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Inva
         pull_secrets: source.pull_secrets.clone(),
         runtime_image,
         llama_cpp: spec.runtime.llama_cpp.clone().unwrap_or_default(),
-        served_name: spec.served_model_name.clone().unwrap_or_else(|| name.clone()),
+        served_name: spec
+            .served_model_name
+            .clone()
+            .unwrap_or_else(|| name.clone()),
         name,
         sealed,
     })
@@ -194,15 +197,15 @@ spec:
     type Mutator = fn(&mut ModelDeployment);
 
     #[rstest::rstest]
-    #[case::engine(|md| md.spec.runtime.engine = Engine::Ollama, Reason::EngineNotSupported, "LlamaCpp")]
-    #[case::no_artifact(|md| md.spec.artifact = None, Reason::InvalidSpec, "artifact")]
-    #[case::tag(|md| image(md, "registry.internal:5000/m:v1"), Reason::InvalidSpec, "by digest")]
-    #[case::short_digest(|md| image(md, "registry.internal:5000/m@sha256:b1"), Reason::InvalidSpec, "64")]
-    #[case::registry(|md| replace_host(md, "elsewhere.example"), Reason::RegistryNotDeclared, "elsewhere.example")]
-    #[case::runtime_tag(|md| md.spec.runtime.image = Some("r.io/llama:latest".into()), Reason::InvalidSpec, "runtime.image")]
-    #[case::unsealed(|md| md.spec.seal.mode = SealMode::Unsealed, Reason::UnsealedNotAllowed, "team-a")]
-    #[case::everybody(|md| md.spec.access.from.push(Default::default()), Reason::InvalidSpec, "access.from[1]")]
-    #[case::quantity(|md| { md.spec.resources.limits.insert("memory".into(), k8s_openapi::apimachinery::pkg::api::resource::Quantity("much".into())); }, Reason::InvalidSpec, "much")]
+    #[case::engine(|md: &mut ModelDeployment| md.spec.runtime.engine = Engine::Ollama, Reason::EngineNotSupported, "LlamaCpp")]
+    #[case::no_artifact(|md: &mut ModelDeployment| md.spec.artifact = None, Reason::InvalidSpec, "artifact")]
+    #[case::tag(|md: &mut ModelDeployment| image(md, "registry.internal:5000/m:v1"), Reason::InvalidSpec, "by digest")]
+    #[case::short_digest(|md: &mut ModelDeployment| image(md, "registry.internal:5000/m@sha256:b1"), Reason::InvalidSpec, "64")]
+    #[case::registry(|md: &mut ModelDeployment| replace_host(md, "elsewhere.example"), Reason::RegistryNotDeclared, "elsewhere.example")]
+    #[case::runtime_tag(|md: &mut ModelDeployment| md.spec.runtime.image = Some("r.io/llama:latest".into()), Reason::InvalidSpec, "runtime.image")]
+    #[case::unsealed(|md: &mut ModelDeployment| md.spec.seal.mode = SealMode::Unsealed, Reason::UnsealedNotAllowed, "team-a")]
+    #[case::everybody(|md: &mut ModelDeployment| md.spec.access.from.push(Default::default()), Reason::InvalidSpec, "access.from[1]")]
+    #[case::quantity(|md: &mut ModelDeployment| { md.spec.resources.limits.insert("memory".into(), k8s_openapi::apimachinery::pkg::api::resource::Quantity("much".into())); }, Reason::InvalidSpec, "much")]
     fn refuses(#[case] mutate: Mutator, #[case] reason: Reason, #[case] says: &str) {
         let mut object = object();
         mutate(&mut object);

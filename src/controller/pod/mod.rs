@@ -30,8 +30,11 @@ pub fn base(config: &Config, scheduling: &Scheduling, artifact: &str, mode: Acce
             nameservers: Some(vec!["127.0.0.1".to_owned()]),
             ..PodDNSConfig::default()
         }),
-        image_pull_secrets: (!config.image_pull_secrets.is_empty())
-            .then(|| secrets.map(|name| LocalObjectReference { name: name.clone() }).collect()),
+        image_pull_secrets: (!config.image_pull_secrets.is_empty()).then(|| {
+            secrets
+                .map(|name| LocalObjectReference { name: name.clone() })
+                .collect()
+        }),
         security_context: Some(PodSecurityContext {
             run_as_non_root: Some(true),
             run_as_user: Some(USER),

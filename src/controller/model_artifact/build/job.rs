@@ -46,7 +46,11 @@ const AUTH: &str = "/etc/sealroom/auth";
 #[must_use]
 pub fn name(step: Step, artifact: &ModelArtifact, registry: &Registry) -> String {
     let declaration = serde_json::to_string(registry).unwrap_or_default();
-    let secrets = artifact.spec.pull_secrets.iter().map(|secret| secret.name.as_str());
+    let secrets = artifact
+        .spec
+        .pull_secrets
+        .iter()
+        .map(|secret| secret.name.as_str());
     let inputs = [
         artifact.spec.image.as_str(),
         declaration.as_str(),
@@ -123,7 +127,10 @@ fn arguments(step: Step, artifact: &ModelArtifact, registry: &Registry) -> Vec<S
     let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
     flag("--layout", artifact.spec.layout.as_str().to_owned());
     flag("--allow-host", registry.host.clone());
-    let host = registry.host.rsplit_once(':').map_or(registry.host.as_str(), |(host, _)| host);
+    let host = registry
+        .host
+        .rsplit_once(':')
+        .map_or(registry.host.as_str(), |(host, _)| host);
     for address in &registry.addresses {
         flag("--resolve", format!("{host}={address}"));
     }
@@ -212,7 +219,7 @@ fn failure_policy() -> PodFailurePolicy {
                 on_exit_codes: None,
                 on_pod_conditions: Some(vec![PodFailurePolicyOnPodConditionsPattern {
                     type_: "DisruptionTarget".to_owned(),
-                    status: Some("True".to_owned()),
+                    status: "True".to_owned(),
                 }]),
             },
         ],

@@ -7,23 +7,24 @@ use super::super::validate::Model;
 use crate::api::model_artifact::Layout;
 use crate::api::{ModelArtifact, ModelArtifactSpec, ModelDeployment};
 use crate::controller::names::{labels, owner_reference, short_hash};
+use crate::types::ImageRef;
 
 const READABLE: usize = 20;
 
 /// Its name: what the repository is called, and a hash of everything that must be equal for two objects to
 /// share one volume. At most 33 characters, so that the names of its own children fit.
 #[must_use]
-pub fn name(model: &Model, object: &ModelDeployment) -> String {
+pub fn name(image: &ImageRef, object: &ModelDeployment) -> String {
     let spec = &object.spec;
     let text = |value: serde_json::Result<String>| value.unwrap_or_default();
     let delivery = text(serde_json::to_string(&spec.delivery.claim()));
     let place = text(serde_json::to_string(&spec.scheduling));
-    let image = model.image.to_string();
+    let reference = image.to_string();
     let hash = short_hash(
-        [&image, &delivery, &place, Layout::LlamaCpp.as_str()],
+        [&reference, &delivery, &place, Layout::LlamaCpp.as_str()],
         12,
     );
-    let last = model.image.repository().rsplit('/').next().unwrap_or_default();
+    let last = image.repository().rsplit('/').next().unwrap_or_default();
     let readable: String = last
         .chars()
         .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
@@ -41,7 +42,7 @@ pub fn name(model: &Model, object: &ModelDeployment) -> String {
 /// The object as its first user makes it. Its reconciler keeps the owners and the Secrets from then on.
 #[must_use]
 pub fn build(model: &Model, object: &ModelDeployment) -> ModelArtifact {
-    let name = name(model, object);
+    let name = name(&model.image, object);
     let owner = owner_reference(object).map(|mut owner| {
         owner.controller = Some(false);
         owner.block_owner_deletion = Some(false);

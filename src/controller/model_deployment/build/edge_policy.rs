@@ -16,7 +16,10 @@ use crate::controller::sealed_policy::port;
 /// The API for the declared clients, the metrics for the platform's scrapers, no way out.
 #[must_use]
 pub fn build(object: &ModelDeployment, config: &Config) -> NetworkPolicy {
-    let rules = [(&object.spec.access.from, 8080), (&config.metrics_from, 8082)];
+    let rules = [
+        (&object.spec.access.from, 8080),
+        (&config.metrics_from, 8082),
+    ];
     NetworkPolicy {
         metadata: child_meta(object, edge_policy(&object.name_any()), "seal"),
         spec: Some(NetworkPolicySpec {
@@ -28,7 +31,12 @@ pub fn build(object: &ModelDeployment, config: &Config) -> NetworkPolicy {
                 ..LabelSelector::default()
             }),
             policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
-            ingress: Some(rules.iter().filter_map(|(peers, at)| rule(peers, *at)).collect()),
+            ingress: Some(
+                rules
+                    .iter()
+                    .filter_map(|(peers, at)| rule(peers, *at))
+                    .collect(),
+            ),
             egress: Some(Vec::new()),
         }),
     }

@@ -22,7 +22,11 @@ pub fn copy(inputs: &Inputs<'_>) -> Container {
     Container {
         name: "copy".to_owned(),
         image: Some(inputs.config.image.clone()),
-        args: Some(["launch", "--install", "/opt/sealroom"].map(str::to_owned).into()),
+        args: Some(
+            ["launch", "--install", "/opt/sealroom"]
+                .map(str::to_owned)
+                .into(),
+        ),
         resources: pod::resources(
             [("cpu", "10m"), ("memory", "32Mi")],
             [("cpu", "500m"), ("memory", "64Mi")],
@@ -65,7 +69,11 @@ pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
                 ..EnvVar::default()
             },
         ]),
-        ports: Some([("http", 8080), ("admin", 8081), ("metrics", 8082)].map(port).into()),
+        ports: Some(
+            [("http", 8080), ("admin", 8081), ("metrics", 8082)]
+                .map(port)
+                .into(),
+        ),
         restart_policy: Some("Always".to_owned()),
         // Passes when proven: the kubelet itself starts the runtime after the proof, however long that takes.
         startup_probe: Some(Probe {

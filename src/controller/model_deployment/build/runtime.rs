@@ -93,7 +93,10 @@ fn command(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
 
 /// As many threads as the container has CPUs, 2 where nothing says.
 fn threads(resources: &Resources) -> u32 {
-    let cpu = resources.limits.get("cpu").or_else(|| resources.requests.get("cpu"));
+    let cpu = resources
+        .limits
+        .get("cpu")
+        .or_else(|| resources.requests.get("cpu"));
     cpu.and_then(|cpu| quantity(&cpu.0))
         .and_then(|thousandths| u32::try_from(thousandths).ok())
         .map_or(2, |thousandths| thousandths.div_ceil(1_000).clamp(1, 512))
@@ -101,7 +104,10 @@ fn threads(resources: &Resources) -> u32 {
 
 /// What the object asks for; memory that it leaves out is what the model needs.
 fn resources(asked: &Resources, memory: Option<u64>) -> ResourceRequirements {
-    let Resources { mut requests, mut limits } = asked.clone();
+    let Resources {
+        mut requests,
+        mut limits,
+    } = asked.clone();
     let computed = memory.map(|bytes| Quantity(format!("{}Mi", bytes.div_ceil(1 << 20))));
     if !requests.contains_key("memory")
         && let Some(memory) = limits.get("memory").or(computed.as_ref()).cloned()
@@ -112,7 +118,9 @@ fn resources(asked: &Resources, memory: Option<u64>) -> ResourceRequirements {
         && let Some(computed) = computed
     {
         // Never below the request: the API server would refuse it.
-        let asked = requests.get("memory").filter(|asked| quantity(&asked.0) > quantity(&computed.0));
+        let asked = requests
+            .get("memory")
+            .filter(|asked| quantity(&asked.0) > quantity(&computed.0));
         let limit = asked.cloned().unwrap_or(computed);
         limits.insert("memory".to_owned(), limit);
     }
