@@ -117,3 +117,6 @@ impl ControlOrder {
         targets(&self.targets, MAX_CONTROL_TARGETS)
     }
 }
+
+#[cfg(test)]
+mod tests;

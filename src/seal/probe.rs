@@ -203,3 +203,6 @@ fn dns_question() -> Vec<u8> {
     question.extend_from_slice(&[0, 16, 0, 3]);
     question
 }
+
+#[cfg(test)]
+mod tests;

@@ -259,3 +259,6 @@ fn decode(text: &str) -> Result<Vec<u8>, SignError> {
         .or_else(|_| URL_SAFE.decode(text))
         .map_err(|_| SignError::Base64)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,9 @@
 //! When a pod counts as closed: the gate's state machine, pure, with the time passed in.
 //!
 //! ```text
-//!              five good rounds over three seconds         validity over
-//!   Unproven ------------------------------------> Proven ---------------> Stale
-//!      |                                          ^  |  ^-----------------   |
-//!      | reached, widened, ordered                |  |     one good round    |
-//!      v                                          |  v                       v
-//!     Open ---------------------------------------  Open <--------------------
+//!   Unproven --- five good rounds over three seconds ---> Proven --- validity over ---> Stale
+//!   Open ------- five good rounds over three seconds ---> Proven <-- one good round --- Stale
+//!   any state -- reached, widened or ordered -----------> Open
 //! ```
 //!
 //! A round is good when the policies allow exactly what was declared, every required target is blocked and
@@ -66,8 +63,10 @@ impl Machine {
     /// A gate that has just started: Unproven, whatever an earlier one knew.
     #[must_use]
     pub fn new(config: Config, pod_uid: impl Into<String>) -> Self {
+        // Bounded, so that no sum of times overflows.
+        let grace = config.grace.min(MAX_VALIDITY);
         Self {
-            config,
+            config: Config { grace, ..config },
             pod_uid: pod_uid.into(),
             last_seq: 0,
             nonces: VecDeque::new(),
@@ -190,7 +189,7 @@ impl Machine {
             .collect();
         let reached = self.reached(&targets);
         if reached.is_some()
-            && let Some(opening) = opening(None, &self.closure.clone(), reached)
+            && let Some(opening) = opening(None, &self.closure, reached)
         {
             self.open(opening);
         }
@@ -327,3 +326,6 @@ impl Machine {
         self.good.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

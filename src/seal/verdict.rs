@@ -106,3 +106,6 @@ pub fn family(addr: SocketAddr) -> &'static str {
         IpAddr::V6(_) => "IPv6",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,3 +1,12 @@
 //! The one integration-test binary: rooms driven from outside.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod api;
+mod policy;
 mod pull;
