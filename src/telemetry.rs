@@ -6,6 +6,7 @@ use std::time::Duration;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::Registry;
 use tracing_subscriber::{EnvFilter, fmt};
@@ -37,21 +38,40 @@ pub struct Metrics {
     registry: Arc<Mutex<Registry>>,
     passes: Family<Pass, Counter>,
     duration: Histogram,
+    pulled: Counter,
+    queues: Family<Queue, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Queue {
+    kind: String,
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         let passes = Family::<Pass, Counter>::default();
         let duration = Histogram::new(exponential_buckets(0.001, 4.0, 8));
-        let mut registry = Registry::with_prefix("sealroom");
+        let mut registry = Registry::default();
         let help = "Passes of the reconcilers by their end";
-        registry.register("reconcile", help, passes.clone());
+        registry.register("sealroom_reconcile", help, passes.clone());
         let help = "Seconds that a pass took";
-        registry.register("reconcile_duration_seconds", help, duration.clone());
+        registry.register(
+            "sealroom_reconcile_duration_seconds",
+            help,
+            duration.clone(),
+        );
+        let pulled = Counter::default();
+        let help = "Bytes of the artifacts that were pulled and verified";
+        registry.register("sealroom_pull_bytes", help, pulled.clone());
+        let queues = Family::<Queue, Gauge>::default();
+        let help = "Objects that wait for a pass";
+        registry.register("sealroom_queue_depth", help, queues.clone());
         Self {
             registry: Arc::new(Mutex::new(registry)),
             passes,
             duration,
+            pulled,
+            queues,
         }
     }
 }
@@ -65,6 +85,20 @@ impl Metrics {
         };
         self.passes.get_or_create(&pass).inc();
         self.duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts the bytes of an artifact that was pulled and verified.
+    pub fn pulled(&self, bytes: u64) {
+        self.pulled.inc_by(bytes);
+    }
+
+    /// Says how many objects wait for a pass.
+    pub fn queued(&self, kind: &str, depth: usize) {
+        let queue = Queue {
+            kind: kind.to_owned(),
+        };
+        let depth = i64::try_from(depth).unwrap_or(i64::MAX);
+        self.queues.get_or_create(&queue).set(depth);
     }
 
     /// Lets another room add its metrics.

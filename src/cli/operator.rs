@@ -11,6 +11,7 @@ use kube::runtime::events::{Recorder, Reporter};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::Exit;
 use crate::controller::apply::Applier;
@@ -18,11 +19,15 @@ use crate::controller::config::Config;
 use crate::controller::context::Context;
 use crate::controller::keys::{self, Keys};
 use crate::controller::leader::Candidate;
+use crate::controller::owners::StoreOwners;
 use crate::controller::run::{self, QUEUE, Queues};
 use crate::controller::server::{self, Health};
 use crate::controller::status::StatusWriter;
 use crate::controller::stores::Stores;
 use crate::controller::trigger::Triggers;
+use crate::driver::metrics::BoardMetrics;
+use crate::driver::{self, Board};
+use crate::seal::sign::SigningKey;
 use crate::telemetry::{self, Metrics};
 
 /// How the operator names itself to the API server.
@@ -142,7 +147,13 @@ async fn lead(
         instance: Some(args.identity.clone()),
     };
     let recorder = Recorder::new(client.clone(), reporter);
+    let config = Arc::new(config);
+    let board = Board::new();
+    metrics.register(|registry| {
+        registry.register_collector(Box::new(BoardMetrics(board.clone())));
+    });
     let ctx = Arc::new(Context {
+        board: board.clone(),
         namespace: args.namespace.clone(),
         verify_keys: keys.public.concat(),
         applier: Applier::new(client.clone()),
@@ -158,7 +169,8 @@ async fn lead(
         deployments: deployments_queue,
         artifacts: artifacts_queue,
     };
-    let reconciling = run::run(ctx.clone(), queues);
+    let reconciling = run::run(ctx.clone(), triggers, queues);
+    let proving = prove(args, &ctx, keys.signing, &mut tasks);
     let ready = async {
         match ctx.stores.ready().await {
             Ok(()) => health.set_ready(true),
@@ -167,9 +179,81 @@ async fn lead(
         std::future::pending::<()>().await;
     };
     tokio::select! {
+        ended = proving => ended.and_then(|()| anyhow::bail!("the driver ended")),
         () = reconciling => anyhow::bail!("the reconcilers ended"),
         () = ready => anyhow::bail!("the stores ended"),
         _ = tasks.join_next() => anyhow::bail!("a watch ended"),
+    }
+}
+
+/// Starts the driver: it proves what the reconcilers made.
+fn prove(
+    args: &Args,
+    ctx: &Context,
+    key: SigningKey,
+    tasks: &mut JoinSet<()>,
+) -> impl Future<Output = anyhow::Result<()>> + use<> {
+    let seal = &ctx.config.seal;
+    let service = |namespace: &str, name: &str| {
+        Some(driver::ServiceName {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        })
+    };
+    let number = |n: u64| u32::try_from(n).unwrap_or(u32::MAX);
+    let config = driver::Config {
+        round: Duration::from_secs(seal.round_seconds),
+        validity_rounds: number(seal.validity_rounds),
+        max_per_second: number(seal.max_challenges_per_second),
+        canary_service: service(&args.namespace, &seal.canary_service),
+        dns_service: service(&seal.dns_service.namespace, &seal.dns_service.name),
+        ..driver::Config::default()
+    };
+    let labels = seal.canary_selector.iter();
+    let selector: Vec<String> = labels
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    let client = ctx.client.clone();
+    let stores = driver::Stores {
+        pods: ctx.stores.pods.clone(),
+        policies: ctx.stores.network_policies.clone(),
+        namespaces: ctx.stores.namespaces.clone(),
+        canaries: driver::stores::watch_canaries(
+            &client,
+            &args.namespace,
+            &selector.join(","),
+            tasks,
+        ),
+        services: driver::Services::watch(&client, &config, tasks),
+        changed: ctx.stores.changed.clone(),
+    };
+    let owners = Arc::new(StoreOwners {
+        model_deployments: ctx.stores.model_deployments.clone(),
+        model_artifacts: ctx.stores.model_artifacts.clone(),
+        config: ctx.config.clone(),
+        namespace: args.namespace.clone(),
+    });
+    let instance = Some(args.identity.clone());
+    let board = ctx.board.clone();
+    let ready = ctx.stores.clone();
+    async move {
+        // A verdict from half a list of policies would be a wrong one.
+        ready
+            .ready()
+            .await
+            .map_err(|store| anyhow::anyhow!("store {store} ended"))?;
+        driver::run(
+            client,
+            instance,
+            stores,
+            owners,
+            key,
+            config,
+            board,
+            CancellationToken::new(),
+        )
+        .await
+        .context("failed to drive the proofs")
     }
 }
 

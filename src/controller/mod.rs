@@ -14,6 +14,7 @@ pub mod model_artifact;
 pub mod model_deployment;
 pub mod names;
 pub mod outcome;
+pub mod owners;
 pub mod pod;
 pub mod run;
 pub mod seal_view;

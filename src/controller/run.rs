@@ -10,10 +10,12 @@ use kube::runtime::Controller;
 use kube::runtime::controller::{self, Action};
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
+use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
 use super::context::Context;
 use super::outcome::Outcome;
+use super::trigger::{Triggers, Wakes};
 use super::{model_artifact, model_deployment, sealed_policy};
 use crate::api::{ModelArtifact, ModelDeployment};
 
@@ -35,7 +37,7 @@ pub struct Queues {
 }
 
 /// Reconciles until the future is dropped.
-pub async fn run(ctx: Arc<Context>, queues: Queues) {
+pub async fn run(ctx: Arc<Context>, triggers: Triggers, queues: Queues) {
     let deployments = control(
         ctx.stores.model_deployments.clone(),
         queues.deployments,
@@ -48,7 +50,17 @@ pub async fn run(ctx: Arc<Context>, queues: Queues) {
         ctx.clone(),
         |object, ctx| async move { model_artifact::reconcile(&object, &ctx).await },
     );
-    tokio::join!(deployments, artifacts, collect(&ctx));
+    let wakes = Wakes {
+        triggers,
+        model_deployments: ctx.stores.model_deployments.clone(),
+        model_artifacts: ctx.stores.model_artifacts.clone(),
+    };
+    tokio::join!(
+        deployments,
+        artifacts,
+        collect(&ctx),
+        follow_board(&ctx, &wakes)
+    );
 }
 
 async fn control<K, F, Fut>(
@@ -69,8 +81,11 @@ async fn control<K, F, Fut>(
     Fut: Future<Output = Outcome> + Send + 'static,
 {
     let kind = K::kind(&()).into_owned();
-    let queue = stream::unfold(queue, |mut queue| async move {
-        queue.recv().await.map(|object| (object, queue))
+    let waiting = (ctx.metrics.clone(), kind.clone());
+    let queue = stream::unfold((queue, waiting), |(mut queue, waiting)| async move {
+        let object = queue.recv().await?;
+        waiting.0.queued(&waiting.1, queue.len());
+        Some((object, (queue, waiting)))
     });
     let pass = {
         let kind = kind.clone();
@@ -118,6 +133,29 @@ fn log(kind: &str, name: &str, outcome: &Outcome) {
             tracing::info!(kind, name, reason = %stall.reason, message = stall.message, "stalled");
         }
         Outcome::Transient { message } => tracing::warn!(kind, name, message, "trying again"),
+    }
+}
+
+/// Looks at an object again when what is proven about one of its pods changes.
+pub async fn follow_board(ctx: &Context, wakes: &Wakes) {
+    let mut changes = ctx.board.changes();
+    loop {
+        match changes.recv().await {
+            Ok(changed) => {
+                wakes
+                    .send(wakes.owner(&changed.owner_uid).into_iter().collect())
+                    .await
+            }
+            // Too many at once: everything is looked at anew.
+            Err(RecvError::Lagged(_)) => {
+                for pod in ctx.board.all() {
+                    wakes
+                        .send(wakes.owner(&pod.owner_uid).into_iter().collect())
+                        .await;
+                }
+            }
+            Err(RecvError::Closed) => return,
+        }
     }
 }
 

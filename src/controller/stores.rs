@@ -17,6 +17,7 @@ use kube::runtime::watcher::Event;
 use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::de::DeserializeOwned;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::names::{MANAGED_SELECTOR, SEALED, SEALED_POLICY};
@@ -46,6 +47,8 @@ pub struct Stores {
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
     /// Those with the label `sealroom.dev/sealed`.
     pub pods: Store<Pod>,
+    /// Rung after every event that can change what is proven about a pod.
+    pub changed: Arc<Notify>,
     /// Since when the shared policy of a namespace is what it is.
     pub sealed_since: SealedSince,
 }
@@ -137,6 +140,8 @@ impl Stores {
         );
         let (network_policies, writer) = store();
         let since = sealed_since.clone();
+        let changed = Arc::new(Notify::new());
+        let bell = changed.clone();
         spawn(
             client,
             &all,
@@ -144,6 +149,7 @@ impl Stores {
             wakes.clone(),
             tasks,
             move |wakes, there, object| {
+                bell.notify_one();
                 if there {
                     since.saw(object, Instant::now());
                 } else {
@@ -153,8 +159,16 @@ impl Stores {
             },
         );
         let (namespaces, writer) = store();
-        spawn(client, &all, writer, wakes.clone(), tasks, |_, _, _| {
+        let bell = changed.clone();
+        spawn(client, &all, writer, wakes.clone(), tasks, move |_, _, _| {
+            bell.notify_one();
             Vec::new()
+        });
+        let (pods, writer) = store();
+        let bell = changed.clone();
+        spawn(client, &sealed, writer, wakes.clone(), tasks, move |wakes, _, object| {
+            bell.notify_one();
+            wakes.pod(object)
         });
         Self {
             model_deployments,
@@ -166,7 +180,8 @@ impl Stores {
             jobs: watch!(&ours, child),
             network_policies,
             namespaces,
-            pods: watch!(&sealed, pod),
+            pods,
+            changed,
             sealed_since,
         }
     }
@@ -239,7 +254,9 @@ where
         let woken = match &event {
             Ok(Event::Apply(object) | Event::InitApply(object)) => wake(&wakes, true, object),
             Ok(Event::Delete(object)) => wake(&wakes, false, object),
-            Ok(Event::Init | Event::InitDone) => continue,
+            Ok(Event::Init) => continue,
+            // What was deleted while the watch was down has no event of its own.
+            Ok(Event::InitDone) => wakes.everything(),
             Err(error) => {
                 tracing::warn!(kind = %K::kind(&()), %error, "a watch failed, it is started again");
                 continue;

@@ -120,6 +120,18 @@ impl Wakes {
             .collect()
     }
 
+    /// Every object of ours.
+    #[must_use]
+    pub fn everything(&self) -> Vec<Wake> {
+        let deployments = self.model_deployments.state();
+        let artifacts = self.model_artifacts.state();
+        deployments
+            .iter()
+            .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
+            .chain(artifacts.iter().map(|object| Wake::Artifact(ObjectRef::from_obj(&**object))))
+            .collect()
+    }
+
     /// The object of that UID.
     #[must_use]
     pub fn owner(&self, uid: &str) -> Option<Wake> {

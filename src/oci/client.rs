@@ -175,7 +175,7 @@ impl Registry {
         }
     }
 
-    fn protocol(&self, detail: &'static str) -> RegistryError {
+    pub(crate) fn protocol(&self, detail: &'static str) -> RegistryError {
         RegistryError::Protocol {
             host: self.authority.to_string(),
             detail,

@@ -62,10 +62,9 @@ impl Inputs {
                         .map_err(|_| Secret::Invalid(name))
                 }
             };
-            // The first file that names the registry counts, the first that fails ends it.
-            if matches!(credentials, Ok(None)) {
-                credentials = found;
-            } else if found.is_err() && credentials.is_ok() {
+            // The first file that names the registry counts, unless one of them cannot be read.
+            let undecided = matches!(credentials, Ok(None));
+            if undecided || (credentials.is_ok() && found.is_err()) {
                 credentials = found;
             }
         }

@@ -26,12 +26,11 @@ fn killed_after(dir: &Path, saved: usize, unsaved: usize) {
 }
 
 fn state_of(dir: &Path) -> PathBuf {
-    let entries = fs::read_dir(dir)
+    let mut entries = fs::read_dir(dir)
         .unwrap()
         .map(|entry| entry.unwrap().path());
     entries
-        .filter(|path| path.extension().is_some_and(|e| e == "state"))
-        .next()
+        .find(|path| path.extension().is_some_and(|e| e == "state"))
         .unwrap()
 }
 

@@ -10,6 +10,9 @@ use super::{PullError, Timing, fetch};
 use crate::gguf::{GgufError, Header, Limits};
 use crate::oci::{Registry, RegistryError, Weights};
 
+/// Bytes of one request: most headers come with the first, and little is read in vain.
+const WINDOW: u64 = 4 << 20;
+
 /// What a channel delivers, as a reader. Its end is the end of the file.
 struct Incoming {
     chunks: mpsc::Receiver<Bytes>,
@@ -46,7 +49,6 @@ async fn once(
 ) -> Result<Result<Header, GgufError>, RegistryError> {
     let limits = Limits::default();
     let end = weights.size.min(limits.bytes);
-    let mut blob = registry.blob(&weights.digest, weights.size, 0, end).await?;
     let (sender, chunks) = mpsc::channel(fetch::QUEUE);
     let size = weights.size;
     let reader = spawn_blocking(move || {
@@ -56,18 +58,7 @@ async fn once(
         };
         Header::read(io::BufReader::new(incoming), size, limits)
     });
-    let network = loop {
-        match blob.chunk().await {
-            // A reader that has what it wants, or has seen enough, hangs up.
-            Ok(Some(chunk)) => {
-                if sender.send(chunk).await.is_err() {
-                    break Ok(());
-                }
-            }
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error),
-        }
-    };
+    let network = windows(registry, weights, end, &sender).await;
     drop(sender);
     let header = reader
         .await
@@ -77,4 +68,30 @@ async fn once(
         (Err(error), Err(network)) if error.is_truncated() => Err(network),
         (header, _) => Ok(header),
     }
+}
+
+/// Sends the first `end` bytes, until the reader hangs up: it has what it wants, or has seen enough.
+async fn windows(
+    registry: &Registry,
+    weights: &Weights,
+    end: u64,
+    sender: &mpsc::Sender<Bytes>,
+) -> Result<(), RegistryError> {
+    let mut at = 0;
+    while at < end {
+        let until = end.min(at + WINDOW);
+        let mut blob = registry
+            .blob(&weights.digest, weights.size, at, until)
+            .await?;
+        if blob.first != at {
+            return Err(registry.protocol("it honours some ranges and ignores others"));
+        }
+        while let Some(chunk) = blob.chunk().await? {
+            at += chunk.len() as u64;
+            if sender.send(chunk).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
 }

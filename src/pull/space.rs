@@ -40,5 +40,5 @@ pub(super) fn reserve(dir: &Path, file: &File, size: u64) -> Result<(), PullErro
 
 fn available(dir: &Path) -> io::Result<u64> {
     let stat = statvfs(dir)?;
-    Ok(u64::from(stat.blocks_available()).saturating_mul(u64::from(stat.fragment_size())))
+    Ok(stat.blocks_available().saturating_mul(stat.fragment_size()))
 }

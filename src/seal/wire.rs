@@ -223,7 +223,7 @@ pub struct Report {
 pub struct ControlOrder {
     /// [`VERSION`].
     pub v: u8,
-    /// Unix milliseconds; a canary refuses an order that is not newer than its last from the same key.
+    /// Unix milliseconds, made unique; a canary refuses (409, with its `last`) what is not greater.
     pub seq: u64,
     /// The only canary that may obey: its pod UID.
     pub canary_uid: String,
@@ -259,11 +259,29 @@ pub struct ControlReport {
     pub targets: Vec<Dialled>,
 }
 
-/// One nonce that a canary saw, and from where: the answer of `GET /seen?since=<id>` is a list of these.
+/// The answer of `GET /seen?since=<id>` (0 at first): what a canary heard after that id.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SeenReport {
+    /// [`VERSION`].
+    pub v: u8,
+    /// The canary's pod UID.
+    pub canary_uid: String,
+    /// What to ask with the next time.
+    pub next: u64,
+    /// True when something after that id was forgotten because too much came: an absent nonce then says
+    /// nothing.
+    #[serde(default)]
+    pub lost: bool,
+    /// At most 4,096, oldest first.
+    pub seen: Vec<Seen>,
+}
+
+/// One nonce that a canary saw, and from where.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Seen {
-    /// Counts up from 1 in one life of the canary.
+    /// Counts up; a restarted canary goes on above (it begins at the microsecond of its start).
     pub id: u64,
     /// The nonce as it came: 32 hex digits.
     pub nonce: String,

@@ -4,9 +4,10 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
-    reason = "a test fails by panicking"
+    reason = "a test fails by panicking, in its helpers too"
 )]
 
 mod api;
+mod canary;
 mod policy;
 mod pull;

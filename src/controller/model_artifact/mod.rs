@@ -133,6 +133,8 @@ async fn advance(
     ctx.applier.create(&wanted, there, Some(uid(this))).await?;
     found.artifact = Some(run(Step::Pull, this, declared, found, ctx).await?);
     found.verified = true;
+    ctx.metrics
+        .pulled(found.artifact.as_ref().map_or(0, |facts| facts.bytes));
     found.progress = None;
     Ok(Outcome::Done)
 }

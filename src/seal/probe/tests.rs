@@ -6,6 +6,8 @@ use super::Observation::{Answered, Connected, Denied, Error, Refused, Silence, U
 use super::*;
 use crate::seal::wire::Control;
 
+mod namespace;
+
 const NONCE: &str = "0123456789abcdef0123456789abcdef";
 const WAIT: Duration = Duration::from_millis(600);
 
@@ -73,6 +75,21 @@ async fn a_closed_port_refuses_over_both_transports_and_families() {
             );
         }
     }
+}
+
+/// A listener whose backlog is full lets the kernel drop what comes: the silence of a wall.
+#[tokio::test]
+async fn a_dropped_connect_is_silence_of_the_whole_wait() {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+    let addr = socket.local_addr().unwrap();
+    let _listener = socket.listen(0).unwrap();
+    let _first = TcpStream::connect(addr).await.unwrap();
+    let observed = asked(TargetKind::Dial, addr, Proto::Tcp).await;
+    assert!(
+        matches!(observed, Silence { waited_ms } if waited_ms >= 600),
+        "{observed}"
+    );
 }
 
 /// 255.255.255.255 needs SO_BROADCAST over UDP and has no route for TCP; a multicast group takes no TCP.

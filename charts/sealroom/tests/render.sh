@@ -1,0 +1,120 @@
+#!/usr/bin/env bash
+# Checks of the chart that need Helm and no cluster. Prints one line per check, ends with 1 if any failed.
+#
+#   HELM=/path/to/helm charts/sealroom/tests/render.sh        UPDATE=1 writes tests/golden anew
+set -euo pipefail
+
+helm=${HELM:-helm}
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+chart=$(dirname "$here")
+root=$(cd "$chart/../.." && pwd)
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+failed=0 passed=0
+
+pass() { passed=$((passed + 1)); printf 'ok      %s\n' "$1"; }
+fail() { failed=$((failed + 1)); printf 'FAILED  %s\n' "$1"; [[ -z ${2:-} ]] || sed 's/^/        /' "$2" | head -20; }
+
+# check TEXT COMMAND...: the command must succeed; its output shows when it does not.
+check() {
+  local text=$1
+  shift
+  if "$@" >"$work/out" 2>&1; then pass "$text"; else fail "$text" "$work/out"; fi
+}
+
+# absent TEXT PATTERN FILE: no line may match; the lines that do are shown.
+absent() {
+  if grep -nE "$2" "$3" >"$work/out"; then fail "$1" "$work/out"; else pass "$1"; fi
+}
+
+# count PATTERN FILE: how many lines match.
+count() { grep -cE -- "$1" "$2" || true; }
+
+render() { "$helm" template sealroom "$chart" --namespace sealroom-system "$@"; }
+
+# documents FILE KIND [NAME]: the documents of one kind, and of one name if given.
+documents() {
+  awk -v kind="kind: $2" -v name="  name: ${3:-}" -v any="${3:+no}" '
+    function flush() { if (k && (any == "" || n)) printf "%s", doc; doc = ""; k = 0; n = 0 }
+    /^---/ { flush(); next }
+    { doc = doc $0 "\n" }
+    $0 == kind { k = 1 }
+    $0 == name { n = 1 }
+    END { flush() }' "$1"
+}
+
+for values in "$chart"/ci/*-values.yaml; do
+  name=$(basename "$values" -values.yaml)
+  out=$work/$name.yaml
+  check "$name: lint" "$helm" lint --strict --quiet "$chart" --values "$values"
+  render --values "$values" --set crds.install=false >"$out" 2>"$work/err" || fail "$name: renders" "$work/err"
+  render --values "$values" --set crds.install=false >"$work/again" 2>&1 || true
+  check "$name: rendering twice gives the same bytes" cmp "$out" "$work/again"
+
+  if [[ -n ${UPDATE:-} ]]; then cp "$out" "$here/golden/$name.yaml"; fi
+  check "$name: renders what tests/golden/$name.yaml says" diff -u "$here/golden/$name.yaml" "$out"
+
+  documents "$out" ClusterRole >"$work/roles"
+  documents "$out" Role >>"$work/roles"
+  absent "$name: no role has a wildcard" '["'\'' \[]\*' "$work/roles"
+  absent "$name: no role reaches exec, attach, port forwarding, proxying, tokens, roles or other users" \
+    'pods/(exec|attach|portforward|proxy|ephemeralcontainers)|services/proxy|nodes|serviceaccounts|rbac.authorization.k8s.io\]|impersonate|escalate|[[ ]bind[],]' "$work/roles"
+  documents "$out" ClusterRole >"$work/operator-roles"
+  documents "$out" Role sealroom-operator-self >>"$work/operator-roles"
+  absent "$name: the operator has no right on Secrets" 'secrets' "$work/operator-roles"
+
+  documents "$out" Deployment >"$work/pods"
+  documents "$out" Job >>"$work/pods"
+  containers=$(count '^ +image: ' "$work/pods")
+  check "$name: the operator's and the canaries' pods are there" test "$containers" -ge 2
+  for line in 'allowPrivilegeEscalation: false' 'readOnlyRootFilesystem: true' 'drop: \[ALL\]' 'runAsNonRoot: true' \
+    'type: RuntimeDefault' 'enableServiceLinks: false' 'limits:' 'image: [^ ]+@sha256:[a-f0-9]{64}$'; do
+    check "$name: $containers of $containers pods have $line" test "$(count "^ +$line" "$work/pods")" -eq "$containers"
+  done
+  documents "$out" Deployment sealroom-canary >"$work/canary"
+  check "$name: the canary has no token" grep -qx '      automountServiceAccountToken: false' "$work/canary"
+  absent "$name: the canary mounts no Secret" 'secret' "$work/canary"
+done
+
+# The key: made by the hook unless the user gives one.
+documents "$work/default.yaml" Role sealroom-key >"$work/key"
+check "hook: its role may do one thing" test "$(sed -n '/^rules:/,$p' "$work/key")" = \
+  "$(printf 'rules:\n  - apiGroups: [""]\n    resources: [secrets]\n    verbs: [create]')"
+for kind in ServiceAccount Role RoleBinding Job; do
+  documents "$work/default.yaml" "$kind" sealroom-key >"$work/key"
+  check "hook: its $kind goes when it has succeeded" \
+    grep -qx '    helm.sh/hook-delete-policy: before-hook-creation,hook-succeeded' "$work/key"
+done
+absent "hook: there is none when the user gives a Secret" 'helm.sh/hook|sealroom-key$|sealroom-seal-key' "$work/full.yaml"
+check "hook: the user's Secret is mounted" grep -qx '            secretName: our-seal-key' "$work/full.yaml"
+
+# A change of the configuration rolls the operator, and another value does not.
+hash() { render --values "$chart/ci/default-values.yaml" --set crds.install=false "$@" | grep -o 'sealroom.dev/config-hash: .*'; }
+check "configuration: its hash changes with it" test "$(hash)" != "$(hash --set seal.roundSeconds=31)"
+check "configuration: its hash changes with nothing else" test "$(hash)" = "$(hash --set canary.replicas=3)"
+
+# The CRDs: equal to those of the repository, all there, all kept.
+check "crds: the chart's copies are those of crds/" diff -r "$root/crds" "$chart/crd-files"
+render --values "$chart/ci/default-values.yaml" >"$work/with-crds"
+documents "$work/with-crds" CustomResourceDefinition >"$work/crds"
+files=$(find "$chart/crd-files" -name '*.yaml' | wc -l)
+check "crds: there are at least two" test "$files" -ge 2
+check "crds: all $files are rendered" test "$(count '^kind: CustomResourceDefinition$' "$work/crds")" -eq "$files"
+check "crds: all $files are kept when the release goes" test "$(count '^    helm.sh/resource-policy: keep$' "$work/crds")" -eq "$files"
+check "crds: each has one metadata and one set of annotations" test \
+  "$(count '^metadata:$' "$work/crds")/$(count '^  annotations:$' "$work/crds")" = "$files/$files"
+
+# What must be refused, with words that help.
+for values in "$here"/bad/*.yaml; do
+  want=$(sed -n '1s/^# //p' "$values")
+  if render --values "$chart/ci/default-values.yaml" --values "$values" >"$work/out" 2>&1; then
+    fail "refused: $(basename "$values" .yaml)"
+  elif grep -qF -- "$want" "$work/out"; then
+    pass "refused: $(basename "$values" .yaml)"
+  else
+    fail "refused: $(basename "$values" .yaml), but without the words '$want'" "$work/out"
+  fi
+done
+
+printf 'chart: %d passed, %d failed\n' "$passed" "$failed"
+[[ $failed -eq 0 ]]

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Checks of the documents that need no cluster and no build. Prints what is wrong, ends with 1 if anything is.
+# RELEASE=1 also refuses places that wait for numbers or transcripts.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+wrong=0
+say() { wrong=$((wrong + 1)); printf 'docs: %s\n' "$1"; }
+
+mapfile -t files < <(find . \( -name target -o -name .git \) -prune -o -name '*.md' -print | sort)
+
+# Links to files of this repository lead somewhere.
+for file in "${files[@]}"; do
+  while read -r link; do
+    target=${link%%#*}
+    [[ -z $target || -e $(dirname "$file")/$target ]] || say "$file: the link $link leads nowhere"
+  done < <(grep -oE '\]\([^)]+\)' "$file" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^(https?|mailto):' || true)
+done
+
+# The YAML in both READMEs is the one that is applied; comments may differ, since one is in Japanese.
+bare() { sed -E '/^ *#/d; /^---$/d'; }
+example=$(bare <examples/assistant/10-modeldeployment.yaml)
+for file in README.md README.ja.md; do
+  shown=$(awk '/^```yaml$/ { y = 1; next } /^```$/ { y = 0 } y' "$file" | bare)
+  [[ $shown == "$example" ]] || say "$file: the YAML is not that of examples/assistant"
+done
+
+# Every reason that the program can give is explained.
+mapfile -t reasons < <(awk '/^reasons! \{/ { r = 1 } r && /^    [A-Z][A-Za-z]*,$/ { gsub(/[ ,]/, ""); print } r && /^\}/ { r = 0 }' src/api/condition.rs || true)
+[[ ${#reasons[@]} -ge 20 ]] || say "src/api/condition.rs: found only ${#reasons[@]} reasons"
+for reason in "${reasons[@]}"; do
+  grep -q "^|.*\`$reason\`" docs/operations.md || say "docs/operations.md: the reason $reason is not explained"
+done
+
+# Every decision is in the list.
+for file in docs/design/[0-9]*.md; do
+  grep -qF "($(basename "$file"))" docs/design/README.md || say "docs/design/README.md: $(basename "$file") is missing"
+done
+
+# The chart and the program have one version.
+crate=$(awk -F'"' '/^version = /{ print $2; exit }' Cargo.toml)
+while read -r version; do
+  [[ $version == "$crate" ]] || say "charts/sealroom/Chart.yaml: version $version is not that of Cargo.toml, $crate"
+done < <(sed -nE 's/^(version|appVersion): "?([^"]*)"?$/\2/p' charts/sealroom/Chart.yaml)
+
+if [[ -n ${RELEASE:-} ]]; then
+  while read -r place; do say "waits for content: $place"; done < <(grep -rn '<!-- fill:' "${files[@]}" || true)
+fi
+[[ $wrong -eq 0 ]] && printf 'docs: %d files, %d reasons, nothing wrong\n' "${#files[@]}" "${#reasons[@]}"

@@ -1,0 +1,52 @@
+# How each family of Go programs is built. Sourced by build.sh, which runs a function in a copy of
+# the family's pins with OUT set. What a function says is part of the cache key.
+# shellcheck shell=bash
+
+# shellcheck disable=SC2034 # read by build.sh
+FAMILIES=(etcd kubernetes containerd runc coredns pause cilium helm)
+
+build_etcd() {
+  CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/etcd" go.etcd.io/etcd/server/v3
+}
+
+build_kubernetes() {
+  # Without these the programs call themselves v0.0.0, and clients refuse to talk to them.
+  local version="-X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
+  CGO_ENABLED=0 go build -trimpath -ldflags "-s -w $version" -o "$OUT/" \
+    k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager \
+    k8s.io/kubernetes/cmd/kube-scheduler k8s.io/kubernetes/cmd/kubelet \
+    k8s.io/kubernetes/cmd/kube-proxy k8s.io/kubernetes/cmd/kubectl
+}
+
+build_containerd() {
+  CGO_ENABLED=0 go build -trimpath -tags no_btrfs,no_devmapper,no_zfs -ldflags "-s -w" -o "$OUT/" tool
+}
+
+build_runc() {
+  # Without the seccomp tag no pod starts: the kubelet asks for RuntimeDefault.
+  CGO_ENABLED=1 go build -trimpath -tags seccomp -ldflags "-s -w" -o "$OUT/runc" github.com/opencontainers/runc
+}
+
+build_coredns() {
+  CGO_ENABLED=0 go build -mod=mod -trimpath -ldflags "-s -w" -o "$OUT/coredns" .
+}
+
+build_pause() {
+  CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/pause" .
+}
+
+build_cilium() {
+  CGO_ENABLED=0 go build -mod=mod -trimpath -ldflags "-s -w" -o "$OUT/cilium-agent" github.com/cilium/cilium/daemon
+  CGO_ENABLED=0 go build -mod=mod -trimpath -ldflags "-s -w" -o "$OUT/cilium-cni" github.com/cilium/cilium/plugins/cilium-cni
+  # The agent compiles its eBPF at run time and reads its CRDs' schemas from the cluster.
+  local module
+  module=$(go list -mod=mod -m -f '{{.Dir}}' github.com/cilium/cilium)
+  cp -r "$module/bpf" "$OUT/bpf"
+  mkdir "$OUT/crds"
+  cp "$module"/pkg/k8s/apis/cilium.io/client/crds/v2*/*.yaml "$OUT/crds/"
+  chmod -R u+w "$OUT"
+}
+
+build_helm() {
+  CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/helm" helm.sh/helm/v4/cmd/helm
+}

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# wait.sh: waits until the cluster can be used: nodes Ready, routes of the fabric, DNS, the first service account.
+set -euo pipefail
+. "$(dirname "$0")/env.sh"
+export KUBECONFIG=$BED_DIR/kubeconfig
+PATH=$SEALROOM_CACHE/go/kubernetes:$PATH
+
+until_true() { # seconds, what, command...
+  local i until=$((SECONDS + $1)) what=$2
+  shift 2
+  until "$@" >/dev/null 2>&1; do
+    [ $SECONDS -lt $until ] || die "gave up waiting for $what"
+    [ -d "/proc/$PPID" ] || die "whoever waited for $what is gone"
+    for ((i = 1; i <= NODES; i++)); do
+      grep -q . "$(unified_root)/$CGROUP/node$i/system/cgroup.procs" || die "node$i died while waiting for $what"
+    done
+    sleep 0.25
+  done
+  echo "$(date +%s.%N) bed $what" >>"$BED_DIR/timeline"
+}
+
+node_ready() {
+  kubectl get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' | grep -q True
+}
+pod_cidrs() { kubectl get node "$1" -o 'jsonpath={.spec.podCIDRs[*]}' | grep ' '; }
+rollout() { kubectl -n kube-system get deployment coredns -o 'jsonpath={.status.readyReplicas}' | grep -q 1; }
+service_account() { kubectl -n default get serviceaccount default; }
+
+for ((i = 1; i <= NODES; i++)); do
+  until_true 180 "node$i-cidrs" pod_cidrs "node$i"
+  # The fabric knows the way back to every pod.
+  read -r v4 v6 <<<"$(node_addresses "$i")"
+  read -r cidr4 cidr6 <<<"$(pod_cidrs "node$i")"
+  in_ns fabric ip route add "$cidr4" via "$v4"
+  in_ns fabric ip -6 route add "$cidr6" via "$v6"
+  if [ "$CNI" = ptp ]; then
+    for ((o = 1; o <= NODES; o++)); do
+      if [ "$o" != "$i" ]; then
+        in_ns "node$o" ip route add "$cidr4" via "$v4"
+        in_ns "node$o" ip -6 route add "$cidr6" via "$v6"
+      fi
+    done
+  fi
+done
+for ((i = 1; i <= NODES; i++)); do until_true 180 "node$i-ready" node_ready "node$i"; done
+until_true 60 service-account service_account
+until_true 60 addons grep -q "node1 addons" "$BED_DIR/timeline"
+until_true 120 dns-ready rollout

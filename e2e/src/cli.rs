@@ -1,0 +1,322 @@
+//! The command line.
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use anyhow::{Context, Result, bail};
+use clap::{Parser, Subcommand};
+
+use crate::{
+    artifact,
+    cluster::{Bed, Cluster, Provider, Shape, cache, source},
+    demo,
+    dial::{self, Protocol},
+    images::Image,
+    install, outside,
+    progress::Stage,
+    registry::Registry,
+    run::Program,
+    smoke, suite,
+    tool::Tool,
+    world::World,
+};
+
+/// The cluster to test on, and what is tested on it.
+#[derive(Debug, Parser)]
+#[command(name = "sealroom-e2e", version, about)]
+pub struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start, stop or show the cluster
+    Bed {
+        #[command(flatten)]
+        shape: Shape,
+        #[command(subcommand)]
+        action: Action,
+    },
+    /// Build the programs of the built-in cluster from their pins
+    Build {
+        /// Which; all when none is named
+        families: Vec<String>,
+    },
+    /// Build images and, when a cluster runs, push them: prints one reference by digest a line
+    Images {
+        #[command(flatten)]
+        shape: Shape,
+        /// The product's static program, for the image `sealroom`
+        #[arg(long)]
+        product: Option<PathBuf>,
+        /// Hold the image `sealroom` to the size that may be shipped
+        #[arg(long, requires = "product")]
+        shipped: bool,
+        /// The product built with the feature kernel-lock-off, for the image `sealroom-lock-off`
+        #[arg(long)]
+        lock_off: Option<PathBuf>,
+        /// Leave out the image of llama.cpp
+        #[arg(long)]
+        without_llama: bool,
+        /// Build only
+        #[arg(long)]
+        no_push: bool,
+    },
+    /// Push the model in both layouts: prints its references by digest
+    PushModel {
+        #[command(flatten)]
+        shape: Shape,
+    },
+    /// Be the host outside the cluster: answer whoever comes, and write down who came
+    Outside {
+        /// One line of JSON a connection or datagram
+        #[arg(long)]
+        log: PathBuf,
+    },
+    /// Dial out again and again: prints one line of JSON an attempt
+    Dial {
+        /// Where to; may be repeated
+        #[arg(long, required = true)]
+        to: Vec<SocketAddr>,
+        /// Over what; both when not given
+        #[arg(long, value_enum)]
+        protocol: Option<Protocol>,
+        /// How many rounds; 0 for ever
+        #[arg(long, default_value_t = 1)]
+        rounds: u64,
+        /// Milliseconds between rounds
+        #[arg(long, default_value_t = 200)]
+        pause: u64,
+        /// Milliseconds to wait for an answer
+        #[arg(long, default_value_t = 1000)]
+        patience: u64,
+        /// What to send
+        #[arg(long, default_value = "sealroom")]
+        text: String,
+        /// Also write the attempts to this file
+        #[arg(long)]
+        record: Option<PathBuf>,
+    },
+    /// Put images, model and operator into a running cluster
+    Install {
+        #[command(flatten)]
+        shape: Shape,
+        /// The operator's static program
+        #[arg(long)]
+        operator: PathBuf,
+    },
+    /// Show it all: a model answers from a sealed pod, somebody opens a hole, the model shuts, and opens again
+    Demo {
+        #[command(flatten)]
+        shape: Shape,
+        /// The operator's static program
+        #[arg(long)]
+        operator: PathBuf,
+        /// Leave the cluster up
+        #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
+        keep: bool,
+    },
+    /// Run the end-to-end tests
+    Test {
+        #[command(flatten)]
+        shape: Shape,
+        /// The operator's static program
+        #[arg(long)]
+        operator: PathBuf,
+        /// The same, built without the kernel lock
+        #[arg(long)]
+        unlocked: PathBuf,
+        /// Only tests whose name has this in it
+        #[arg(long, env = "FILTER", default_value = "")]
+        filter: String,
+        /// Leave the cluster up
+        #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
+        keep: bool,
+    },
+    /// What runs inside test pods
+    Tool {
+        #[command(subcommand)]
+        tool: Tool,
+    },
+    /// Check the cluster itself: an image by digest, a volume, and who reaches the outside
+    Smoke {
+        #[command(flatten)]
+        shape: Shape,
+    },
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Action {
+    /// Start it; does nothing when it runs
+    Up,
+    /// Take it down and leave nothing
+    Down,
+    /// Print where everything is, as KEY=VALUE
+    Env,
+    /// Say whether it runs
+    Status,
+}
+
+impl Cli {
+    /// Does what was asked.
+    ///
+    /// # Errors
+    /// When that fails; the message says what to do where something can be done.
+    pub async fn run(self) -> Result<()> {
+        match self.command {
+            Command::Bed { shape, action } => bed(&shape, action).await,
+            Command::Build { families } => {
+                let shape = Shape {
+                    provider: Provider::Bed,
+                    nodes: 1,
+                    cni: crate::cluster::Cni::Cilium,
+                };
+                Bed::new(shape.nodes, shape.cni)?.build(&families).await
+            }
+            Command::Images {
+                shape,
+                product,
+                shipped,
+                lock_off,
+                without_llama,
+                no_push,
+            } => {
+                let mut products = Vec::new();
+                products.extend(product.map(|p| Image::product("sealroom", p, shipped)));
+                products.extend(lock_off.map(|p| Image::product("sealroom-lock-off", p, false)));
+                images(&shape, products, !without_llama, !no_push).await
+            }
+            Command::PushModel { shape } => push_model(&shape).await,
+            Command::Outside { log } => outside::listen(&log).await,
+            Command::Dial {
+                to,
+                protocol,
+                rounds,
+                pause,
+                patience,
+                text,
+                record,
+            } => {
+                let protocols = protocol.map_or(vec![Protocol::Tcp, Protocol::Udp], |p| vec![p]);
+                let (pause, patience) = (
+                    Duration::from_millis(pause),
+                    Duration::from_millis(patience),
+                );
+                let mut plan = dial::Plan {
+                    to,
+                    protocols,
+                    rounds,
+                    pause,
+                    patience,
+                    text,
+                    record: None,
+                };
+                if let Some(path) = record {
+                    let file = std::fs::File::create(&path);
+                    plan.record =
+                        Some(file.with_context(|| format!("failed to create {}", path.display()))?);
+                }
+                plan.run().await
+            }
+            Command::Install { shape, operator } => {
+                let cluster = Cluster::new(&shape)?;
+                let world = World::new(cluster.environment()?).await?;
+                let pushed = install::push(&cluster, &operator, false).await?;
+                install::install(&world, &pushed).await
+            }
+            Command::Demo {
+                shape,
+                operator,
+                keep,
+            } => demo::whole(&shape, &operator, keep).await,
+            Command::Test {
+                shape,
+                operator,
+                unlocked,
+                filter,
+                keep,
+            } => suite::whole(&shape, &operator, &unlocked, &filter, keep).await,
+            Command::Tool { tool } => tool.run().await,
+            Command::Smoke { shape } => smoke::run(&shape).await,
+        }
+    }
+}
+
+async fn bed(shape: &Shape, action: Action) -> Result<()> {
+    let cluster = Cluster::new(shape)?;
+    match action {
+        Action::Up => {
+            cluster.up().await?;
+            anstream::println!(
+                "export KUBECONFIG={}",
+                cluster.environment()?.kubeconfig.display()
+            );
+        }
+        Action::Down => cluster.down().await?,
+        Action::Env => anstream::print!("{}", cluster.environment()?),
+        Action::Status => match &cluster {
+            Cluster::Bed(bed) => anstream::println!("{}", bed.status().await?),
+            _ => anstream::println!("nodes: {}", cluster.nodes().await?.join(" ")),
+        },
+    }
+    Ok(())
+}
+
+async fn images(shape: &Shape, products: Vec<Image>, llama: bool, push: bool) -> Result<()> {
+    let cache = cache();
+    let program = std::env::current_exe().context("failed to find this program's own path")?;
+    let mut wanted = vec![Image::tool(program)];
+    wanted.extend(products);
+    if llama {
+        let stage = Stage::begin("llama.cpp");
+        let script =
+            Program::new(source().join("images/llama/root.sh")).env("SEALROOM_CACHE", &cache);
+        let output = script.deadline(Duration::from_secs(900)).run().await?;
+        let root = output.stdout.lines().last().map(PathBuf::from);
+        stage.end("from Debian's packages");
+        wanted.push(Image::llama(
+            root.context("failed to find the root of llama.cpp")?,
+        ));
+    }
+    let registry = if push {
+        Some(Registry::new(&Cluster::new(shape)?.environment()?)?)
+    } else {
+        None
+    };
+    for image in wanted {
+        let stage = Stage::begin(format!("image {}", image.name));
+        let layout = image.build(&cache).await?;
+        match &registry {
+            Some(registry) => {
+                registry.wait().await?;
+                let reference = registry.push_layout(image.name, &layout).await?;
+                stage.end("pushed");
+                anstream::println!("{reference}");
+            }
+            None => stage.end(&layout.display().to_string()),
+        }
+    }
+    Ok(())
+}
+
+async fn push_model(shape: &Shape) -> Result<()> {
+    let environment = Cluster::new(shape)?.environment()?;
+    let stage = Stage::begin("model");
+    let file = artifact::model(&cache()).await?;
+    let registry = Registry::new(&environment)?;
+    registry.wait().await?;
+    let pushed = artifact::push(&registry, &file).await?;
+    let Some(directory) = environment.bed_dir else {
+        bail!("failed to note the model: the cluster has no directory")
+    };
+    for (name, reference) in [
+        ("model-ref", &pushed.oras),
+        ("model-ref-docker", &pushed.docker),
+    ] {
+        std::fs::write(directory.join(name), format!("{reference}\n"))
+            .context("failed to note the model")?;
+    }
+    stage.end("pushed");
+    anstream::println!("{}\n{}", pushed.oras, pushed.docker);
+    Ok(())
+}

@@ -1,0 +1,65 @@
+//! Where everything of a cluster is, as `make bed-env` prints it.
+
+use std::{ffi::OsStr, fmt, net::IpAddr, path::PathBuf};
+
+use crate::run::Program;
+
+/// Paths and addresses of a running cluster. What a provider lacks is absent.
+#[derive(Debug, Clone, Default)]
+pub struct Environment {
+    /// Kubeconfig of an administrator.
+    pub kubeconfig: PathBuf,
+    /// The bed's directory.
+    pub bed_dir: Option<PathBuf>,
+    /// The API server's audit log: `audit.k8s.io/v1`, JSON lines, level Metadata.
+    pub audit_log: Option<PathBuf>,
+    /// Host and port of the registry, as pods and nodes name it.
+    pub registry: Option<String>,
+    /// The registry's addresses, as pods reach it.
+    pub registry_addresses: Vec<IpAddr>,
+    /// The CA that signed the registry's certificate, PEM.
+    pub registry_ca: Option<PathBuf>,
+    /// The registry's password as a Docker `config.json`.
+    pub registry_auth: Option<PathBuf>,
+    /// The registry's port on this machine's loopback.
+    pub registry_port: Option<u16>,
+    /// The pushed model, by digest.
+    pub model_ref: Option<String>,
+    /// The listener outside the cluster.
+    pub canary_url: Option<String>,
+    /// kubectl of the cluster's version.
+    pub kubectl: PathBuf,
+    /// helm.
+    pub helm: PathBuf,
+}
+
+impl Environment {
+    /// kubectl with this cluster's kubeconfig.
+    pub fn kubectl<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Program {
+        Program::new(&self.kubectl)
+            .env("KUBECONFIG", &self.kubeconfig)
+            .args(arguments)
+    }
+}
+
+impl fmt::Display for Environment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
+        let lines = [
+            ("KUBECONFIG", Some(self.kubeconfig.display().to_string())),
+            ("BED_DIR", path(&self.bed_dir)),
+            ("AUDIT_LOG", path(&self.audit_log)),
+            ("REGISTRY", self.registry.clone()),
+            ("REGISTRY_CA", path(&self.registry_ca)),
+            ("REGISTRY_AUTH", path(&self.registry_auth)),
+            ("MODEL_REF", self.model_ref.clone()),
+            ("CANARY_URL", self.canary_url.clone()),
+            ("KUBECTL", Some(self.kubectl.display().to_string())),
+            ("HELM", Some(self.helm.display().to_string())),
+        ];
+        for (key, value) in lines {
+            writeln!(f, "{key}={}", value.unwrap_or_default())?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,164 @@
+//! From an empty cluster to one with images, a model and the operator in it, by the chart and real helm.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
+
+use crate::artifact;
+use crate::cluster::{Cluster, cache, source};
+use crate::demo::Props;
+use crate::images::Image;
+use crate::kube;
+use crate::progress::Stage;
+use crate::registry::Registry;
+use crate::run::Program;
+use crate::suite::Images;
+use crate::tool::Hostile;
+use crate::world::World;
+
+/// Namespace and release of the contract with users.
+const NAMESPACE: &str = "sealroom-system";
+const RELEASE: &str = "sealroom";
+
+/// What hostile runtimes dial: the listener outside, over both families.
+const OUTSIDE: [&str; 2] = ["172.31.9.10:9000", "[fd31:9::10]:9000"];
+
+/// Everything that was pushed, by digest.
+#[derive(Clone, Debug)]
+pub struct Pushed {
+    /// The operator.
+    pub sealroom: String,
+    /// llama.cpp.
+    pub llama: String,
+    /// Client pods and hostile runtimes.
+    pub images: Images,
+    /// The model.
+    pub model: artifact::Pushed,
+}
+
+/// Builds and pushes the images and the model; what the cache or the registry has is not made again.
+///
+/// # Errors
+/// When something cannot be built or pushed.
+pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<Pushed> {
+    let environment = cluster.environment()?;
+    let registry = Registry::new(&environment)?;
+    registry.wait().await?;
+    let program = std::env::current_exe().context("failed to find this program's own path")?;
+
+    let stage = Stage::begin("images");
+    let put = async |image: Image| {
+        registry
+            .push_layout(image.name, &image.build(&cache()).await?)
+            .await
+    };
+    let sealroom = put(Image::operator(sealroom.to_owned())).await?;
+    let tool = put(Image::tool(program.clone())).await?;
+    let llama = put(Image::llama(llama_root().await?)).await?;
+    let mut images = Images {
+        tool: tool.clone(),
+        dialler: tool.clone(),
+        families: tool,
+    };
+    if hostile {
+        let dial = OUTSIDE
+            .iter()
+            .map(|to| to.parse())
+            .collect::<Result<_, _>>()?;
+        let dialler = Hostile {
+            dial,
+            every_ms: 100,
+            ignore_term: true,
+            families: false,
+        };
+        images.dialler = put(Image::hostile("dialler", &program, &dialler)?).await?;
+        let families = Hostile {
+            families: true,
+            ..Hostile::default()
+        };
+        images.families = put(Image::hostile("families", &program, &families)?).await?;
+    }
+    stage.end("built and pushed, named by digest");
+
+    let stage = Stage::begin("model");
+    let model = artifact::push(&registry, &artifact::model(&cache()).await?).await?;
+    if let Some(directory) = &environment.bed_dir {
+        std::fs::write(directory.join("model-ref"), format!("{}\n", model.oras))?;
+    }
+    stage.end(&model.oras);
+    Ok(Pushed {
+        sealroom,
+        llama,
+        images,
+        model,
+    })
+}
+
+/// The root of llama.cpp with its own libc, from Debian's packages.
+async fn llama_root() -> Result<PathBuf> {
+    let script = Program::new(source().join("images/llama/root.sh")).env("SEALROOM_CACHE", cache());
+    let output = script.deadline(Duration::from_secs(900)).run().await?;
+    output
+        .stdout
+        .lines()
+        .last()
+        .map(PathBuf::from)
+        .context("failed to find the root of llama.cpp")
+}
+
+/// Installs or upgrades the chart with the images that were pushed, and waits for it.
+///
+/// # Errors
+/// What helm said.
+pub async fn install(world: &World, pushed: &Pushed) -> Result<()> {
+    let stage = Stage::begin("operator");
+    let environment = &world.environment;
+    world.namespace(NAMESPACE).await?;
+    let mut ca = String::new();
+    if let Some(path) = &environment.registry_ca {
+        ca = std::fs::read_to_string(path)?;
+    }
+    let addresses = &environment.registry_addresses;
+    let peers: Vec<_> = addresses
+        .iter()
+        .map(|ip| json!({"ipBlock": {"cidr": format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 })}}))
+        .collect();
+    let values = json!({
+        "image": pushed.sealroom,
+        "engines": {"llamaCpp": {"image": pushed.llama}},
+        "imagePullSecrets": ["registry"],
+        "registries": [{
+            "host": environment.registry,
+            "addresses": addresses,
+            "peers": peers,
+            "ports": [{"port": 5000, "protocol": "TCP"}],
+            "ca": ca,
+        }],
+    });
+    let file = tempfile::Builder::new().suffix(".json").tempfile()?;
+    std::fs::write(file.path(), values.to_string())?;
+    let chart = repository().join("charts/sealroom");
+    kube::helm(environment, RELEASE, NAMESPACE, &chart, file.path()).await?;
+    stage.end(&format!(
+        "chart installed from {}",
+        chart.file_name().unwrap_or_default().to_string_lossy()
+    ));
+    Ok(())
+}
+
+/// The repository's root.
+fn repository() -> PathBuf {
+    source().join("..")
+}
+
+/// What the demo needs of what was pushed.
+#[must_use]
+pub fn props(pushed: &Pushed) -> Props {
+    Props {
+        model: pushed.model.oras.clone(),
+        tool: pushed.images.tool.clone(),
+        examples: repository().join("examples"),
+    }
+}

@@ -1,0 +1,18 @@
+//! The cluster to test on, the images and the model for it, and what the end-to-end tests are made of.
+
+pub mod artifact;
+pub mod cli;
+pub mod cluster;
+pub mod demo;
+pub mod dial;
+pub mod images;
+pub mod install;
+pub mod kube;
+pub mod outside;
+pub mod progress;
+pub mod registry;
+pub mod run;
+pub mod smoke;
+pub mod suite;
+pub mod tool;
+pub mod world;

@@ -1,0 +1,123 @@
+//! The objects that tests apply.
+
+use serde_json::{Value, json};
+
+/// A ModelDeployment that tests vary.
+#[derive(Clone, Debug)]
+pub struct Model {
+    namespace: String,
+    name: String,
+    spec: Value,
+}
+
+impl Model {
+    /// One replica of llama.cpp over an artifact, open to pods with the label `app: client`.
+    #[must_use]
+    pub fn new(namespace: &str, name: &str, artifact: &str) -> Self {
+        let spec = json!({
+            "artifact": {"image": artifact, "pullSecrets": [{"name": "registry"}]},
+            "runtime": {"engine": "LlamaCpp", "llamaCpp": {"contextLength": 2048, "parallel": 1, "threads": 1}},
+            "access": {"from": [{"podSelector": {"matchLabels": {"app": "client"}}}]},
+            "resources": {"requests": {"cpu": "10m", "memory": "64Mi"}},
+            "drainSeconds": 20,
+        });
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            spec,
+        }
+    }
+
+    /// Sets a field of the spec by JSON pointer, such as `/seal/whenStale`; parents are made.
+    #[must_use]
+    pub fn set(mut self, pointer: &str, value: impl Into<Value>) -> Self {
+        let mut place = &mut self.spec;
+        for part in pointer.trim_start_matches('/').split('/') {
+            place = &mut place[part];
+        }
+        *place = value.into();
+        self
+    }
+
+    /// Runs another image in the engine's place.
+    #[must_use]
+    pub fn runtime(self, image: &str) -> Self {
+        self.set("/runtime/image", image)
+    }
+
+    /// How many pods.
+    #[must_use]
+    pub fn replicas(self, replicas: u32) -> Self {
+        self.set("/replicas", replicas)
+    }
+
+    /// As JSON, which is YAML.
+    #[must_use]
+    pub fn yaml(&self) -> String {
+        json!({
+            "apiVersion": "sealroom.dev/v1alpha1",
+            "kind": "ModelDeployment",
+            "metadata": {"name": self.name, "namespace": self.namespace},
+            "spec": self.spec,
+        })
+        .to_string()
+    }
+}
+
+/// A pod under `restricted` that runs the tool image.
+#[must_use]
+pub fn tool_pod(namespace: &str, name: &str, image: &str, app: &str, args: &[&str]) -> String {
+    json!({
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": name, "namespace": namespace, "labels": {"app": app}},
+        "spec": {
+            "terminationGracePeriodSeconds": 0,
+            "automountServiceAccountToken": false,
+            "enableServiceLinks": false,
+            "imagePullSecrets": [{"name": "registry"}],
+            "securityContext": {"runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": {"type": "RuntimeDefault"}},
+            "containers": [{
+                "name": "tool",
+                "image": image,
+                "args": args,
+                "securityContext": {"allowPrivilegeEscalation": false, "capabilities": {"drop": ["ALL"]}},
+                "volumeMounts": [{"name": "tmp", "mountPath": "/tmp"}],
+            }],
+            "volumes": [{"name": "tmp", "emptyDir": {}}],
+        },
+    })
+    .to_string()
+}
+
+/// A policy for every pod of a namespace that lets packets out to these blocks.
+#[must_use]
+pub fn egress_hole(namespace: &str, name: &str, blocks: &[&str]) -> String {
+    let to: Vec<_> = blocks
+        .iter()
+        .map(|block| json!({"ipBlock": {"cidr": block}}))
+        .collect();
+    json!({
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "NetworkPolicy",
+        "metadata": {"name": name, "namespace": namespace},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": to}]},
+    })
+    .to_string()
+}
+
+/// The question whose answer everybody can check.
+#[must_use]
+pub fn capital_of_france(model: &str, nonce: &str) -> String {
+    json!({
+        "model": model,
+        "temperature": 0,
+        "seed": 7,
+        "max_tokens": 24,
+        "messages": [
+            {"role": "system", "content": format!("You are a helpful assistant.{nonce}")},
+            {"role": "user", "content": "What is the capital of France?"},
+        ],
+    })
+    .to_string()
+}

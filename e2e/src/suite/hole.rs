@@ -1,0 +1,182 @@
+//! Somebody opens a hole.
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::fixtures::{Model, egress_hole};
+use super::stage::Served;
+use super::{Case, Needs, Stage};
+use crate::kube::wait;
+
+pub(super) fn cases() -> Vec<Case> {
+    let needs = Needs::BothLocks;
+    vec![
+        Case {
+            name: "hole/one_address_no_probe_covers_shuts_the_model",
+            needs,
+            run: |s| Box::pin(narrow(s)),
+        },
+        Case {
+            name: "hole/a_wide_one_is_seen_by_the_probe_too",
+            needs,
+            run: |s| Box::pin(wide(s)),
+        },
+        Case {
+            name: "hole/a_runtime_that_ends_in_the_open_does_not_start_again",
+            needs: Needs::NetworkLockAlone,
+            run: |s| Box::pin(no_restart(s)),
+        },
+    ]
+}
+
+const SOON: Duration = Duration::from_secs(20);
+const RECOVERY: Duration = Duration::from_secs(90);
+
+/// Waits until every pod of the model refuses, by the Service or past it.
+async fn refuses(stage: &Stage, model: &Served) -> Result<()> {
+    wait(SOON, "requests refused", async || {
+        Ok(stage
+            .get_status(model, "/v1/models")
+            .await
+            .is_none_or(|s| s == 503)
+            .then_some(()))
+    })
+    .await?;
+    for pod in stage.world.pods(&model.namespace, &model.name).await? {
+        let Some(address) = pod["status"]["podIP"].as_str() else {
+            continue;
+        };
+        let past = Served {
+            url: format!("http://{address}:8080"),
+            ..model.clone()
+        };
+        let status = stage.get_status(&past, "/v1/models").await;
+        ensure!(
+            status.is_none_or(|s| s == 503),
+            "expected {address} to refuse, it said {status:?}"
+        );
+    }
+    Ok(())
+}
+
+async fn recovers(stage: &Stage, model: &Served) -> Result<()> {
+    stage
+        .world
+        .wait_condition(&model.namespace, &model.name, "Ready", "True", "", RECOVERY)
+        .await?;
+    let status = stage.get_status(model, "/v1/models").await;
+    ensure!(
+        status == Some(200),
+        "expected it to serve again, it said {status:?}"
+    );
+    Ok(())
+}
+
+async fn narrow(stage: &Stage) -> Result<()> {
+    let model = stage.assistant().await?;
+    let (ns, name) = (model.namespace.as_str(), model.name.as_str());
+    stage
+        .world
+        .apply(&egress_hole(
+            ns,
+            "one-address",
+            &[&format!("{}/32", stage.unprobed_address())],
+        ))
+        .await?;
+    let closed = stage
+        .world
+        .wait_condition(ns, name, "Sealed", "False", "PolicyWidens", SOON)
+        .await;
+    let refused = refuses(stage, &model).await;
+    stage
+        .world
+        .kubectl(&["delete", "networkpolicy", "-n", ns, "one-address"])
+        .await?;
+    let closed = closed?;
+    ensure!(
+        closed.message.contains("one-address"),
+        "expected the policy's name in {:?}",
+        closed.message
+    );
+    refused?;
+    recovers(stage, &model).await
+}
+
+async fn wide(stage: &Stage) -> Result<()> {
+    let model = stage.assistant().await?;
+    let (ns, name) = (model.namespace.as_str(), model.name.as_str());
+    stage
+        .world
+        .apply(&egress_hole(ns, "everything", &["0.0.0.0/0", "::/0"]))
+        .await?;
+    let opened = stage
+        .world
+        .wait_condition(ns, name, "Sealed", "False", "EgressOpen", RECOVERY)
+        .await;
+    let refused = refuses(stage, &model).await;
+    stage
+        .world
+        .kubectl(&["delete", "networkpolicy", "-n", ns, "everything"])
+        .await?;
+    let opened = opened?;
+    ensure!(
+        opened.message.contains("canary"),
+        "expected what was reached in {:?}",
+        opened.message
+    );
+    refused?;
+    recovers(stage, &model).await
+}
+
+/// A runtime that dials all the time; a policy lets everything out; once the model is shut nothing more comes.
+async fn no_restart(stage: &Stage) -> Result<()> {
+    let ns = "hole-restart";
+    let room = stage.room(ns).await?;
+    stage
+        .world
+        .apply(
+            &Model::new(ns, "caller", stage.artifact())
+                .runtime(&stage.images.dialler)
+                .yaml(),
+        )
+        .await?;
+    stage
+        .world
+        .wait_condition(ns, "caller", "Ready", "True", "", Duration::from_secs(90))
+        .await?;
+    let before = stage.packets().await?;
+    ensure!(
+        before == 0,
+        "expected no packet while sealed, {before} came"
+    );
+    stage
+        .world
+        .apply(&egress_hole(ns, "everything", &["0.0.0.0/0", "::/0"]))
+        .await?;
+    stage
+        .world
+        .wait_condition(ns, "caller", "Sealed", "False", "", SOON)
+        .await?;
+    // The bound for the engine's end is three seconds after the opening was seen.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let shut = stage.packets().await?;
+    tokio::time::sleep(Duration::from_secs(15)).await;
+    let later = stage.packets().await?;
+    let served = stage.world.condition(ns, "caller", "Available").await?;
+    room.leave().await?;
+    ensure!(
+        shut > 0,
+        "the policy let nothing out, so this test could not have failed"
+    );
+    ensure!(
+        later == shut,
+        "expected no packet after the model was shut, {} came",
+        later - shut
+    );
+    ensure!(
+        served.status != "True",
+        "expected nothing to serve in the open, got {served:?}"
+    );
+    Ok(())
+}

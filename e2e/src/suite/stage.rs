@@ -1,0 +1,291 @@
+//! A cluster with the operator in it, set for tests: rooms to work in, a model to ask, packets to count.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use tokio::sync::OnceCell;
+
+use super::PROGRAM;
+use super::fixtures::{Model, tool_pod};
+use crate::cluster::Cluster;
+use crate::kube::wait;
+use crate::outside::{self, Record};
+use crate::world::{World, name_of};
+
+/// Images by digest, as pods name them.
+#[derive(Clone, Debug)]
+pub struct Images {
+    /// This crate's program: clients to exec into.
+    pub tool: String,
+    /// A runtime that dials out from its first instruction on and ignores SIGTERM.
+    pub dialler: String,
+    /// A runtime that tries every socket family.
+    pub families: String,
+}
+
+/// Everything that a test touches.
+#[derive(Debug)]
+pub struct Stage {
+    /// The cluster's API.
+    pub world: World,
+    /// Images to run.
+    pub images: Images,
+    cluster: Cluster,
+    artifact: String,
+    assistant: OnceCell<Served>,
+}
+
+/// A model that serves.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// Its base URL without `/v1`.
+    pub url: String,
+}
+
+/// A namespace of one test.
+#[derive(Debug)]
+pub struct Room<'a> {
+    stage: &'a Stage,
+    name: String,
+}
+
+const HOME: &str = "e2e";
+
+impl Stage {
+    /// A stage on a running cluster.
+    #[must_use]
+    pub fn new(world: World, cluster: Cluster, images: Images, artifact: String) -> Self {
+        Self {
+            world,
+            images,
+            cluster,
+            artifact,
+            assistant: OnceCell::new(),
+        }
+    }
+
+    /// The model's reference by digest.
+    #[must_use]
+    pub fn artifact(&self) -> &str {
+        &self.artifact
+    }
+
+    /// The cluster itself.
+    #[must_use]
+    pub fn cluster(&self) -> &Cluster {
+        &self.cluster
+    }
+
+    /// An address of the outside host that no probe covers.
+    #[must_use]
+    pub fn unprobed_address(&self) -> &'static str {
+        "172.31.9.21"
+    }
+
+    /// A fresh namespace, and packet counters at zero.
+    ///
+    /// # Errors
+    /// When either cannot be had.
+    pub async fn room(&self, name: &str) -> Result<Room<'_>> {
+        self.world.namespace(name).await?;
+        outside::reset(&self.cluster).await?;
+        Ok(Room {
+            stage: self,
+            name: name.to_owned(),
+        })
+    }
+
+    /// Packets that arrived outside since the room was entered, of every kind and from whomever.
+    ///
+    /// # Errors
+    /// When the counters cannot be read.
+    pub async fn packets(&self) -> Result<u64> {
+        Ok(outside::read(&self.cluster)
+            .await?
+            .iter()
+            .map(|seen| seen.packets)
+            .sum())
+    }
+
+    /// The different texts with this beginning that the listener outside has heard, over all its life.
+    ///
+    /// # Errors
+    /// When its log cannot be read.
+    pub async fn heard(&self, beginning: &str) -> Result<BTreeSet<String>> {
+        let directory = self
+            .world
+            .environment
+            .bed_dir
+            .as_ref()
+            .context("failed to find the bed's directory")?;
+        let log = tokio::fs::read_to_string(directory.join("outside.jsonl")).await?;
+        let records = log
+            .lines()
+            .filter_map(|line| serde_json::from_str::<Record>(line).ok());
+        Ok(records
+            .map(|record| record.sent)
+            .filter(|sent| sent.starts_with(beginning))
+            .collect())
+    }
+
+    /// The model that most tests ask, deployed once, with a client that is let in and a stranger.
+    ///
+    /// # Errors
+    /// When it does not become ready.
+    pub async fn assistant(&self) -> Result<Served> {
+        let served = self.assistant.get_or_try_init(async || {
+            self.world.namespace(HOME).await?;
+            for app in ["client", "stranger"] {
+                let args = ["tool", "idle"];
+                self.world
+                    .apply(&tool_pod(HOME, app, &self.images.tool, app, &args))
+                    .await?;
+            }
+            self.world
+                .apply(&Model::new(HOME, "assistant", &self.artifact).yaml())
+                .await?;
+            self.world
+                .wait_condition(
+                    HOME,
+                    "assistant",
+                    "Ready",
+                    "True",
+                    "",
+                    Duration::from_secs(180),
+                )
+                .await?;
+            for app in ["client", "stranger"] {
+                let ready = format!("pod/{app}");
+                self.world
+                    .kubectl(&[
+                        "wait",
+                        "-n",
+                        HOME,
+                        &ready,
+                        "--for=condition=Ready",
+                        "--timeout=50s",
+                    ])
+                    .await?;
+            }
+            anyhow::Ok(Served {
+                namespace: HOME.to_owned(),
+                name: "assistant".to_owned(),
+                url: format!("http://assistant.{HOME}.svc.cluster.local:8080"),
+            })
+        });
+        Ok(served.await?.clone())
+    }
+
+    /// Sends a request from the client that was let in: status and body.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn ask(
+        &self,
+        model: &Served,
+        path: &str,
+        data: Option<&str>,
+    ) -> Result<(u16, String)> {
+        let url = format!("{}{path}", model.url);
+        let mut command = vec![
+            PROGRAM,
+            "tool",
+            "fetch",
+            "--exit-zero",
+            "--timeout-seconds",
+            "40",
+            &url,
+        ];
+        if let Some(data) = data {
+            command.extend(["--data", data]);
+        }
+        let output = self.world.exec(HOME, "client", "tool", &command).await?;
+        let (first, body) = output
+            .stdout
+            .split_once('\n')
+            .unwrap_or((&output.stdout, ""));
+        let status = first.split(' ').next().unwrap_or_default().parse();
+        Ok((
+            status.with_context(|| format!("failed to read a status from {first:?}"))?,
+            body.to_owned(),
+        ))
+    }
+
+    /// The status of a GET; `None` when no answer comes.
+    pub async fn get_status(&self, model: &Served, path: &str) -> Option<u16> {
+        self.ask(model, path, None)
+            .await
+            .ok()
+            .map(|(status, _)| status)
+    }
+
+    /// How many tokens the runtime has generated, by its own counter, as the gate passes it on.
+    ///
+    /// # Errors
+    /// When the counter cannot be read.
+    pub async fn generated_tokens(&self, model: &Served) -> Result<f64> {
+        let pods = self.world.pods(&model.namespace, &model.name).await?;
+        let pod = pods.first().map(name_of).context("failed to find a pod")?;
+        let metrics = self
+            .world
+            .pod_text(&model.namespace, pod, 8082, "/metrics")
+            .await?;
+        metrics
+            .lines()
+            .find(|line| {
+                line.starts_with("sealroom_runtime_tokens_total") && line.contains("generated")
+            })
+            .and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .context("failed to find sealroom_runtime_tokens_total in the gate's metrics")
+    }
+
+    /// Prints what a reader of a failed test wants to see.
+    pub async fn describe(&self, case: &str) {
+        println!("e2e state  after {case}");
+        for arguments in [
+            &["get", "md,ma", "-A", "-o", "wide"][..],
+            &["get", "pods,jobs,pvc,networkpolicies", "-A", "-o", "wide"],
+            &["get", "events", "-A", "--sort-by=.lastTimestamp"],
+            &[
+                "logs",
+                "-n",
+                "sealroom-system",
+                "-l",
+                "app.kubernetes.io/component=operator",
+                "--tail=40",
+            ],
+        ] {
+            if let Ok(output) = self.world.kubectl(arguments).await {
+                let lines: Vec<_> = output.stdout.lines().collect();
+                println!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
+            }
+        }
+    }
+}
+
+impl Room<'_> {
+    /// Deletes the namespace and waits until its pods are gone, so that nothing of it is counted later.
+    ///
+    /// # Errors
+    /// When something does not go.
+    pub async fn leave(self) -> Result<()> {
+        let world = &self.stage.world;
+        world
+            .kubectl(&["delete", "namespace", &self.name, "--wait=false"])
+            .await?;
+        wait(Duration::from_secs(180), "the namespace go", async || {
+            Ok(world
+                .get(&format!("/api/v1/namespaces/{}", self.name))
+                .await?
+                .is_none()
+                .then_some(()))
+        })
+        .await
+        .with_context(|| format!("failed to see namespace {} go", self.name))
+    }
+}

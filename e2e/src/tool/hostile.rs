@@ -1,0 +1,107 @@
+//! A runtime that tries to get out from its first instruction on, and otherwise behaves.
+//!
+//! Its image places this crate's binary at `/usr/bin/llama-server`, so that it stands where the engine
+//! stands, with the engine's arguments. What to dial is baked into the image.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use serde::{Deserialize, Serialize};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::families;
+use crate::dial::{Protocol, dial};
+
+/// Where a hostile image keeps its orders.
+pub const ORDERS: &str = "/etc/hostile.json";
+
+/// What a hostile runtime does.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Hostile {
+    /// Dialled at once over TCP and UDP, and then again and again, all in parallel.
+    pub dial: Vec<SocketAddr>,
+    /// Milliseconds between two attempts.
+    pub every_ms: u64,
+    /// Goes on when it is told to stop.
+    pub ignore_term: bool,
+    /// Tries every socket family and io_uring, and prints what it could make, before it listens.
+    pub families: bool,
+}
+
+/// Runs as the engine would: `--host <socket>` names the Unix socket to serve on.
+///
+/// # Errors
+/// Orders that do not parse, a socket that cannot be bound.
+pub async fn run_as_engine(args: impl Iterator<Item = String>) -> anyhow::Result<()> {
+    let orders = std::fs::read(ORDERS).with_context(|| format!("failed to read {ORDERS}"))?;
+    let orders: Hostile = serde_json::from_slice(&orders).context("failed to parse the orders")?;
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname")?
+        .trim()
+        .to_owned();
+    for to in orders.dial {
+        for protocol in [Protocol::Tcp, Protocol::Udp] {
+            let text = format!("hostile {name}\n");
+            let pause = Duration::from_millis(orders.every_ms.max(10));
+            tokio::spawn(async move {
+                loop {
+                    dial(protocol, to, &text, Duration::from_millis(500)).await;
+                    tokio::time::sleep(pause).await;
+                }
+            });
+        }
+    }
+    // Who listens for a signal is not ended by it.
+    let _deaf = orders
+        .ignore_term
+        .then(|| signal(SignalKind::terminate()))
+        .transpose()?;
+    if orders.families {
+        eprintln!("inet: {}", families::inet_refusal());
+        eprintln!("openings: [{}]", families::openings().replace('\n', "; "));
+    }
+    let socket = args
+        .skip_while(|arg| arg != "--host")
+        .nth(1)
+        .context("failed to find --host")?;
+    let listener =
+        UnixListener::bind(&socket).with_context(|| format!("failed to bind {socket}"))?;
+    loop {
+        let (stream, _) = listener.accept().await?;
+        tokio::spawn(answer(stream));
+    }
+}
+
+/// Answers one request the way llama-server would, as far as a gate looks.
+async fn answer(stream: UnixStream) -> std::io::Result<()> {
+    let mut stream = BufReader::new(stream);
+    let mut first = String::new();
+    stream.read_line(&mut first).await?;
+    let mut length = 0;
+    loop {
+        let mut line = String::new();
+        if stream.read_line(&mut line).await? == 0 || line.trim().is_empty() {
+            break;
+        }
+        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+            length = value.trim().parse().unwrap_or(0);
+        }
+    }
+    tokio::io::copy(&mut (&mut stream).take(length), &mut tokio::io::sink()).await?;
+    let body = if first.contains("/chat/completions") {
+        r#"{"id":"h","object":"chat.completion","created":0,"model":"hostile","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hostile"}}]}"#
+    } else if first.contains("/completion") {
+        r#"{"id":"h","object":"text_completion","created":0,"model":"hostile","content":"hostile","choices":[{"index":0,"finish_reason":"stop","text":"hostile"}]}"#
+    } else {
+        r#"{"status":"ok"}"#
+    };
+    let head =
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
+    stream
+        .write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())
+        .await?;
+    stream.shutdown().await
+}

@@ -1,0 +1,45 @@
+//! What runs inside the test pods: clients that dial and fetch, and runtimes that try to get out.
+//!
+//! The tool image holds this crate's static binary alone, so that nothing but its own first instruction
+//! stands between the start of a container and its first packet.
+
+use clap::Subcommand;
+use tokio::signal::unix::{SignalKind, signal};
+
+mod families;
+mod fetch;
+mod hostile;
+mod listen;
+
+pub use hostile::{Hostile, run_as_engine};
+
+/// Subcommands of the tool image.
+#[derive(Debug, Subcommand)]
+pub enum Tool {
+    /// Sends one HTTP request and prints status and body
+    Fetch(fetch::Args),
+    /// Answers on ports until it is told to stop
+    Listen(listen::Args),
+    /// Sleeps until it is told to stop: a pod to exec into
+    Idle,
+}
+
+impl Tool {
+    /// Runs the tool to its end.
+    ///
+    /// # Errors
+    /// What the tool met, as text for the log.
+    pub async fn run(self) -> anyhow::Result<()> {
+        match self {
+            Self::Fetch(args) => args.run().await,
+            Self::Listen(args) => args.run().await,
+            Self::Idle => told_to_stop().await,
+        }
+    }
+}
+
+/// Waits for SIGTERM.
+async fn told_to_stop() -> anyhow::Result<()> {
+    signal(SignalKind::terminate())?.recv().await;
+    Ok(())
+}

@@ -1,0 +1,324 @@
+//! What the demo and the tests do to a cluster: apply, ask, wait, look from inside and outside.
+
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::Value;
+
+use crate::cluster::Environment;
+use crate::kube::wait;
+use crate::run::{Output, Program, RunError};
+
+/// The API's group and version.
+pub const API: &str = "/apis/sealroom.dev/v1alpha1";
+
+/// A cluster with the operator in it.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// Where everything is.
+    pub environment: Environment,
+    client: Client,
+}
+
+/// A client without a `Debug` of its own.
+#[derive(Clone)]
+struct Client(kube::Client);
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Client")
+    }
+}
+
+/// A condition of an object, as it stands.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct Condition {
+    /// `True`, `False`, `Unknown`; empty when the condition is absent.
+    pub status: String,
+    /// CamelCase.
+    pub reason: String,
+    /// For people.
+    pub message: String,
+}
+
+impl World {
+    /// Connects to the cluster.
+    ///
+    /// # Errors
+    /// When the kubeconfig does not parse.
+    pub async fn new(environment: Environment) -> Result<Self> {
+        let client = Client(crate::kube::client(&environment).await?);
+        Ok(Self {
+            environment,
+            client,
+        })
+    }
+
+    /// Applies YAML, one or more documents.
+    ///
+    /// # Errors
+    /// What kubectl said.
+    pub async fn apply(&self, yaml: &str) -> Result<Output, RunError> {
+        self.environment
+            .kubectl(["apply", "--server-side", "--field-manager=e2e", "-f", "-"])
+            .input(yaml)
+            .run()
+            .await
+    }
+
+    /// Runs kubectl.
+    ///
+    /// # Errors
+    /// What kubectl said.
+    pub async fn kubectl(&self, arguments: &[&str]) -> Result<Output, RunError> {
+        self.environment.kubectl(arguments).run().await
+    }
+
+    /// Runs a program in a running container.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not end with 0.
+    pub async fn exec(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        command: &[&str],
+    ) -> Result<Output, RunError> {
+        self.exec_program(namespace, pod, container, command)
+            .run()
+            .await
+    }
+
+    /// The same, to be run later or with another deadline.
+    #[must_use]
+    pub fn exec_program(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        command: &[&str],
+    ) -> Program {
+        self.environment
+            .kubectl(["exec", "-n", namespace, pod, "-c", container, "--"])
+            .args(command)
+    }
+
+    /// Reads one path of the API; `None` when there is nothing.
+    ///
+    /// # Errors
+    /// Anything but 200 and 404.
+    pub async fn get(&self, path: &str) -> Result<Option<Value>> {
+        let request = http::Request::get(path).body(Vec::new())?;
+        match self.client.0.request::<Value>(request).await {
+            Ok(value) => Ok(Some(value)),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(None),
+            Err(error) => Err(error).with_context(|| format!("failed to read {path}")),
+        }
+    }
+
+    /// The items of a list.
+    ///
+    /// # Errors
+    /// Anything but 200.
+    pub async fn list(&self, path: &str) -> Result<Vec<Value>> {
+        let list = self
+            .get(path)
+            .await?
+            .with_context(|| format!("failed to find {path}"))?;
+        Ok(list["items"].as_array().cloned().unwrap_or_default())
+    }
+
+    /// The serving pods of a ModelDeployment, the ones that are going included.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn pods(&self, namespace: &str, instance: &str) -> Result<Vec<Value>> {
+        let selector = format!(
+            "app.kubernetes.io/instance%3D{instance}%2Capp.kubernetes.io/component%3Dmodel"
+        );
+        self.list(&format!(
+            "/api/v1/namespaces/{namespace}/pods?labelSelector={selector}"
+        ))
+        .await
+    }
+
+    /// A condition of a ModelDeployment; empty when the object or the condition is not there.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn condition(&self, namespace: &str, name: &str, kind: &str) -> Result<Condition> {
+        let object = self
+            .get(&format!(
+                "{API}/namespaces/{namespace}/modeldeployments/{name}"
+            ))
+            .await?;
+        Ok(object
+            .as_ref()
+            .map(|object| condition_of(object, kind))
+            .unwrap_or_default())
+    }
+
+    /// Waits until a condition has this status and, unless it is empty, this reason.
+    ///
+    /// # Errors
+    /// When the time is over: says what the condition was instead.
+    pub async fn wait_condition(
+        &self,
+        namespace: &str,
+        name: &str,
+        kind: &str,
+        status: &str,
+        reason: &str,
+        within: Duration,
+    ) -> Result<Condition> {
+        let last = std::sync::Mutex::new(Condition::default());
+        let waited = wait(within, "the condition", async || {
+            let now = self.condition(namespace, name, kind).await?;
+            let fits = now.status == status && (reason.is_empty() || now.reason == reason);
+            if let Ok(mut last) = last.lock() {
+                *last = now.clone();
+            }
+            Ok(fits.then_some(now))
+        })
+        .await;
+        waited.with_context(|| {
+            let last = last.lock().map(|last| last.clone()).unwrap_or_default();
+            format!("failed to see {kind}={status} {reason} on {namespace}/{name}, it is {last:?}")
+        })
+    }
+
+    /// Gets a path from a port of a pod through the API server, past every policy.
+    ///
+    /// # Errors
+    /// When no answer comes or it is no JSON.
+    pub async fn pod_json(
+        &self,
+        namespace: &str,
+        pod: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<Value> {
+        let text = self.pod_text(namespace, pod, port, path).await?;
+        serde_json::from_str(&text).with_context(|| format!("failed to parse {path} of {pod}"))
+    }
+
+    /// The same, as text.
+    ///
+    /// # Errors
+    /// When the forward does not stand or the pod does not answer.
+    pub async fn pod_text(
+        &self,
+        namespace: &str,
+        pod: &str,
+        port: u16,
+        path: &str,
+    ) -> Result<String> {
+        let mut forward = tokio::process::Command::new(&self.environment.kubectl)
+            .env("KUBECONFIG", &self.environment.kubeconfig)
+            .args([
+                "port-forward",
+                "-n",
+                namespace,
+                &format!("pod/{pod}"),
+                &format!(":{port}"),
+            ])
+            .stdin(std::process::Stdio::null())
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let stdout = forward
+            .stdout
+            .take()
+            .context("failed to read kubectl's output")?;
+        let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(stdout));
+        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
+            .await??
+            .unwrap_or_default();
+        let local = line
+            .split_whitespace()
+            .find_map(|word| word.strip_prefix("127.0.0.1:"))
+            .with_context(|| format!("failed to forward to {pod}:{port}"))?
+            .to_owned();
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .timeout(Duration::from_secs(20))
+            .build()?;
+        let text = client
+            .get(format!("http://127.0.0.1:{local}{path}"))
+            .send()
+            .await?
+            .text()
+            .await?;
+        forward.kill().await?;
+        Ok(text)
+    }
+
+    /// A namespace that enforces `restricted`, with the registry's password in it, as a platform makes them.
+    ///
+    /// # Errors
+    /// What kubectl said.
+    pub async fn namespace(&self, name: &str) -> Result<()> {
+        self.apply(&format!(
+            "apiVersion: v1\nkind: Namespace\nmetadata:\n  name: {name}\n  labels: {{pod-security.kubernetes.io/enforce: restricted}}\n"
+        ))
+        .await?;
+        if let Some(auth) = &self.environment.registry_auth {
+            self.pull_secret(name, "registry", auth).await?;
+        }
+        wait(
+            Duration::from_secs(30),
+            "the default ServiceAccount",
+            async || {
+                self.get(&format!(
+                    "/api/v1/namespaces/{name}/serviceaccounts/default"
+                ))
+                .await
+            },
+        )
+        .await?;
+        Ok(())
+    }
+
+    /// A Secret of type `kubernetes.io/dockerconfigjson` from a file.
+    ///
+    /// # Errors
+    /// What kubectl said.
+    pub async fn pull_secret(&self, namespace: &str, name: &str, config: &Path) -> Result<()> {
+        let config = std::fs::read_to_string(config)?;
+        let secret = serde_json::json!({
+            "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+            "metadata": {"name": name, "namespace": namespace},
+            "stringData": {".dockerconfigjson": config},
+        });
+        self.apply(&secret.to_string()).await?;
+        Ok(())
+    }
+}
+
+/// A condition in an object's status; empty when it is not there.
+#[must_use]
+pub fn condition_of(object: &Value, kind: &str) -> Condition {
+    let conditions = object["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    conditions
+        .iter()
+        .find(|condition| condition["type"] == kind)
+        .map(|condition| Condition {
+            status: text(&condition["status"]),
+            reason: text(&condition["reason"]),
+            message: text(&condition["message"]),
+        })
+        .unwrap_or_default()
+}
+
+/// The name of an object.
+#[must_use]
+pub fn name_of(object: &Value) -> &str {
+    object["metadata"]["name"].as_str().unwrap_or_default()
+}
