@@ -1,5 +1,14 @@
-//! Logs as JSON lines on stderr.
+//! Logs as JSON lines on stderr, and the operator's metrics.
 
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
+use prometheus_client::registry::Registry;
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Starts the log: JSON lines on stderr, level from `SEALROOM_LOG` (default `info`).
@@ -15,4 +24,109 @@ pub fn init() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .try_init();
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Pass {
+    kind: String,
+    outcome: String,
+}
+
+/// The operator's metrics. Clones share them.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<Mutex<Registry>>,
+    passes: Family<Pass, Counter>,
+    duration: Histogram,
+    pulled: Counter,
+    queues: Family<Queue, Gauge>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Queue {
+    kind: String,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let passes = Family::<Pass, Counter>::default();
+        let duration = Histogram::new(exponential_buckets(0.001, 4.0, 8));
+        let mut registry = Registry::default();
+        let help = "Passes of the reconcilers by their end";
+        registry.register("sealroom_reconcile", help, passes.clone());
+        let help = "Seconds that a pass took";
+        registry.register(
+            "sealroom_reconcile_duration_seconds",
+            help,
+            duration.clone(),
+        );
+        let pulled = Counter::default();
+        let help = "Bytes of the artifacts that were pulled and verified";
+        registry.register("sealroom_pull_bytes", help, pulled.clone());
+        let queues = Family::<Queue, Gauge>::default();
+        let help = "Objects that wait for a pass";
+        registry.register("sealroom_queue_depth", help, queues.clone());
+        Self {
+            registry: Arc::new(Mutex::new(registry)),
+            passes,
+            duration,
+            pulled,
+            queues,
+        }
+    }
+}
+
+impl Metrics {
+    /// Counts one pass.
+    pub fn reconciled(&self, kind: &str, outcome: &str, took: Duration) {
+        let pass = Pass {
+            kind: kind.to_owned(),
+            outcome: outcome.to_owned(),
+        };
+        self.passes.get_or_create(&pass).inc();
+        self.duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts the bytes of an artifact that was pulled and verified.
+    pub fn pulled(&self, bytes: u64) {
+        self.pulled.inc_by(bytes);
+    }
+
+    /// Says how many objects wait for a pass.
+    pub fn queued(&self, kind: &str, depth: usize) {
+        let queue = Queue {
+            kind: kind.to_owned(),
+        };
+        let depth = i64::try_from(depth).unwrap_or(i64::MAX);
+        self.queues.get_or_create(&queue).set(depth);
+    }
+
+    /// Lets another room add its metrics.
+    pub fn register(&self, add: impl FnOnce(&mut Registry)) {
+        add(&mut self.registry.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// All of them as OpenMetrics text.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        // Writing into a String does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &registry);
+        text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passes_are_counted_by_kind_and_outcome() {
+        let metrics = Metrics::default();
+        metrics.reconciled("ModelDeployment", "done", Duration::from_millis(2));
+        let text = metrics.encode();
+        let line = r#"sealroom_reconcile_total{kind="ModelDeployment",outcome="done"} 1"#;
+        assert!(text.contains(line), "{text}");
+    }
 }

@@ -90,6 +90,20 @@ reasons! {
     ClaimNodeMismatch,
     /// The registry cannot be reached.
     Unreachable,
+    /// The manifest is not one of a model.
+    InvalidManifest,
+    /// The artifact's format is one that this version does not read.
+    UnsupportedFormat,
+    /// The artifact is larger than allowed.
+    TooLarge,
+    /// The registry's answers make no sense.
+    InvalidAnswer,
+    /// Another pull writes into the volume.
+    VolumeInUse,
+    /// The volume cannot be written.
+    VolumeFailed,
+    /// The pull was told to stop.
+    Interrupted,
     /// The Job's pod could not start or ended without a result.
     JobFailed,
 

@@ -1,0 +1,283 @@
+//! The operator's configuration file: what the platform declares once.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort};
+use serde::Deserialize;
+
+use crate::types::ImageRef;
+
+/// The configuration. Unknown fields are refused.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Config {
+    /// Our own image, which pods that we make run.
+    pub image: String,
+    /// Images of the engines.
+    pub engines: Engines,
+    /// The registries that artifacts may come from: a closed set.
+    #[serde(default)]
+    pub registries: Vec<Registry>,
+    /// How seals are proven.
+    #[serde(default)]
+    pub seal: SealConfig,
+    /// Namespaces in which `seal.mode: Unsealed` is allowed.
+    #[serde(default)]
+    pub unsealed_namespaces: Vec<String>,
+    /// Who may scrape the gates' metrics.
+    #[serde(default)]
+    pub metrics_from: Vec<NetworkPolicyPeer>,
+    /// Names of image pull Secrets that our pods name; they must be in the users' namespaces.
+    #[serde(default)]
+    pub image_pull_secrets: Vec<String>,
+    /// The namespaces to work in; all when empty.
+    #[serde(default)]
+    pub namespaces: Vec<String>,
+    /// The StorageClass of claims whose object names none; the cluster's default when absent.
+    #[serde(default)]
+    pub storage_class_name: Option<String>,
+}
+
+/// Images of the engines.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Engines {
+    /// llama.cpp's server.
+    pub llama_cpp: EngineImage,
+}
+
+/// The image of one engine.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct EngineImage {
+    /// Reference by digest.
+    pub image: String,
+}
+
+/// A registry as the platform declares it.
+#[derive(Clone, Debug, Deserialize, serde::Serialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Registry {
+    /// Host and port as references write them.
+    pub host: String,
+    /// Addresses that the host resolves to, since sealed pods have no DNS.
+    #[serde(default)]
+    pub addresses: Vec<std::net::IpAddr>,
+    /// Where a NetworkPolicy must let the pulling pods go.
+    pub peers: Vec<NetworkPolicyPeer>,
+    /// At which ports.
+    pub ports: Vec<NetworkPolicyPort>,
+    /// The PEM of the certificate authority; empty for the public ones.
+    #[serde(default)]
+    pub ca: String,
+    /// Reserved: another host to ask instead.
+    #[serde(default, skip_serializing)]
+    pub rewrite: Option<String>,
+}
+
+/// How seals are proven. The defaults are the contract's.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
+pub struct SealConfig {
+    /// Seconds between two rounds of one pod.
+    pub round_seconds: u64,
+    /// How many rounds a proof is valid.
+    pub validity_rounds: u64,
+    /// Seconds between a gate's own probes.
+    pub probe_seconds: u64,
+    /// Seconds that a stale gate goes on under `whenStale: Refuse`.
+    pub grace_seconds: u64,
+    /// Challenges a second at most, over all pods.
+    pub max_challenges_per_second: u64,
+    /// The signing key, PKCS#8 PEM.
+    pub key_file: PathBuf,
+    /// Further public keys that gates and canaries shall trust, for rotation: at most one.
+    pub trusted_key_files: Vec<PathBuf>,
+    /// Labels of the canaries' pods, in the operator's namespace.
+    pub canary_selector: BTreeMap<String, String>,
+    /// The canaries' Service.
+    pub canary_service: String,
+    /// The cluster's DNS Service.
+    pub dns_service: ServiceName,
+}
+
+/// A Service by name.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
+#[serde(deny_unknown_fields)]
+pub struct ServiceName {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+}
+
+impl Default for SealConfig {
+    fn default() -> Self {
+        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+        Self {
+            round_seconds: 30,
+            validity_rounds: 3,
+            probe_seconds: 5,
+            grace_seconds: 30,
+            max_challenges_per_second: 200,
+            key_file: "/etc/sealroom/key/key.pem".into(),
+            trusted_key_files: Vec::new(),
+            canary_selector: BTreeMap::from([
+                label("app.kubernetes.io/name", "sealroom"),
+                label("app.kubernetes.io/component", "canary"),
+            ]),
+            canary_service: "sealroom-canary".to_owned(),
+            dns_service: ServiceName {
+                namespace: "kube-system".to_owned(),
+                name: "kube-dns".to_owned(),
+            },
+        }
+    }
+}
+
+/// Why a configuration is refused.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("failed to read configuration {path}: {source}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The text is not what it must be.
+    #[error("failed to parse configuration: {0}")]
+    Parse(String),
+    /// The engine's image is no reference by digest.
+    #[error("failed to use engines.llamaCpp.image: {0}")]
+    EngineImage(crate::types::ImageRefError),
+    /// A number is zero.
+    #[error("failed to use seal.{0}: write a number from 1 on")]
+    Zero(&'static str),
+    /// Two registries share a host.
+    #[error("failed to use registries: host {0} is declared twice")]
+    Twice(String),
+    /// A registry says nothing about the network.
+    #[error("failed to use registry {0}: declare at least one of peers and one of ports")]
+    NoEdge(String),
+    /// More keys than a gate takes.
+    #[error("failed to use seal.trustedKeyFiles: at most one key beside the signing key")]
+    Keys,
+}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what to mend.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.to_owned(),
+            source,
+        })?;
+        Self::parse(&text)
+    }
+
+    /// Parses and checks the text.
+    ///
+    /// # Errors
+    /// [`ConfigError`] says what to mend.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        let config: Self =
+            serde_saphyr::from_str(text).map_err(|error| ConfigError::Parse(error.to_string()))?;
+        config
+            .engines
+            .llama_cpp
+            .image
+            .parse::<ImageRef>()
+            .map_err(ConfigError::EngineImage)?;
+        for (name, number) in [
+            ("roundSeconds", config.seal.round_seconds),
+            ("validityRounds", config.seal.validity_rounds),
+            ("probeSeconds", config.seal.probe_seconds),
+            (
+                "maxChallengesPerSecond",
+                config.seal.max_challenges_per_second,
+            ),
+        ] {
+            if number == 0 {
+                return Err(ConfigError::Zero(name));
+            }
+        }
+        if config.seal.trusted_key_files.len() > 1 {
+            return Err(ConfigError::Keys);
+        }
+        let mut hosts = std::collections::BTreeSet::new();
+        for registry in &config.registries {
+            if !hosts.insert(registry.host.as_str()) {
+                return Err(ConfigError::Twice(registry.host.clone()));
+            }
+            // An empty list of peers would mean everybody in a NetworkPolicy.
+            if registry.peers.is_empty() || registry.ports.is_empty() {
+                return Err(ConfigError::NoEdge(registry.host.clone()));
+            }
+        }
+        Ok(config)
+    }
+
+    /// The declared registry of that host.
+    #[must_use]
+    pub fn registry(&self, host: &str) -> Option<&Registry> {
+        self.registries
+            .iter()
+            .find(|registry| registry.host == host)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) const TEXT: &str = "
+image: registry.internal:5000/sealroom@sha256:1111111111111111111111111111111111111111111111111111111111111111
+engines: { llamaCpp: { image: 'registry.internal:5000/llama@sha256:2222222222222222222222222222222222222222222222222222222222222222' } }
+registries:
+  - host: registry.internal:5000
+    addresses: ['192.0.2.10']
+    peers: [{ ipBlock: { cidr: 192.0.2.10/32 } }]
+    ports: [{ port: 5000, protocol: TCP }]
+    ca: CERTIFICATE
+    rewrite: null
+seal: { roundSeconds: 30 }
+unsealedNamespaces: [lab]
+metricsFrom: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: monitoring } } }]
+imagePullSecrets: [mirror]
+";
+
+    #[test]
+    fn parses_with_defaults() {
+        let config = Config::parse(TEXT).unwrap();
+        assert_eq!(config.seal.validity_rounds, 3);
+        assert!(config.registry("registry.internal:5000").is_some());
+        assert!(config.registry("elsewhere").is_none());
+    }
+
+    #[rstest::rstest]
+    #[case::unknown_field("unsealedNamespaces", "unsealedNamespace", "unsealedNamespace")]
+    #[case::engine_by_tag(
+        "llama@sha256:2222222222222222222222222222222222222222222222222222222222222222",
+        "llama:latest",
+        "engines.llamaCpp.image"
+    )]
+    #[case::no_peers(
+        "[{ ipBlock: { cidr: 192.0.2.10/32 } }]",
+        "[]",
+        "at least one of peers"
+    )]
+    #[case::never("roundSeconds: 30", "roundSeconds: 0", "seal.roundSeconds")]
+    #[case::address("192.0.2.10'", "registry'", "failed to parse")]
+    fn refuses(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
+        assert!(TEXT.contains(from));
+        let error = Config::parse(&TEXT.replace(from, to))
+            .unwrap_err()
+            .to_string();
+        assert!(error.contains(says), "{error}");
+    }
+}

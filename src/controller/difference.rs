@@ -1,0 +1,109 @@
+//! Does what is there already say what we want? Decides whether an apply is worth a request.
+
+use serde_json::Value;
+
+/// Whether everything that `wanted` says is so in `there`. What the API server adds (defaults, cluster IPs)
+/// makes no difference; the length and order of lists do.
+#[must_use]
+pub fn satisfied(wanted: &Value, there: &Value) -> bool {
+    match (wanted, there) {
+        (Value::Object(wanted), Value::Object(there)) => wanted.iter().all(|(key, value)| {
+            there
+                .get(key)
+                .map_or_else(|| is_empty(value), |now| satisfied(value, now))
+        }),
+        (Value::Array(wanted), Value::Array(there)) => {
+            wanted.len() == there.len() && wanted.iter().zip(there).all(|(a, b)| satisfied(a, b))
+        }
+        (a, b) => a == b || same_quantity(a, b),
+    }
+}
+
+/// Whether both say the same: for specs in which a field that somebody else added changes the meaning.
+#[must_use]
+pub fn identical(wanted: &Value, there: &Value) -> bool {
+    satisfied(wanted, there) && satisfied(there, wanted)
+}
+
+/// The API server drops empty lists and nulls. An empty object can mean something: it stays.
+fn is_empty(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Array(list) => list.is_empty(),
+        _ => false,
+    }
+}
+
+fn same_quantity(a: &Value, b: &Value) -> bool {
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let parse = |value| text(value).as_deref().and_then(quantity);
+    matches!((parse(a), parse(b)), (Some(a), Some(b)) if a == b)
+}
+
+/// A quantity in thousandths (apimachinery `resource.Quantity`), for numbers that fit 128 bits.
+#[must_use]
+pub fn quantity(text: &str) -> Option<i128> {
+    let split = text
+        .find(|c: char| !(c.is_ascii_digit() || c == '.'))
+        .unwrap_or(text.len());
+    let (number, suffix) = text.split_at(split);
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    if whole.is_empty() && fraction.is_empty() || fraction.len() > 9 || whole.len() > 18 {
+        return None;
+    }
+    let scale: i128 = match suffix {
+        "m" => 1,
+        "" => 1_000,
+        "k" => 1_000_000,
+        "M" => 1_000_000_000,
+        "G" => 1_000_000_000_000,
+        "T" => 1_000_000_000_000_000,
+        "P" => 1_000_000_000_000_000_000,
+        "Ki" => 1_000 << 10,
+        "Mi" => 1_000 << 20,
+        "Gi" => 1_000 << 30,
+        "Ti" => 1_000 << 40,
+        "Pi" => 1_000 << 50,
+        _ => return None,
+    };
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let divisor = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
+    let scaled = digits.checked_mul(scale)?;
+    // Rounded up, as the API server does with what is smaller than a thousandth.
+    Some(scaled / divisor + i128::from(scaled % divisor != 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::defaults_added(json!({"a": 1}), json!({"a": 1, "b": 2}), true)]
+    #[case::value(json!({"a": 1}), json!({"a": 2}), false)]
+    #[case::missing(json!({"a": {"b": "c"}}), json!({}), false)]
+    #[case::empty_list_dropped(json!({"egress": []}), json!({}), true)]
+    #[case::empty_object_means_something(json!({"podSelector": {}}), json!({}), false)]
+    #[case::longer_list(json!([1]), json!([1, 2]), false)]
+    #[case::quantity(json!({"memory": "1024Mi"}), json!({"memory": "1Gi"}), true)]
+    #[case::cpu(json!({"cpu": "0.5"}), json!({"cpu": "500m"}), true)]
+    #[case::number(json!({"cpu": "1"}), json!({"cpu": 1}), true)]
+    #[case::other_quantity(json!({"cpu": "1"}), json!({"cpu": "1k"}), false)]
+    #[case::text(json!({"a": "b"}), json!({"a": "c"}), false)]
+    fn compares(#[case] wanted: Value, #[case] there: Value, #[case] same: bool) {
+        assert_eq!(satisfied(&wanted, &there), same);
+    }
+
+    #[test]
+    fn identical_sees_what_was_added() {
+        let wanted = json!({"podSelector": {"matchLabels": {"a": "b"}}});
+        let narrowed = json!({"podSelector": {"matchLabels": {"a": "b", "c": "d"}}});
+        assert!(satisfied(&wanted, &narrowed));
+        assert!(!identical(&wanted, &narrowed));
+    }
+}

@@ -1,0 +1,158 @@
+//! The reconciler of ModelDeployments: dereference, validate, build, apply, status.
+
+pub mod build;
+pub mod dereference;
+pub mod exits;
+pub mod status;
+pub mod validate;
+
+use std::time::Duration;
+
+use k8s_openapi::jiff::Timestamp;
+use kube::ResourceExt;
+
+use self::build::deployment::Inputs;
+use self::build::{artifact, deployment, edge_policy, service};
+use self::dereference::Seen;
+use self::validate::{Model, validate};
+use super::apply::Compare;
+use super::conditions::{find, is_true};
+use super::context::Context;
+use super::names::uid;
+use super::outcome::{Outcome, Stall};
+use super::sealed_policy;
+use super::stores::lookup;
+use crate::api::{ConditionType, ModelArtifact, ModelDeployment, Reason};
+use crate::gguf::{Geometry, Memory, Settings, memory};
+
+/// One pass over one object.
+pub async fn reconcile(this: &ModelDeployment, ctx: &Context) -> Outcome {
+    if this.metadata.deletion_timestamp.is_some() {
+        return Outcome::Done;
+    }
+    let stored = ctx.status.current(this, this.status.as_ref());
+    let model = validate(this, &ctx.config);
+    let outcome = match &model {
+        Ok(model) => match advance(this, model, ctx).await {
+            Ok(outcome) | Err(outcome) => outcome,
+        },
+        Err(invalid) => Outcome::Stalled(Stall::from(invalid.clone())),
+    };
+    let seen = Seen::read(this, model.as_ref().ok(), ctx);
+    let status = status::compute(this, &stored, &seen, &outcome, Timestamp::now());
+    let conditions = (stored.conditions.as_slice(), status.conditions.as_slice());
+    match ctx.status.write(this, &stored, &status, conditions).await {
+        Ok(()) => outcome,
+        Err(error) => Outcome::Transient {
+            message: format!("failed to write status: {error}"),
+        },
+    }
+}
+
+/// The children in order: what closes a pod is there before the pod, the volume before who mounts it, and
+/// the address last.
+async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result<Outcome, Outcome> {
+    let namespace = model.namespace.as_str();
+    let owner = Some(uid(this));
+    let settle = if model.sealed {
+        sealed_policy::ensure(&ctx.applier, &ctx.stores, namespace, &ctx.namespace).await?
+    } else {
+        None
+    };
+    let edges = edge_policy::build(this, &ctx.config);
+    let there = lookup(&ctx.stores.network_policies, namespace, &edges.name_any());
+    ctx.applier
+        .apply(&edges, there, owner, Compare::WholeSpec)
+        .await?;
+
+    let artifact = artifact(this, model, ctx).await?;
+    let facts = artifact
+        .status
+        .as_ref()
+        .and_then(|status| status.artifact.as_ref());
+    if let Some(left) = settle {
+        return Err(waiting(Reason::Progressing, left));
+    }
+    let wanted = deployment::build(
+        this,
+        &Inputs {
+            model,
+            artifact: &artifact.name_any(),
+            entry: facts
+                .and_then(|facts| facts.entry.as_deref())
+                .unwrap_or("model.gguf"),
+            memory: memory_of(model, &artifact).map(|memory| memory.total),
+            verify_keys: &ctx.verify_keys,
+            config: &ctx.config,
+        },
+    );
+    let there = lookup(&ctx.stores.deployments, namespace, &wanted.name_any());
+    ctx.applier
+        .apply(&wanted, there, owner, Compare::Ours)
+        .await?;
+
+    let wanted = service::build(this);
+    let there = lookup(&ctx.stores.services, namespace, &wanted.name_any());
+    ctx.applier
+        .apply(&wanted, there, owner, Compare::Ours)
+        .await?;
+    Ok(Outcome::Done)
+}
+
+/// Finds or makes the artifact, and returns it when it is verified.
+async fn artifact(
+    this: &ModelDeployment,
+    model: &Model,
+    ctx: &Context,
+) -> Result<std::sync::Arc<ModelArtifact>, Outcome> {
+    let name = artifact::name(&model.image, this);
+    // Every change of it triggers; this is for a change that was missed.
+    let long = Duration::from_secs(300);
+    let there = lookup(&ctx.stores.model_artifacts, &model.namespace, &name);
+    let Some(there) = there.filter(|there| there.metadata.deletion_timestamp.is_none()) else {
+        let wanted = artifact::build(model, this);
+        ctx.applier.create(&wanted, None, None).await?;
+        return Err(waiting(Reason::ArtifactNotReady, Duration::from_secs(11)));
+    };
+    ctx.applier
+        .create(&*there, Some(there.clone()), None)
+        .await?;
+    let status = there.status.clone().unwrap_or_default();
+    if status.verified {
+        return Ok(there);
+    }
+    if is_true(&status.conditions, ConditionType::Stalled)
+        && let Some(stalled) = find(&status.conditions, ConditionType::Stalled)
+    {
+        let reason = Reason::parse(&stalled.reason).unwrap_or(Reason::ArtifactNotReady);
+        return Err(Outcome::Stalled(Stall::new(
+            reason,
+            stalled.message.clone(),
+        )));
+    }
+    Err(waiting(Reason::ArtifactNotReady, long))
+}
+
+/// The memory that the runtime needs, where the header's geometry is known.
+#[must_use]
+pub fn memory_of(model: &Model, artifact: &ModelArtifact) -> Option<Memory> {
+    let facts = artifact.status.as_ref()?.artifact.as_ref()?;
+    let geometry: Geometry = serde_json::from_value(facts.geometry.clone()?).ok()?;
+    let (kv_k, kv_v) = model.kv_types();
+    let settings = Settings {
+        context: model.llama_cpp.context_length,
+        parallel: model.llama_cpp.parallel,
+        kv_k,
+        kv_v,
+        ..Settings::default()
+    };
+    Some(memory::estimate(&geometry, &settings))
+}
+
+fn waiting(reason: Reason, after: Duration) -> Outcome {
+    Outcome::Waiting {
+        reason,
+        message: String::new(),
+        after,
+    }
+}

@@ -1,0 +1,155 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::DeploymentSpec;
+
+use super::super::validate::tests::object;
+use super::*;
+use crate::controller::outcome::Stall;
+use crate::controller::seal_view::SealView;
+
+fn deployment(there: i32, updated: i32, ready: i32) -> Deployment {
+    let mut deployment = Deployment {
+        spec: Some(DeploymentSpec {
+            replicas: Some(1),
+            ..DeploymentSpec::default()
+        }),
+        status: Some(DeploymentStatus {
+            observed_generation: Some(1),
+            replicas: Some(there),
+            updated_replicas: Some(updated),
+            ready_replicas: Some(ready),
+            ..DeploymentStatus::default()
+        }),
+        ..Deployment::default()
+    };
+    deployment.metadata.generation = Some(1);
+    deployment
+}
+
+fn seal(truth: Truth, reason: Reason) -> SealView {
+    SealView {
+        truth,
+        reason,
+        message: reason.to_string(),
+        ..SealView::default()
+    }
+}
+
+fn proven() -> SealView {
+    seal(Truth::True, Reason::NoEgress)
+}
+
+fn waiting() -> Outcome {
+    Outcome::Waiting {
+        reason: Reason::ArtifactNotReady,
+        message: String::new(),
+        after: Duration::from_secs(1),
+    }
+}
+
+fn run(seen: &Seen, outcome: &Outcome) -> ModelDeploymentStatus {
+    let old = ModelDeploymentStatus::default();
+    compute(&object(), &old, seen, outcome, Timestamp::UNIX_EPOCH)
+}
+
+/// Ready, Reconciling, Stalled, Sealed, Available; the last column is Ready's reason.
+#[rstest::rstest]
+#[case::serves((1, 1, 1), proven(), Outcome::Done, "True False False True True", "Succeeded")]
+#[case::old_pod_still_there((2, 1, 2), proven(), Outcome::Done, "False True False True True", "RollingOut")]
+#[case::new_pod_not_ready((2, 1, 1), proven(), Outcome::Done, "False True False True True", "RollingOut")]
+#[case::proving((1, 1, 0), SealView::default(), Outcome::Done, "False True False Unknown False", "NotSealed")]
+#[case::control_failed((1, 1, 1), seal(Truth::Unknown, Reason::ControlFailed), Outcome::Done, "False True False Unknown True", "NotSealed")]
+#[case::widened((1, 1, 0), seal(Truth::False, Reason::PolicyWidens), Outcome::Done, "False False True False False", "PolicyWidens")]
+#[case::artifact((0, 0, 0), SealView::default(), waiting(), "False True False Unknown False", "ArtifactNotReady")]
+#[case::update_waits_for_artifact((1, 1, 1), proven(), waiting(), "False True False True True", "ArtifactNotReady")]
+#[case::stalled((1, 1, 1), proven(), Outcome::Stalled(Stall::new(Reason::RegistryNotDeclared, "x")), "False False True True True", "RegistryNotDeclared")]
+#[case::transient((1, 1, 1), proven(), Outcome::Transient { message: "x".into() }, "False True False True True", "RetryingAfterError")]
+fn truth_table(
+    #[case] (there, updated, ready): (i32, i32, i32),
+    #[case] seal: SealView,
+    #[case] outcome: Outcome,
+    #[case] expected: &str,
+    #[case] reason: &str,
+) {
+    let seen = Seen {
+        deployment: Some(Arc::new(deployment(there, updated, ready))),
+        seal,
+        ..Seen::default()
+    };
+    let status = run(&seen, &outcome);
+    let kinds = [
+        ConditionType::Ready,
+        ConditionType::Reconciling,
+        ConditionType::Stalled,
+        ConditionType::Sealed,
+        ConditionType::Available,
+    ];
+    let values = kinds.map(|kind| find(&status.conditions, kind).unwrap().status.clone());
+    assert_eq!(values.join(" "), expected);
+    assert_eq!(
+        find(&status.conditions, ConditionType::Ready)
+            .unwrap()
+            .reason,
+        reason
+    );
+    assert!(
+        status
+            .conditions
+            .iter()
+            .all(|c| c.observed_generation == Some(1))
+    );
+}
+
+#[test]
+fn a_deployment_that_the_cluster_has_not_looked_at_is_not_complete() {
+    let mut behind = deployment(1, 1, 1);
+    behind.metadata.generation = Some(2);
+    let seen = Seen {
+        deployment: Some(Arc::new(behind)),
+        seal: proven(),
+        ..Seen::default()
+    };
+    let status = run(&seen, &Outcome::Done);
+    assert_eq!(
+        find(&status.conditions, ConditionType::Ready)
+            .unwrap()
+            .reason,
+        "RollingOut"
+    );
+}
+
+#[test]
+fn unsealed_shows_and_does_not_wait_for_a_proof() {
+    let mut object = object();
+    object.spec.seal.mode = SealMode::Unsealed;
+    let seen = Seen {
+        deployment: Some(Arc::new(deployment(1, 1, 1))),
+        ..Seen::default()
+    };
+    let old = ModelDeploymentStatus::default();
+    let status = compute(&object, &old, &seen, &Outcome::Done, Timestamp::UNIX_EPOCH);
+    assert_eq!(
+        find(&status.conditions, ConditionType::Sealed)
+            .unwrap()
+            .reason,
+        "SealDisabled"
+    );
+    assert_eq!(
+        find(&status.conditions, ConditionType::Ready)
+            .unwrap()
+            .status,
+        "True"
+    );
+}
+
+#[test]
+fn the_same_pass_again_changes_nothing() {
+    let seen = Seen {
+        seal: proven(),
+        ..Seen::default()
+    };
+    let first = run(&seen, &Outcome::Done);
+    let again = compute(&object(), &first, &seen, &Outcome::Done, Timestamp::now());
+    assert_eq!(first, again);
+}

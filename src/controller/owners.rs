@@ -1,0 +1,65 @@
+//! Tells the driver what an object declares: the policies that are built for it, not those that are there.
+
+use std::sync::Arc;
+
+use kube::runtime::reflector::Store;
+use kube::{Resource, ResourceExt};
+
+use super::config::Config;
+use super::{model_artifact, model_deployment, sealed_policy};
+use crate::api::model_deployment::OwnNode;
+use crate::api::{ModelArtifact, ModelDeployment};
+use crate::driver::{Owner, Owners};
+use crate::policy::{Declared, Policy};
+use crate::seal::state;
+use crate::types::ImageRef;
+
+/// Answers from the stores.
+pub struct StoreOwners {
+    /// All of them.
+    pub model_deployments: Store<ModelDeployment>,
+    /// All of them.
+    pub model_artifacts: Store<ModelArtifact>,
+    /// The platform's configuration.
+    pub config: Arc<Config>,
+    /// The operator's own namespace.
+    pub namespace: String,
+}
+
+impl Owners for StoreOwners {
+    fn owner(&self, uid: &str) -> Option<Owner> {
+        let is = |meta: Option<String>| meta.as_deref() == Some(uid);
+        if let Some(object) = self.model_deployments.find(|object| is(object.uid())) {
+            let edges = model_deployment::build::edge_policy::build(&object, &self.config);
+            let own_node = match object.spec.seal.own_node {
+                OwnNode::Report => state::OwnNode::Report,
+                OwnNode::Require => state::OwnNode::Require,
+            };
+            return Some(self.declare(&*object, &edges, Some(own_node)));
+        }
+        let object = self.model_artifacts.find(|object| is(object.uid()))?;
+        let image: ImageRef = object.spec.image.parse().ok()?;
+        let registry = self.config.registry(image.registry())?;
+        let edges = model_artifact::build::edge_policy::build(&object, registry);
+        Some(self.declare(&*object, &edges, None))
+    }
+}
+
+impl StoreOwners {
+    fn declare<K: Resource<DynamicType = ()>>(
+        &self,
+        object: &K,
+        edges: &k8s_openapi::api::networking::v1::NetworkPolicy,
+        own_node: Option<state::OwnNode>,
+    ) -> Owner {
+        let namespace = object.namespace().unwrap_or_default();
+        let shared = sealed_policy::build(&namespace, &self.namespace);
+        Owner {
+            reference: object.object_ref(&()),
+            declared: Declared {
+                policies: vec![Policy::parse(&shared), Policy::parse(edges)],
+            },
+            own_node,
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! What is proven about an object's pods, as its status says it; pure.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::conditions::Truth;
+use crate::api::Reason;
+use crate::api::model_deployment::PolicyRef;
+use crate::driver::{self, PodSeal};
+
+/// The condition `Sealed` and what stands behind it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SealView {
+    /// Its value.
+    pub truth: Truth,
+    /// Its reason.
+    pub reason: Reason,
+    /// For people.
+    pub message: String,
+    /// Locks that hold in every pod that counts.
+    pub locks: Vec<String>,
+    /// The policies that were evaluated.
+    pub policies: Vec<PolicyRef>,
+    /// What is not tested or not evaluated.
+    pub not_evaluated: Vec<String>,
+}
+
+impl Default for SealView {
+    fn default() -> Self {
+        Self {
+            truth: Truth::Unknown,
+            reason: Reason::Proving,
+            message: "no pod is proven yet".to_owned(),
+            locks: Vec::new(),
+            policies: Vec::new(),
+            not_evaluated: Vec::new(),
+        }
+    }
+}
+
+impl SealView {
+    /// All pods together: one that is open makes the object open, one that nobody knows makes it unknown.
+    /// A pod before its first proof serves nobody, so beside a proven one it does not count.
+    #[must_use]
+    pub fn of(pods: &[Arc<PodSeal>]) -> Self {
+        let proven = pods
+            .iter()
+            .any(|pod| pod.sealed.status == driver::Status::True);
+        let counts =
+            |pod: &&Arc<PodSeal>| !(proven && pod.sealed.reason == driver::Reason::Proving);
+        let mut counted: Vec<&Arc<PodSeal>> = pods.iter().filter(counts).collect();
+        // The worst first; the names keep the choice the same from pass to pass.
+        counted.sort_by_key(|pod| (rank(pod), pod.name.clone()));
+        let Some(worst) = counted.first() else {
+            return Self::default();
+        };
+        let truth = match worst.sealed.status {
+            driver::Status::True => Truth::True,
+            driver::Status::False => Truth::False,
+            driver::Status::Unknown => Truth::Unknown,
+        };
+        let all: BTreeSet<&String> = counted.iter().flat_map(|pod| &pod.locks).collect();
+        let everywhere = |lock: &&String| counted.iter().all(|pod| pod.locks.contains(lock));
+        let policies: BTreeSet<PolicyRef> = counted
+            .iter()
+            .flat_map(|pod| &pod.policies)
+            .map(|policy| PolicyRef {
+                name: policy.name.clone(),
+                uid: policy.uid.clone(),
+                generation: policy.generation,
+            })
+            .collect();
+        let notes: BTreeSet<&String> = counted.iter().flat_map(|pod| &pod.notes).collect();
+        Self {
+            truth,
+            reason: Reason::parse(worst.sealed.reason.as_str()).unwrap_or(Reason::Proving),
+            message: worst.sealed.message.clone(),
+            locks: all
+                .into_iter()
+                .filter(everywhere)
+                .take(8)
+                .cloned()
+                .collect(),
+            policies: policies.into_iter().take(64).collect(),
+            not_evaluated: notes.into_iter().take(32).cloned().collect(),
+        }
+    }
+}
+
+/// Open before unknown before proven; having got out goes before what could let it out.
+fn rank(pod: &PodSeal) -> u8 {
+    match (pod.sealed.status, pod.sealed.reason) {
+        (driver::Status::False, driver::Reason::EgressOpen) => 0,
+        (driver::Status::False, _) => 1,
+        (driver::Status::Unknown, _) => 2,
+        (driver::Status::True, _) => 3,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::view::PodKind;
+    use crate::driver::{Reason as R, Sealed, Status as S};
+
+    fn pod(name: &str, status: S, reason: R, locks: &[&str]) -> Arc<PodSeal> {
+        Arc::new(PodSeal {
+            namespace: "team-a".to_owned(),
+            name: name.to_owned(),
+            uid: name.to_owned(),
+            owner_uid: "owner".to_owned(),
+            kind: PodKind::Gated,
+            sealed: Sealed {
+                status,
+                reason,
+                message: name.to_owned(),
+            },
+            state: None,
+            locks: locks.iter().map(|lock| (*lock).to_owned()).collect(),
+            opening: None,
+            report: None,
+            closure: None,
+            last_proven: None,
+            policies: Vec::new(),
+            notes: Vec::new(),
+        })
+    }
+
+    fn proven(name: &str) -> Arc<PodSeal> {
+        pod(name, S::True, R::NoEgress, &["Kernel", "NetworkPolicy"])
+    }
+
+    #[rstest::rstest]
+    #[case::none(vec![], Truth::Unknown, Reason::Proving)]
+    #[case::proven(vec![proven("a")], Truth::True, Reason::NoEgress)]
+    #[case::first(vec![pod("a", S::Unknown, R::Proving, &[])], Truth::Unknown, Reason::Proving)]
+    #[case::rollout(vec![proven("a"), pod("b", S::Unknown, R::Proving, &[])], Truth::True, Reason::NoEgress)]
+    #[case::control(vec![proven("a"), pod("b", S::Unknown, R::ControlFailed, &[])], Truth::Unknown, Reason::ControlFailed)]
+    #[case::open(vec![proven("a"), pod("b", S::False, R::PolicyWidens, &[]), pod("c", S::False, R::EgressOpen, &[])], Truth::False, Reason::EgressOpen)]
+    fn the_worst_pod_speaks(
+        #[case] pods: Vec<Arc<PodSeal>>,
+        #[case] truth: Truth,
+        #[case] reason: Reason,
+    ) {
+        let view = SealView::of(&pods);
+        assert_eq!((view.truth, view.reason), (truth, reason));
+    }
+
+    #[test]
+    fn a_lock_holds_when_it_holds_everywhere() {
+        let pods = [
+            proven("a"),
+            pod("b", S::True, R::NoEgress, &["NetworkPolicy"]),
+        ];
+        assert_eq!(SealView::of(&pods).locks, ["NetworkPolicy"]);
+    }
+}
