@@ -1,1 +1,25 @@
 //! Drives the proofs: evaluates policies, runs the challenges, keeps the board of pods and their seals.
+//!
+//! Pure: [`targets`] says what a pod is asked to probe, [`planner`] which pods are due, what a report means
+//! and what is to be done. Thin: [`edge`] speaks HTTP with gates and canaries, [`cluster`] with the API
+//! server, [`run`] moves messages between them. The planner is owned by one task, so nothing in it is locked.
+
+pub mod board;
+pub mod cluster;
+pub mod config;
+pub mod edge;
+pub mod metrics;
+pub mod planner;
+pub mod run;
+pub mod stores;
+pub mod targets;
+#[cfg(test)]
+mod targets_tests;
+pub mod view;
+
+pub use board::{Board, Changed, PodSeal};
+pub use cluster::{Cluster, KubeCluster};
+pub use config::{Config, ServiceName, WirePorts};
+pub use planner::{Owner, Owners, Reason, Sealed, Status};
+pub use run::{drive, run};
+pub use stores::{Services, Stores};

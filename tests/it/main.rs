@@ -8,4 +8,5 @@
 )]
 
 mod canary;
+mod policy;
 mod pull;

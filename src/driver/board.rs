@@ -1,0 +1,153 @@
+//! What is known about every sealed pod, for those who write status and metrics.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Instant, SystemTime};
+
+use tokio::sync::broadcast;
+
+use crate::policy::{Closure, PolicyRef};
+use crate::seal::wire::{Opening, Report, State};
+
+use super::planner::Sealed;
+use super::view::PodKind;
+
+/// Changes that a slow reader may lag behind before it is told that it missed some.
+const CHANGES: usize = 1024;
+
+/// The seal of one pod.
+#[derive(Clone, Debug)]
+pub struct PodSeal {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub name: String,
+    /// The pod's UID.
+    pub uid: String,
+    /// UID of the object that it belongs to.
+    pub owner_uid: String,
+    /// Whether it has a gate. Without one `sealed` claims nothing but the closure.
+    pub kind: PodKind,
+    /// The verdict as the condition `Sealed` words it.
+    pub sealed: Sealed,
+    /// The gate's state by its last report.
+    pub state: Option<State>,
+    /// The locks that the gate said hold.
+    pub locks: Vec<String>,
+    /// Why it is open, while it is.
+    pub opening: Option<Opening>,
+    /// The gate's last report.
+    pub report: Option<Arc<Report>>,
+    /// What the policies say; `None` before the object that the pod belongs to is known.
+    pub closure: Option<Closure>,
+    /// When the newest round that proved it began, and the same on the wall's clock for people.
+    pub last_proven: Option<(Instant, SystemTime)>,
+    /// The policies that select the pod.
+    pub policies: Vec<PolicyRef>,
+    /// What is not tested or stays open by declaration, in words: `otherNode: not tested`.
+    pub notes: Vec<String>,
+}
+
+impl PodSeal {
+    /// Whether a reader of conditions would see a difference. Reports and times move all the time.
+    fn differs(&self, other: &Self) -> bool {
+        self.sealed != other.sealed
+            || self.state != other.state
+            || self.locks != other.locks
+            || self.opening != other.opening
+            || self.policies != other.policies
+            || self.notes != other.notes
+    }
+}
+
+/// The object of this UID in this namespace has a pod whose seal changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Changed {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its UID.
+    pub owner_uid: String,
+}
+
+/// The board. Clones share what is on it.
+#[derive(Clone, Debug)]
+pub struct Board(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    pods: RwLock<HashMap<String, Arc<PodSeal>>>,
+    changes: broadcast::Sender<Changed>,
+}
+
+impl Default for Board {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Board {
+    /// An empty board.
+    #[must_use]
+    pub fn new() -> Self {
+        let (changes, _) = broadcast::channel(CHANGES);
+        let pods = RwLock::default();
+        Self(Arc::new(Inner { pods, changes }))
+    }
+
+    /// The seal of the pod with this UID.
+    #[must_use]
+    pub fn get(&self, pod_uid: &str) -> Option<Arc<PodSeal>> {
+        let pods = self.0.pods.read().unwrap_or_else(PoisonError::into_inner);
+        pods.get(pod_uid).cloned()
+    }
+
+    /// All pods of one object, by name.
+    #[must_use]
+    pub fn of_owner(&self, owner_uid: &str) -> Vec<Arc<PodSeal>> {
+        let mut pods = self.all();
+        pods.retain(|seal| seal.owner_uid == owner_uid);
+        pods
+    }
+
+    /// All pods, by namespace and name.
+    #[must_use]
+    pub fn all(&self) -> Vec<Arc<PodSeal>> {
+        let pods = self.0.pods.read().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = pods.values().cloned().collect();
+        all.sort_by(|one, other| (&one.namespace, &one.name).cmp(&(&other.namespace, &other.name)));
+        all
+    }
+
+    /// Changes from now on. A reader that lags gets `Lagged` and reads everything anew.
+    #[must_use]
+    pub fn changes(&self) -> broadcast::Receiver<Changed> {
+        self.0.changes.subscribe()
+    }
+
+    pub(super) fn publish(&self, seal: PodSeal) {
+        let changed = Changed {
+            namespace: seal.namespace.clone(),
+            owner_uid: seal.owner_uid.clone(),
+        };
+        let seal = Arc::new(seal);
+        let mut pods = self.0.pods.write().unwrap_or_else(PoisonError::into_inner);
+        let before = pods.insert(seal.uid.clone(), Arc::clone(&seal));
+        drop(pods);
+        if before.is_none_or(|before| before.differs(&seal)) {
+            // Nobody listening is no error.
+            let _ = self.0.changes.send(changed);
+        }
+    }
+
+    pub(super) fn forget(&self, pod_uid: &str) {
+        let mut pods = self.0.pods.write().unwrap_or_else(PoisonError::into_inner);
+        let gone = pods.remove(pod_uid);
+        drop(pods);
+        if let Some(gone) = gone {
+            let _ = self.0.changes.send(Changed {
+                namespace: gone.namespace.clone(),
+                owner_uid: gone.owner_uid.clone(),
+            });
+        }
+    }
+}

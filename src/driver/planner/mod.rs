@@ -1,0 +1,214 @@
+//! Which pods are due, what their reports mean, and what is to be done: pure, with the time passed in.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+
+use crate::policy::Declared;
+use crate::seal::state::OwnNode;
+
+use super::board::PodSeal;
+use super::config::Config;
+use super::view::{PodKind, View};
+
+mod declared;
+mod judge;
+mod opening;
+mod round;
+mod schedule;
+mod track;
+
+pub use judge::{Reason, Sealed, Status};
+pub use round::{Begun, Finished};
+pub use schedule::Due;
+
+use declared::DeclaredMemory;
+use schedule::Bucket;
+use track::Track;
+
+/// The object that a pod belongs to, as far as the driver needs it.
+#[derive(Clone, Debug, Default)]
+pub struct Owner {
+    /// Where its Events go.
+    pub reference: ObjectReference,
+    /// The policies that the operator builds for it, the namespace's shared one included.
+    pub declared: Declared,
+    /// What reaching the own node means for its pods; `None` is [`OwnNode::Report`].
+    pub own_node: Option<OwnNode>,
+}
+
+/// Who knows the objects: asked by UID, answers from a cache.
+pub trait Owners: Send + Sync {
+    /// The object with this UID, while it exists.
+    fn owner(&self, uid: &str) -> Option<Owner>;
+}
+
+/// What the driver has to do about something.
+#[derive(Clone, Debug)]
+pub enum Action {
+    /// Put this on the board.
+    Publish(Box<PodSeal>),
+    /// The pod is gone: take it off the board.
+    Forget {
+        /// The pod's UID.
+        uid: String,
+    },
+    /// Write the pod's condition `sealroom.dev/sealed`.
+    Condition(PodCondition),
+    /// Delete the pod: it is open and its runtime ran.
+    Delete {
+        /// The pod's namespace.
+        namespace: String,
+        /// The pod's name.
+        name: String,
+        /// Only the pod with this UID.
+        uid: String,
+    },
+    /// Tell the owner that a pod was seen open.
+    Event {
+        /// The owner.
+        regarding: Box<ObjectReference>,
+        /// A reason of the condition `Sealed`.
+        reason: Reason,
+        /// Pod and detail, at most 1,024 characters.
+        note: String,
+    },
+}
+
+/// The readiness condition of one pod.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PodCondition {
+    /// The pod's namespace.
+    pub namespace: String,
+    /// The pod's name.
+    pub name: String,
+    /// Only the pod with this UID.
+    pub uid: String,
+    /// Whether it may be ready.
+    pub ready: bool,
+    /// The reason.
+    pub reason: Reason,
+    /// For people.
+    pub message: String,
+    /// Since when the status is what it is, RFC 3339, if it does not change now.
+    pub since: Option<String>,
+}
+
+/// Everything that the driver knows, owned by one task.
+#[derive(Debug)]
+pub struct Planner {
+    config: Config,
+    view: Arc<View>,
+    /// By pod UID, so no longer than the list of sealed pods.
+    tracks: BTreeMap<String, Track>,
+    /// Whose nonce it is, by nonce; bounded by what each track remembers.
+    nonces: HashMap<String, String>,
+    declared: DeclaredMemory,
+    bucket: Bucket,
+    last_seq: u64,
+}
+
+impl Planner {
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new(config: Config, now: Instant) -> Self {
+        Self {
+            bucket: Bucket::new(config.max_per_second, now),
+            config,
+            view: Arc::default(),
+            tracks: BTreeMap::new(),
+            nonces: HashMap::new(),
+            declared: DeclaredMemory::default(),
+            last_seq: 0,
+        }
+    }
+
+    /// Takes in the cluster as it is now: new pods, gone pods, and for every pod what the policies say.
+    pub fn observe(&mut self, view: Arc<View>, owners: &dyn Owners, now: Instant) -> Vec<Action> {
+        let mut actions = Vec::new();
+        self.view = Arc::clone(&view);
+        self.forget_gone(&view, &mut actions);
+        self.declared.refresh(&view, owners, now);
+        for pod in &view.pods {
+            let track = self
+                .tracks
+                .entry(pod.uid.clone())
+                .or_insert_with(|| Track::new(pod, now));
+            track.observe(pod, &view.policies, self.declared.of(&pod.owner_uid), now);
+            self.settle(&pod.uid, now, &mut actions);
+        }
+        actions
+    }
+
+    fn forget_gone(&mut self, view: &View, actions: &mut Vec<Action>) {
+        let here: std::collections::HashSet<&str> =
+            view.pods.iter().map(|pod| pod.uid.as_str()).collect();
+        self.tracks.retain(|uid, _| {
+            let stays = here.contains(uid.as_str());
+            if !stays {
+                actions.push(Action::Forget { uid: uid.clone() });
+            }
+            stays
+        });
+        let tracks = &self.tracks;
+        self.nonces.retain(|_, uid| tracks.contains_key(uid));
+    }
+
+    /// Time between two rounds of a proven pod, longer when there are more pods than the rate allows.
+    #[must_use]
+    pub fn period(&self) -> Duration {
+        let gated = self
+            .tracks
+            .values()
+            .filter(|track| track.pod.kind == PodKind::Gated);
+        let pods = u32::try_from(gated.count()).unwrap_or(u32::MAX);
+        // A tenth of the rate is left for pods that are not proven yet.
+        let rate = f64::from(self.config.max_per_second.max(1)) * 0.9;
+        self.config
+            .round
+            .max(Duration::from_secs_f64(f64::from(pods) / rate))
+    }
+
+    /// How long a proof holds.
+    #[must_use]
+    pub fn validity(&self) -> Duration {
+        self.period()
+            .saturating_mul(self.config.validity_rounds.max(1))
+    }
+
+    /// Brings board, condition, Events and deletion of a pod up to what is known now.
+    fn settle(&mut self, uid: &str, now: Instant, actions: &mut Vec<Action>) {
+        let validity = self.validity();
+        let Some(track) = self.tracks.get_mut(uid) else {
+            return;
+        };
+        track.word_opening(&self.view);
+        let declared = self.declared.of(&track.pod.owner_uid);
+        let egress = declared.is_some_and(|owner| owner.current().declared.has_egress());
+        let sealed = judge::judge(track, validity, egress, now);
+        let reference = declared.map(|owner| &owner.current().reference);
+        track.event(reference, actions);
+        track.condition(&sealed, actions);
+        track.delete(actions);
+        track.publish(sealed, actions);
+    }
+
+    /// The write of a pod's condition failed: it is tried again at the next [`Planner::observe`].
+    pub fn condition_failed(&mut self, uid: &str) {
+        if let Some(track) = self.tracks.get_mut(uid) {
+            track.condition_failed();
+        }
+    }
+
+    /// The deletion of a pod failed: it is tried again at the next [`Planner::observe`].
+    pub fn delete_failed(&mut self, uid: &str) {
+        if let Some(track) = self.tracks.get_mut(uid) {
+            track.delete_failed();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,244 @@
+//! Ways out that were found, and whether a policy explains them.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use crate::driver::view::{Canary, View};
+use crate::policy::{self, Closure, Direction, Protocol, Remote, Widening};
+use crate::seal::state::{OWN_NODE, OwnNode};
+use crate::seal::wire::{Opening, Proto, Report, Seen, State, Verdict};
+
+use super::track::Track;
+use super::{Planner, Reason};
+
+/// Ways out of one pod that are remembered.
+const MAX_WAYS: usize = 16;
+/// Longest detail of an opening, in characters.
+const MAX_DETAIL: usize = 1024;
+
+/// Every way out since the last proof.
+#[derive(Clone, Debug, Default)]
+pub(super) struct GotOut {
+    ways: BTreeSet<Way>,
+    /// Whether a policy explained one of them at any time: the policy may be gone when the gate reports.
+    explained: bool,
+    /// When the newest was found.
+    last: Option<std::time::Instant>,
+}
+
+/// One way out.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Way {
+    name: String,
+    to: Destination,
+    port: u16,
+    udp: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Destination {
+    /// An address, or the pod that has it.
+    Ip(IpAddr),
+    /// The canary with this UID, by an address that is not known.
+    Canary(String),
+    /// A Service: which pods stand behind it is not known here.
+    Service,
+}
+
+impl Planner {
+    /// Takes what a canary saw: a nonce convicts the pod whose nonce it is, wherever the packet seemed to
+    /// come from.
+    pub fn seen(
+        &mut self,
+        canary: &Canary,
+        seen: &[Seen],
+        now: std::time::Instant,
+    ) -> Vec<super::Action> {
+        let mut convicted = BTreeSet::new();
+        for seen in seen {
+            let Some(uid) = self.nonces.get(&seen.nonce) else {
+                continue;
+            };
+            let Some(track) = self.tracks.get_mut(uid) else {
+                continue;
+            };
+            let udp = seen.proto == Proto::Udp;
+            let transport = if udp { "UDP" } else { "TCP" };
+            track.got_out.add(
+                Way {
+                    name: format!("canary {} over {transport}", canary.pod.name),
+                    to: Destination::Canary(canary.uid.clone()),
+                    port: self.config.ports.canary,
+                    udp,
+                },
+                now,
+            );
+            convicted.insert(uid.clone());
+        }
+        let mut actions = Vec::new();
+        for uid in convicted {
+            if let Some(track) = self.tracks.get_mut(&uid) {
+                track.word_opening(&self.view);
+                track.order = track.opening.as_ref().map(|(reason, detail)| Opening {
+                    reason: reason.as_str().to_owned(),
+                    detail: detail.clone(),
+                });
+                track.alarm = Some(now);
+                track.bad = track.bad.saturating_add(1);
+            }
+            self.settle(&uid, now, &mut actions);
+        }
+        actions
+    }
+}
+
+impl Track {
+    /// Takes a report: what it reached, and whether it is closed again.
+    pub(super) fn take_report(
+        &mut self,
+        report: &Report,
+        begun: std::time::Instant,
+        now: std::time::Instant,
+    ) {
+        for target in report
+            .targets
+            .iter()
+            .filter(|target| target.verdict == Verdict::Reached)
+        {
+            let node = target.name.starts_with(OWN_NODE);
+            if node && self.own_node == OwnNode::Report {
+                let note = format!("ownNode: reached at {}", target.addr);
+                if !self.notes.contains(&note) {
+                    self.notes.push(note);
+                }
+                continue;
+            }
+            let Ok(addr) = target.addr.parse::<SocketAddr>() else {
+                continue;
+            };
+            let service = ["canary-service/", "dns/", "api-server/"];
+            let service = service.iter().any(|prefix| target.name.starts_with(prefix));
+            self.got_out.add(
+                Way {
+                    name: target.name.clone(),
+                    to: if service {
+                        Destination::Service
+                    } else {
+                        Destination::Ip(addr.ip())
+                    },
+                    port: addr.port(),
+                    udp: target.proto == Proto::Udp,
+                },
+                now,
+            );
+        }
+        let newer = self.got_out.last.is_none_or(|last| begun > last);
+        if report.state != State::Open && newer && self.order.is_none() {
+            self.got_out = GotOut::default();
+            self.opening = None;
+        }
+    }
+
+    /// Whether it is open, and why, by all that is known now.
+    pub(super) fn word_opening(&mut self, view: &View) {
+        let widened = match &self.closure {
+            Some(closure @ Closure::Widened(_)) => Some(closure.detail()),
+            _ => None,
+        };
+        let reported = self
+            .report
+            .as_ref()
+            .filter(|report| report.state == State::Open);
+        let reported = reported.and_then(|report| report.opening.clone());
+        self.opening = if !self.got_out.ways.is_empty() {
+            self.got_out.explained |= self.got_out.ways.iter().any(|way| self.explains(way, view));
+            let names: Vec<&str> = self
+                .got_out
+                .ways
+                .iter()
+                .map(|way| way.name.as_str())
+                .collect();
+            let reached = format!("reached {}", names.join(", "));
+            Some(match (self.got_out.explained, widened) {
+                (true, Some(detail)) => (Reason::EgressOpen, format!("{reached}; {detail}")),
+                (true, None) => (Reason::EgressOpen, reached),
+                (false, _) => (
+                    Reason::NotEnforced,
+                    format!("{reached}; no NetworkPolicy explains it"),
+                ),
+            })
+        } else if let Some(detail) = widened {
+            // The gate may have found a way out between rounds, by targets that no report lists.
+            let got_out = reported.filter(|opening| opening.reason == Reason::EgressOpen.as_str());
+            Some(got_out.map_or((Reason::PolicyWidens, detail), |opening| {
+                (Reason::EgressOpen, opening.detail)
+            }))
+        } else {
+            reported.map(|opening| {
+                let reason = Reason::of_opening(&opening.reason);
+                (reason, opening.detail)
+            })
+        };
+        if let Some((_, detail)) = &mut self.opening
+            && detail.chars().count() > MAX_DETAIL
+        {
+            *detail = detail.chars().take(MAX_DETAIL).collect();
+        }
+    }
+
+    fn explains(&self, way: &Way, view: &View) -> bool {
+        let canaries = || view.shared.canaries.iter().map(|canary| canary.pod.clone());
+        let protocol = if way.udp {
+            Protocol::Udp
+        } else {
+            Protocol::Tcp
+        };
+        let permits = |peer: Remote<'_>| {
+            let pods: Vec<policy::Pod> = view
+                .pods
+                .iter()
+                .map(|pod| pod.pod.clone())
+                .chain(canaries())
+                .collect();
+            policy::permits(
+                &view.policies,
+                &view.namespaces,
+                &pods,
+                Direction::Egress,
+                &self.pod.pod,
+                peer,
+                way.port,
+                protocol,
+            )
+        };
+        match &way.to {
+            Destination::Ip(ip) => permits(Remote::Ip(*ip)),
+            Destination::Canary(uid) => {
+                let canary = view
+                    .shared
+                    .canaries
+                    .iter()
+                    .find(|canary| canary.uid == *uid);
+                canary.is_some_and(|canary| permits(Remote::Pod(&canary.pod, None)))
+            }
+            Destination::Service => matches!(&self.closure, Some(Closure::Widened(widenings))
+            if widenings.iter().any(|widening| match widening {
+                Widening::NotIsolated(direction) => *direction == Direction::Egress,
+                Widening::Policy { direction, .. } => *direction == Direction::Egress,
+            })),
+        }
+    }
+}
+
+impl GotOut {
+    fn add(&mut self, way: Way, now: std::time::Instant) {
+        self.last = Some(now);
+        if self.ways.len() < MAX_WAYS {
+            self.ways.insert(way);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.ways.is_empty()
+    }
+}

@@ -1,0 +1,138 @@
+//! Who is due, within the rate that the operator may send at.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::time::{Duration, Instant};
+
+use crate::driver::view::PodKind;
+use crate::seal::wire::State;
+
+use super::{Planner, track::Track};
+
+/// Rounds of one pod under way at once: the gate takes eight, an alarm must find room.
+const MAX_IN_FLIGHT: usize = 6;
+/// A round that would be due this soon is begun now: ticks are not exact.
+const SLACK: Duration = Duration::from_millis(50);
+
+/// Who gets what now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Due {
+    /// Pods that must hear at once that they are open; no control is waited for.
+    pub alarms: Vec<String>,
+    /// Pods whose round begins with its controls.
+    pub rounds: Vec<String>,
+}
+
+/// A token bucket: `rate` challenges a second, no more than one second's at once.
+#[derive(Debug)]
+pub(super) struct Bucket {
+    rate: f64,
+    tokens: f64,
+    filled: Instant,
+}
+
+impl Bucket {
+    pub(super) fn new(rate: u32, now: Instant) -> Self {
+        let rate = f64::from(rate.max(1));
+        Self {
+            rate,
+            tokens: rate,
+            filled: now,
+        }
+    }
+
+    fn fill(&mut self, now: Instant) {
+        let passed = now.saturating_duration_since(self.filled).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.rate).min(self.rate);
+        self.filled = now;
+    }
+
+    fn take(&mut self) -> bool {
+        let enough = self.tokens >= 1.0;
+        if enough {
+            self.tokens -= 1.0;
+        }
+        enough
+    }
+}
+
+impl Planner {
+    /// Takes those who are due, alarms first, then by how long they have been due. What the rate does not
+    /// allow now stays due.
+    pub fn due(&mut self, now: Instant) -> Due {
+        self.bucket.fill(now);
+        let period = self.period();
+        let mut due = Due::default();
+        for (uid, track) in &mut self.tracks {
+            if track.alarm_due(now) && self.bucket.take() {
+                track.alarm_begins(now, self.config.tick);
+                due.alarms.push(uid.clone());
+            }
+        }
+        let mut waiting: Vec<(Instant, &String)> = self
+            .tracks
+            .iter()
+            .filter(|(_, track)| track.round_due(now))
+            .map(|(uid, track)| (track.next_due, uid))
+            .collect();
+        waiting.sort();
+        let mut rounds: Vec<String> = waiting.into_iter().map(|(_, uid)| uid.clone()).collect();
+        rounds.retain(|_| self.bucket.take());
+        for uid in &rounds {
+            if let Some(track) = self.tracks.get_mut(uid) {
+                track.in_flight += 1;
+                let wait = interval(track, period, self.config.tick, self.config.max_back_off);
+                track.next_due = now + wait;
+            }
+        }
+        due.rounds = rounds;
+        due
+    }
+}
+
+impl Track {
+    fn deliverable(&self) -> bool {
+        self.pod.kind == PodKind::Gated
+            && self.pod.gate_running
+            && !self.pod.pod.addresses.is_empty()
+    }
+
+    fn round_due(&self, now: Instant) -> bool {
+        self.deliverable() && self.in_flight < MAX_IN_FLIGHT && self.next_due <= now + SLACK
+    }
+
+    fn alarm_due(&self, now: Instant) -> bool {
+        self.deliverable() && self.alarm.is_some_and(|at| at <= now)
+    }
+
+    /// An alarm is repeated at the next tick unless it was delivered.
+    fn alarm_begins(&mut self, now: Instant, tick: Duration) {
+        self.alarm = Some(now + tick);
+    }
+}
+
+/// Time from this round's beginning to the next one's.
+fn interval(track: &Track, period: Duration, tick: Duration, most: Duration) -> Duration {
+    let proven = track
+        .report
+        .as_ref()
+        .is_some_and(|report| report.state == State::Proven);
+    if track.bad == 0 {
+        return if proven { period } else { tick };
+    }
+    // Two rounds overlap, so each failure is known only after the next has begun: double at every second.
+    let back_off = tick.saturating_mul(1 << (track.bad / 2).min(5)).min(most);
+    if proven {
+        back_off.max(most / 4).min(period)
+    } else {
+        back_off
+    }
+}
+
+/// The first round after the proof comes between half a period and a whole one, by the pod's UID: so pods
+/// that were proven together do not stay together.
+pub(super) fn stagger(uid: &str, period: Duration) -> Duration {
+    let mut hasher = DefaultHasher::new();
+    uid.hash(&mut hasher);
+    let share = u32::try_from(hasher.finish() % 1000).unwrap_or(0);
+    period / 2 + period / 2 * share / 1000
+}

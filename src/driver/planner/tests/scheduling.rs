@@ -1,0 +1,184 @@
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use crate::driver::config::Config;
+use crate::driver::planner::Planner;
+use crate::driver::view::SealedPod;
+use crate::seal::wire::State;
+
+use super::sim::{Sim, policy, sealed_pod};
+
+fn many(n: usize) -> Vec<SealedPod> {
+    (0..n).map(|n| sealed_pod(&format!("pod-{n:05}"))).collect()
+}
+
+/// Challenges of all pods by the second since `from`.
+fn by_second(sim: &Sim, from: Instant) -> BTreeMap<u64, u32> {
+    let mut seconds = BTreeMap::new();
+    for at in sim.gates.values().flat_map(|gate| &gate.challenges) {
+        if let Some(since) = at.checked_duration_since(from) {
+            *seconds.entry(since.as_secs()).or_default() += 1;
+        }
+    }
+    seconds
+}
+
+#[test]
+fn rounds_after_the_proof_spread_over_the_period() {
+    let mut sim = Sim::new(many(90));
+    sim.run(20.0);
+    assert!(
+        sim.gates
+            .values()
+            .all(|gate| gate.machine.state(sim.now) == State::Proven)
+    );
+    let from = sim.now;
+    sim.run(60.0);
+    let most = by_second(&sim, from).into_values().max();
+    // 3 a second on average over a period of 30 s; all at once would be 90.
+    assert!(most.is_some_and(|most| most <= 20), "{most:?}");
+}
+
+#[test]
+fn no_second_has_more_challenges_than_the_rate() {
+    let mut sim = Sim::new(many(600));
+    let from = sim.now;
+    sim.run(12.0);
+    let seconds = by_second(&sim, from);
+    // The bucket holds one second's worth at the start.
+    assert!(seconds.values().all(|count| *count <= 400), "{seconds:?}");
+    let total: u32 = seconds.values().sum();
+    assert!(total <= 200 * 13, "{total}");
+    sim.run(20.0);
+    assert!(
+        sim.gates
+            .values()
+            .all(|gate| gate.machine.state(sim.now) == State::Proven)
+    );
+}
+
+#[test]
+fn more_pods_than_the_rate_allows_lengthen_the_period_and_the_validity() {
+    let few = Sim::new(many(10));
+    assert_eq!(few.planner.period(), Duration::from_secs(30));
+    let mut sim = Sim::new(many(400));
+    let config = Config {
+        max_per_second: 4,
+        ..Config::default()
+    };
+    sim.planner = Planner::new(config, sim.now);
+    sim.step();
+    let period = sim.planner.period().as_secs();
+    assert_eq!((period, sim.planner.validity().as_secs()), (111, 333));
+}
+
+#[test]
+fn pods_that_are_gone_leave_nothing_behind() {
+    let mut sim = Sim::new(many(20));
+    sim.run(10.0);
+    assert!(sim.planner.nonces.len() >= 100);
+    sim.pods(many(1));
+    sim.step();
+    assert_eq!((sim.planner.tracks.len(), sim.seals.len()), (1, 1));
+    assert!(sim.planner.nonces.len() <= 10);
+    sim.pods(Vec::new());
+    sim.step();
+    assert!(sim.planner.nonces.is_empty() && sim.planner.tracks.is_empty());
+}
+
+#[test]
+fn remembered_nonces_are_bounded() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.leaks = |_| true;
+    sim.run(2000.0);
+    assert!(
+        sim.planner.nonces.len() <= 96,
+        "{}",
+        sim.planner.nonces.len()
+    );
+    assert_eq!(
+        sim.planner.nonces.len(),
+        sim.planner.tracks["p"].nonces.len()
+    );
+}
+
+#[test]
+fn a_deaf_gate_is_asked_less_and_less_and_at_once_when_it_runs_again() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.control = |_, addr| addr.port() != 8081;
+    sim.run(60.0);
+    let gaps: Vec<Duration> = sim.gates["p"]
+        .challenges
+        .windows(2)
+        .map(|pair| pair[1] - pair[0])
+        .collect();
+    assert!(gaps[0] < Duration::from_secs(1), "{gaps:?}");
+    assert!(*gaps.last().unwrap() >= Duration::from_secs(9), "{gaps:?}");
+    assert!(
+        gaps.iter().all(|gap| *gap < Duration::from_secs(11)),
+        "{gaps:?}"
+    );
+    sim.view.pods[0].gate_running = false;
+    sim.step();
+    let before = sim.gates["p"].challenges.len();
+    sim.run(20.0);
+    assert_eq!(
+        sim.gates["p"].challenges.len(),
+        before,
+        "nothing is sent to a gate that is down"
+    );
+    sim.view.pods[0].gate_running = true;
+    sim.control = |_, _| true;
+    sim.run(4.0);
+    assert_eq!(sim.state("p"), State::Proven);
+}
+
+#[test]
+fn a_policy_event_is_followed_by_a_challenge_at_once() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.run(8.0);
+    let before = sim.gates["p"].challenges.len();
+    // It adds nothing, but what enforces the policies may have been touched.
+    sim.view.policies.push(policy("deny", "{podSelector: {}}"));
+    sim.step();
+    assert_eq!(sim.gates["p"].challenges.len(), before + 1);
+    assert_eq!(sim.state("p"), State::Proven);
+}
+
+#[test]
+fn an_alarm_that_is_not_delivered_is_repeated() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.run(8.0);
+    sim.gates.get_mut("p").unwrap().deaf = true;
+    sim.view
+        .policies
+        .push(policy("hole", "{podSelector: {}, egress: [{}]}"));
+    sim.run(3.0);
+    assert_eq!(sim.state("p"), State::Proven);
+    sim.gates.get_mut("p").unwrap().deaf = false;
+    sim.run(1.0);
+    assert_eq!(sim.state("p"), State::Open);
+}
+
+#[test]
+fn sequence_numbers_grow_whatever_the_clock_does() {
+    let mut planner = Planner::new(Config::default(), Instant::now());
+    let numbers: Vec<u64> = (0..100).map(|_| planner.next_seq()).collect();
+    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
+}
+
+#[test]
+fn overlapping_rounds_of_one_pod_are_bounded() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    let view = std::sync::Arc::new(sim.view.clone());
+    sim.planner.observe(view, &sim.owners.clone(), sim.now);
+    let mut begun = 0;
+    for _ in 0..100 {
+        sim.now += Duration::from_secs(1);
+        begun += sim.planner.due(sim.now).rounds.len();
+    }
+    assert_eq!(begun, 6, "none of them has ended");
+    sim.planner.abandoned("p");
+    sim.now += Duration::from_secs(1);
+    assert_eq!(sim.planner.due(sim.now).rounds, ["p"]);
+}

@@ -1,0 +1,253 @@
+//! What is known about one pod.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
+
+use k8s_openapi::api::core::v1::ObjectReference;
+
+use crate::driver::board::PodSeal;
+use crate::driver::view::{PodKind, SealedPod};
+use crate::policy::{Closure, Policy, PolicyRef, closure};
+use crate::seal::state::OwnNode;
+use crate::seal::wire::{self, Opening, Report, Target};
+
+use super::declared::Known;
+use super::opening::GotOut;
+use super::{Action, PodCondition, Reason, Sealed, Status};
+
+/// Nonces of one pod that are remembered: more than a minute of rounds that follow each other closely.
+pub(super) const MAX_NONCES: usize = 96;
+
+/// One pod.
+#[derive(Debug)]
+pub(super) struct Track {
+    pub(super) pod: SealedPod,
+    pub(super) own_node: OwnNode,
+    /// `None` until the owner is known.
+    pub(super) closure: Option<Closure>,
+    pub(super) policies: Vec<PolicyRef>,
+    pub(super) next_due: Instant,
+    /// When to say at once that it is open; `None` when there is nothing to say.
+    pub(super) alarm: Option<Instant>,
+    pub(super) in_flight: usize,
+    /// Rounds in a row that were not good.
+    pub(super) bad: u32,
+    /// Rounds in a row whose controls failed.
+    pub(super) control_misses: u32,
+    pub(super) failed_controls: Vec<String>,
+    /// Rounds in a row that could not be delivered.
+    pub(super) unheard: u32,
+    pub(super) notes: Vec<String>,
+    pub(super) nonces: VecDeque<String>,
+    pub(super) last_targets: Vec<Target>,
+    pub(super) report: Option<Arc<Report>>,
+    pub(super) last_proven: Option<(Instant, SystemTime)>,
+    /// Every way out that was found since it was last proven.
+    pub(super) got_out: GotOut,
+    /// The order that a gate which thinks it is closed must hear.
+    pub(super) order: Option<Opening>,
+    /// Why it is open, while it is.
+    pub(super) opening: Option<(Reason, String)>,
+    told: Option<Reason>,
+    patched: Option<(bool, Reason)>,
+    deleted: bool,
+}
+
+impl Track {
+    pub(super) fn new(pod: &SealedPod, now: Instant) -> Self {
+        Self {
+            pod: pod.clone(),
+            own_node: OwnNode::Report,
+            closure: None,
+            policies: Vec::new(),
+            next_due: now,
+            alarm: None,
+            in_flight: 0,
+            bad: 0,
+            control_misses: 0,
+            failed_controls: Vec::new(),
+            unheard: 0,
+            notes: Vec::new(),
+            nonces: VecDeque::new(),
+            last_targets: Vec::new(),
+            report: None,
+            last_proven: None,
+            got_out: GotOut::default(),
+            order: None,
+            opening: None,
+            told: None,
+            patched: None,
+            deleted: false,
+        }
+    }
+
+    /// Takes in the pod and the policies as they are now.
+    pub(super) fn observe(
+        &mut self,
+        pod: &SealedPod,
+        policies: &[Policy],
+        owner: Option<&Known>,
+        now: Instant,
+    ) {
+        if pod.gate_running && !self.pod.gate_running {
+            self.hurry(now);
+        }
+        self.pod = pod.clone();
+        let (namespace, labels) = (&pod.pod.namespace, &pod.pod.labels);
+        let selecting = policies
+            .iter()
+            .filter(|policy| policy.selects(namespace, labels));
+        let mut selecting: Vec<PolicyRef> = selecting.map(|policy| policy.id.clone()).collect();
+        selecting.sort();
+        let found = owner.map(|owner| {
+            self.own_node = owner.current().own_node.unwrap_or(OwnNode::Report);
+            closure(&owner.declared(now), policies, namespace, labels)
+        });
+        if found != self.closure || selecting != self.policies {
+            self.hurry(now);
+            let widened = matches!(found, Some(Closure::Widened(_)));
+            if widened && found != self.closure {
+                self.alarm = Some(now);
+            } else if !widened && self.order.is_none() {
+                self.alarm = None;
+            }
+        }
+        self.closure = found;
+        self.policies = selecting;
+    }
+
+    /// The next round begins now, whatever came before.
+    fn hurry(&mut self, now: Instant) {
+        self.next_due = self.next_due.min(now);
+        self.bad = 0;
+    }
+
+    /// The closure as gates are told it.
+    pub(super) fn wire_closure(&self) -> wire::Closure {
+        match &self.closure {
+            None => wire::Closure::Unknown,
+            Some(Closure::Equal) => wire::Closure::Equal,
+            Some(widened) => wire::Closure::Widened {
+                detail: widened.detail(),
+            },
+        }
+    }
+
+    fn label(&self) -> (String, String, String) {
+        let pod = &self.pod;
+        (
+            pod.pod.namespace.clone(),
+            pod.pod.name.clone(),
+            pod.uid.clone(),
+        )
+    }
+
+    /// One Event for each reason while it is open.
+    pub(super) fn event(&mut self, owner: Option<&ObjectReference>, actions: &mut Vec<Action>) {
+        let reason = self.opening.as_ref().map(|(reason, _)| *reason);
+        if let (Some((reason, detail)), Some(owner)) = (&self.opening, owner)
+            && self.told != Some(*reason)
+        {
+            let note = format!("pod {}: {detail}", self.pod.pod.name);
+            actions.push(Action::Event {
+                regarding: Box::new(owner.clone()),
+                reason: *reason,
+                note: note.chars().take(1024).collect(),
+            });
+        }
+        self.told = reason;
+    }
+
+    /// The readiness condition, when it must change. Nothing is written before the gate was heard or an
+    /// opening is known: an operator that has just started must not unready what runs.
+    pub(super) fn condition(&mut self, sealed: &Sealed, actions: &mut Vec<Action>) {
+        let shut = self.opening.is_some() || sealed.status == Status::False;
+        let heard = self.report.as_ref().map(|report| report.sealed);
+        if self.pod.kind == PodKind::Ungated || self.pod.terminating || !(shut || heard.is_some()) {
+            return;
+        }
+        let ready = !shut && heard == Some(true);
+        let wanted = (ready, sealed.reason);
+        let status = if ready { "True" } else { "False" };
+        let seen = self.pod.condition.as_ref();
+        let is_so = match self.patched {
+            Some(patched) => patched == wanted,
+            None => seen
+                .is_some_and(|(was, reason, _)| was == status && reason == sealed.reason.as_str()),
+        };
+        if is_so {
+            return;
+        }
+        let unchanged = match self.patched {
+            Some((was, _)) => was == ready,
+            None => seen.is_some_and(|(was, _, _)| was == status),
+        };
+        let (namespace, name, uid) = self.label();
+        self.patched = Some(wanted);
+        actions.push(Action::Condition(PodCondition {
+            namespace,
+            name,
+            uid,
+            ready,
+            reason: sealed.reason,
+            message: sealed.message.clone(),
+            since: seen
+                .filter(|_| unchanged)
+                .map(|(_, _, since)| since.clone()),
+        }));
+    }
+
+    /// Deleted once: it is open, and its runtime has run with what it may have learnt.
+    pub(super) fn delete(&mut self, actions: &mut Vec<Action>) {
+        let ran = self
+            .report
+            .as_ref()
+            .is_some_and(|report| report.runtime_ran);
+        if self.opening.is_some() && ran && !self.deleted && !self.pod.terminating {
+            self.deleted = true;
+            let (namespace, name, uid) = self.label();
+            actions.push(Action::Delete {
+                namespace,
+                name,
+                uid,
+            });
+        }
+    }
+
+    pub(super) fn condition_failed(&mut self) {
+        self.patched = None;
+    }
+
+    pub(super) fn delete_failed(&mut self) {
+        self.deleted = false;
+    }
+
+    pub(super) fn publish(&self, sealed: Sealed, actions: &mut Vec<Action>) {
+        let (namespace, name, uid) = self.label();
+        let opening = self.opening.as_ref().map(|(reason, detail)| Opening {
+            reason: reason.as_str().to_owned(),
+            detail: detail.clone(),
+        });
+        actions.push(Action::Publish(Box::new(PodSeal {
+            namespace,
+            name,
+            uid,
+            owner_uid: self.pod.owner_uid.clone(),
+            kind: self.pod.kind,
+            sealed,
+            state: self.report.as_ref().map(|report| report.state),
+            locks: self
+                .report
+                .as_ref()
+                .map(|report| report.locks.clone())
+                .unwrap_or_default(),
+            opening,
+            report: self.report.clone(),
+            closure: self.closure.clone(),
+            last_proven: self.last_proven,
+            policies: self.policies.clone(),
+            notes: self.notes.clone(),
+        })));
+    }
+}

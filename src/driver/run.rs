@@ -1,0 +1,388 @@
+//! Moves messages between the planner and the world.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::seal::sign::SigningKey;
+use crate::seal::wire::{ControlOrder, SeenReport, VERSION};
+
+use super::board::Board;
+use super::cluster::{Cluster, ClusterError, KubeCluster};
+use super::config::Config;
+use super::edge::{Edge, EdgeError};
+use super::planner::{Action, Begun, Finished, Owners, Planner};
+use super::stores::Stores;
+use super::targets::Controls;
+use super::view::{Canary, View};
+
+/// Gates in one order; a canary takes 512.
+const MAX_GATES: usize = 256;
+/// Node addresses in one order; a canary takes 32 targets.
+const MAX_NODES: usize = 16;
+/// Orders under way at once at one canary, which takes four.
+const MAX_BATCHES: usize = 3;
+/// Messages that wait for the planner; senders wait when it is full.
+const MAX_MESSAGES: usize = 256;
+/// Time between two looks at what canaries saw when no round is under way: gates probe by themselves too.
+const SEEN_IDLE: Duration = Duration::from_secs(5);
+
+/// What tasks tell the planner.
+enum Message {
+    Controls {
+        uids: Vec<String>,
+        controls: Controls,
+    },
+    Finished(Box<Finished>),
+    Seen {
+        canary: Canary,
+        answer: Result<SeenReport, EdgeError>,
+    },
+    ConditionFailed {
+        uid: String,
+    },
+    DeleteFailed {
+        uid: String,
+    },
+}
+
+/// Drives the proofs on a real cluster until `shutdown`: a task of the leader alone.
+///
+/// # Errors
+/// [`EdgeError::Http`] when the HTTP client cannot be built.
+#[expect(
+    clippy::too_many_arguments,
+    reason = "the operator's wiring, called once"
+)]
+pub async fn run(
+    client: kube::Client,
+    instance: Option<String>,
+    stores: Stores,
+    owners: Arc<dyn Owners>,
+    key: SigningKey,
+    config: Config,
+    board: Board,
+    shutdown: CancellationToken,
+) -> Result<(), EdgeError> {
+    let cluster = KubeCluster::new(client, instance);
+    drive(
+        cluster,
+        stores,
+        owners,
+        Edge::new(key)?,
+        config,
+        board,
+        shutdown,
+    )
+    .await;
+    Ok(())
+}
+
+/// Drives the proofs with any [`Cluster`].
+pub async fn drive<C: Cluster>(
+    cluster: C,
+    stores: Stores,
+    owners: Arc<dyn Owners>,
+    edge: Edge,
+    config: Config,
+    board: Board,
+    shutdown: CancellationToken,
+) {
+    tokio::select! {
+        () = shutdown.cancelled() => return,
+        ready = stores.ready() => if ready.is_err() {
+            tracing::error!("a watch ended before its first list");
+            return;
+        },
+    }
+    let (sender, mut receiver) = mpsc::channel(MAX_MESSAGES);
+    let mut poll = tokio::time::interval(config.tick / 4);
+    poll.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut driver = Driver {
+        planner: Planner::new(config.clone(), Instant::now()),
+        cluster,
+        owners,
+        edge,
+        config,
+        board,
+        sender,
+        tasks: JoinSet::new(),
+        view: Arc::default(),
+        fingerprint: None,
+        observed: Instant::now(),
+        batches: 0,
+        seen: SeenState::default(),
+    };
+    loop {
+        tokio::select! {
+            () = shutdown.cancelled() => return,
+            _ = poll.tick() => {}
+            () = stores.changed.notified() => {}
+            message = receiver.recv() => match message {
+                Some(message) => driver.handle(message),
+                None => return,
+            },
+        }
+        driver.step(&stores);
+    }
+}
+
+/// Where each canary's list was read to.
+#[derive(Default)]
+struct SeenState {
+    since: HashMap<String, u64>,
+    asking: HashSet<String>,
+    /// Canaries that forgot nonces: the next round does not count on them.
+    lost: HashSet<String>,
+    asked: Option<Instant>,
+    /// A round ended since.
+    wanted: bool,
+}
+
+struct Driver<C> {
+    planner: Planner,
+    cluster: C,
+    owners: Arc<dyn Owners>,
+    edge: Edge,
+    config: Config,
+    board: Board,
+    sender: mpsc::Sender<Message>,
+    /// Dropped with the driver, and every task with it: a leader no more does nothing more.
+    tasks: JoinSet<()>,
+    view: Arc<View>,
+    fingerprint: Option<u64>,
+    observed: Instant,
+    batches: usize,
+    seen: SeenState,
+}
+
+impl<C: Cluster> Driver<C> {
+    fn step(&mut self, stores: &Stores) {
+        while self.tasks.try_join_next().is_some() {}
+        let now = Instant::now();
+        let fingerprint = stores.fingerprint();
+        if self.fingerprint != Some(fingerprint) {
+            self.fingerprint = Some(fingerprint);
+            self.view = Arc::new(stores.view());
+            self.observe(now);
+        } else if now.duration_since(self.observed) >= self.config.tick {
+            self.observe(now);
+        }
+        // Alarms wait for nothing; rounds wait for a free place at the canaries.
+        if self.batches < MAX_BATCHES {
+            let due = self.planner.due(now);
+            for uid in due.alarms {
+                if let Some(begun) = self.planner.begin_alarm(&uid, now) {
+                    self.send(begun);
+                }
+            }
+            self.rounds(due.rounds);
+        }
+        self.ask_seen(now);
+    }
+
+    fn observe(&mut self, now: Instant) {
+        self.observed = now;
+        let actions = self
+            .planner
+            .observe(Arc::clone(&self.view), &*self.owners, now);
+        self.act(actions);
+    }
+
+    fn handle(&mut self, message: Message) {
+        let now = Instant::now();
+        match message {
+            Message::Controls { uids, controls } => {
+                self.batches = self.batches.saturating_sub(1);
+                for uid in uids {
+                    match self.planner.begin(&uid, &controls, now) {
+                        Some(begun) => self.send(begun),
+                        None => self.planner.abandoned(&uid),
+                    }
+                }
+            }
+            Message::Finished(finished) => {
+                self.seen.wanted = true;
+                let actions = self.planner.finished(*finished, now);
+                self.act(actions);
+            }
+            Message::Seen { canary, answer } => {
+                self.seen.asking.remove(&canary.uid);
+                let Ok(report) = answer else {
+                    return;
+                };
+                self.seen.since.insert(canary.uid.clone(), report.next);
+                if report.lost {
+                    self.seen.lost.insert(canary.uid.clone());
+                }
+                let actions = self.planner.seen(&canary, &report.seen, now);
+                self.act(actions);
+            }
+            Message::ConditionFailed { uid } => self.planner.condition_failed(&uid),
+            Message::DeleteFailed { uid } => self.planner.delete_failed(&uid),
+        }
+    }
+
+    /// Orders the controls of these pods' rounds, in batches that fit an order.
+    fn rounds(&mut self, uids: Vec<String>) {
+        let mut batch: Vec<String> = Vec::new();
+        for uid in uids {
+            batch.push(uid);
+            let (gates, nodes) = self.planner.to_dial(&batch);
+            if (gates.len() > MAX_GATES || nodes.len() > MAX_NODES) && batch.len() > 1 {
+                let last = batch.pop();
+                self.batch(std::mem::take(&mut batch));
+                batch.extend(last);
+            }
+        }
+        if !batch.is_empty() {
+            self.batch(batch);
+        }
+    }
+
+    fn batch(&mut self, uids: Vec<String>) {
+        self.batches += 1;
+        let (gates, nodes) = self.planner.to_dial(&uids);
+        let targets = self.planner.control_targets(&nodes);
+        let lost = std::mem::take(&mut self.seen.lost);
+        let mut asked = JoinSet::new();
+        let mut reports = BTreeMap::new();
+        for canary in &self.view.shared.canaries {
+            if lost.contains(&canary.uid) {
+                let why = "it heard more nonces than it can remember".to_owned();
+                reports.insert(canary.uid.clone(), Err(why));
+                continue;
+            }
+            let Some(address) = control_address(canary, &self.config) else {
+                continue;
+            };
+            let order = ControlOrder {
+                v: VERSION,
+                seq: self.planner.next_seq(),
+                canary_uid: canary.uid.clone(),
+                gates: gates.clone(),
+                targets: targets.clone(),
+            };
+            let (edge, uid) = (self.edge.clone(), canary.uid.clone());
+            asked.spawn(async move {
+                let answer = edge.control(address, &order).await;
+                (uid, answer.map_err(|error| error.to_string()))
+            });
+        }
+        let sender = self.sender.clone();
+        self.tasks.spawn(async move {
+            while let Some(Ok((uid, answer))) = asked.join_next().await {
+                reports.insert(uid, answer);
+            }
+            let controls = Controls(reports);
+            // The driver is gone when nobody receives.
+            let _ = sender.send(Message::Controls { uids, controls }).await;
+        });
+    }
+
+    fn send(&mut self, begun: Begun) {
+        let (edge, sender) = (self.edge.clone(), self.sender.clone());
+        self.tasks.spawn(async move {
+            let answer = edge.challenge(begun.gate, &begun.challenge).await;
+            let answer = answer.map_err(|error| {
+                tracing::debug!(%error, pod = begun.uid, "a challenge went unheard");
+                error.to_string()
+            });
+            let _ = sender
+                .send(Message::Finished(Box::new(Finished { begun, answer })))
+                .await;
+        });
+    }
+
+    fn ask_seen(&mut self, now: Instant) {
+        let idle = self
+            .seen
+            .asked
+            .is_none_or(|asked| now.duration_since(asked) >= SEEN_IDLE);
+        if !(self.seen.wanted || idle) {
+            return;
+        }
+        self.seen.asked = Some(now);
+        self.seen.wanted = false;
+        let here: HashSet<&String> = self
+            .view
+            .shared
+            .canaries
+            .iter()
+            .map(|one| &one.uid)
+            .collect();
+        self.seen.since.retain(|uid, _| here.contains(uid));
+        for canary in &self.view.shared.canaries {
+            let Some(address) = control_address(canary, &self.config) else {
+                continue;
+            };
+            if !self.seen.asking.insert(canary.uid.clone()) {
+                self.seen.wanted = true;
+                continue;
+            }
+            let since = self.seen.since.get(&canary.uid).copied().unwrap_or(0);
+            let (edge, sender, canary) = (self.edge.clone(), self.sender.clone(), canary.clone());
+            self.tasks.spawn(async move {
+                let answer = edge.seen(address, since).await;
+                let _ = sender.send(Message::Seen { canary, answer }).await;
+            });
+        }
+    }
+
+    fn act(&mut self, actions: Vec<Action>) {
+        for action in actions {
+            let (cluster, sender) = (self.cluster.clone(), self.sender.clone());
+            match action {
+                Action::Publish(seal) => self.board.publish(*seal),
+                Action::Forget { uid } => self.board.forget(&uid),
+                Action::Condition(condition) => {
+                    let uid = condition.uid.clone();
+                    self.tasks.spawn(async move {
+                        if let Err(error @ ClusterError::Api(_)) =
+                            cluster.condition(condition).await
+                        {
+                            tracing::warn!(%error, "the condition of a pod was not written");
+                            let _ = sender.send(Message::ConditionFailed { uid }).await;
+                        }
+                    });
+                }
+                Action::Delete {
+                    namespace,
+                    name,
+                    uid,
+                } => {
+                    tracing::warn!(namespace, pod = name, "deleting a pod that is open");
+                    self.tasks.spawn(async move {
+                        let done = cluster.delete(namespace, name, uid.clone()).await;
+                        if let Err(error @ ClusterError::Api(_)) = done {
+                            tracing::warn!(%error, "an open pod was not deleted");
+                            let _ = sender.send(Message::DeleteFailed { uid }).await;
+                        }
+                    });
+                }
+                Action::Event {
+                    regarding,
+                    reason,
+                    note,
+                } => {
+                    tracing::warn!(reason = reason.as_str(), note, "a pod is open");
+                    self.tasks.spawn(async move {
+                        if let Err(error) = cluster.event(*regarding, reason, note).await {
+                            tracing::warn!(%error, "an Event was not written");
+                        }
+                    });
+                }
+            }
+        }
+    }
+}
+
+fn control_address(canary: &Canary, config: &Config) -> Option<SocketAddr> {
+    let ip = canary.pod.addresses.first()?;
+    Some(SocketAddr::new(*ip, config.ports.canary_control))
+}

@@ -1,0 +1,128 @@
+use std::sync::atomic::Ordering;
+
+use kube::runtime::watcher::Event;
+use sealroom::seal::wire::State;
+use serde_json::json;
+
+use super::world::{World, policy};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_is_proven_over_the_wire_and_a_hole_closes_it_until_it_is_gone() {
+    let mut world = World::start().await;
+    let seal = world.until("True", "NoEgress").await;
+    assert_eq!(seal.locks, ["Kernel"]);
+    assert_eq!(seal.policies[0].name, "sealroom-sealed");
+    assert!(seal.last_proven.is_some());
+    assert!(
+        seal.notes.contains(&"ownNode: no canary".to_owned()),
+        "{:?}",
+        seal.notes
+    );
+    let asked = world.fakes.asked.lock().unwrap().clone();
+    let expected = [
+        "canary/other-node/tcp4",
+        "canary/other-node/udp4",
+        "canary/other-node-2/tcp4",
+        "canary/other-node-2/udp4",
+        "dns/tcp4",
+        "dns/udp4",
+        "metadata/tcp4",
+        "metadata/tcp6",
+    ];
+    assert_eq!(asked, expected);
+
+    // One address outside, which no probe covers: only the policies show it.
+    let narrow = json!({ "podSelector": {}, "egress": [{ "to": [{ "ipBlock": { "cidr": "203.0.113.7/32" } }] }] });
+    let hole = policy("hole", narrow);
+    world
+        .policies
+        .apply_watcher_event(&Event::Apply(hole.clone()));
+    let seal = world.until("False", "PolicyWidens").await;
+    assert!(
+        seal.sealed.message.contains("NetworkPolicy team-a/hole"),
+        "{}",
+        seal.sealed.message
+    );
+    while world.gate_state() != State::Open {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    world.policies.apply_watcher_event(&Event::Delete(hole));
+    world.until("True", "NoEgress").await;
+    assert_eq!(world.gate_state(), State::Proven);
+
+    let written = world.written.all();
+    let expected = [
+        "condition sealed-pod false Proving",
+        "condition sealed-pod true NoEgress",
+        "event assistant PolicyWidens",
+        "condition sealed-pod false PolicyWidens",
+        "delete team-a/sealed-pod sealed-pod",
+        "condition sealed-pod true NoEgress",
+    ];
+    let sorted = |mut lines: Vec<String>| {
+        lines.sort();
+        lines
+    };
+    assert_eq!(
+        sorted(written),
+        sorted(expected.map(str::to_owned).to_vec())
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_nonce_that_a_canary_saw_convicts_although_the_gate_saw_silence() {
+    let world = World::start().await;
+    world.until("True", "NoEgress").await;
+    world.fakes.one_way.store(true, Ordering::SeqCst);
+    let seal = world.until("False", "NotEnforced").await;
+    assert!(
+        seal.sealed.message.contains("over UDP"),
+        "{}",
+        seal.sealed.message
+    );
+    while world.gate_state() != State::Open {
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+    world.fakes.one_way.store(false, Ordering::SeqCst);
+    world.until("True", "NoEgress").await;
+    assert_eq!(world.gate_state(), State::Proven);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn without_controls_silence_proves_nothing_and_all_is_well_when_they_are_back() {
+    let world = World::start().await;
+    world.until("True", "NoEgress").await;
+    world.fakes.canaries_down.store(true, Ordering::SeqCst);
+    let seal = world.until("Unknown", "ControlFailed").await;
+    assert!(
+        seal.sealed.message.contains("it answered 503"),
+        "{}",
+        seal.sealed.message
+    );
+    assert_eq!(world.gate_state(), State::Stale);
+    assert!(
+        world
+            .board
+            .get("sealed-pod")
+            .unwrap()
+            .report
+            .as_ref()
+            .unwrap()
+            .sealed
+    );
+    world.fakes.canaries_down.store(false, Ordering::SeqCst);
+    world.until("True", "NoEgress").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_connects_without_a_policy_that_explains_it_is_not_enforced() {
+    let world = World::start().await;
+    world.fakes.hole.store(true, Ordering::SeqCst);
+    let seal = world.until("False", "NotEnforced").await;
+    assert!(
+        seal.sealed.message.contains("canary/other-node/tcp4"),
+        "{}",
+        seal.sealed.message
+    );
+    assert_eq!(world.gate_state(), State::Open);
+}

@@ -1,0 +1,4 @@
+//! The driver against gates and canaries over real sockets.
+
+mod driver;
+mod world;
