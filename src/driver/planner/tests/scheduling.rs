@@ -73,6 +73,22 @@ fn more_pods_than_the_rate_allows_lengthen_the_period_and_the_validity() {
 }
 
 #[test]
+fn rounds_in_quick_succession_leave_time_for_the_first_proof() {
+    let mut sim = Sim::new(many(1));
+    let config = Config {
+        round: Duration::from_millis(500),
+        ..Config::default()
+    };
+    sim.planner = Planner::new(config, sim.now);
+    sim.run(5.0);
+    assert!(
+        sim.gates
+            .values()
+            .all(|gate| gate.machine.state(sim.now) == State::Proven)
+    );
+}
+
+#[test]
 fn pods_that_are_gone_leave_nothing_behind() {
     let mut sim = Sim::new(many(20));
     sim.run(10.0);
