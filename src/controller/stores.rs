@@ -160,16 +160,30 @@ impl Stores {
         );
         let (namespaces, writer) = store();
         let bell = changed.clone();
-        spawn(client, &all, writer, wakes.clone(), tasks, move |_, _, _| {
-            bell.notify_one();
-            Vec::new()
-        });
+        spawn(
+            client,
+            &all,
+            writer,
+            wakes.clone(),
+            tasks,
+            move |_, _, _| {
+                bell.notify_one();
+                Vec::new()
+            },
+        );
         let (pods, writer) = store();
         let bell = changed.clone();
-        spawn(client, &sealed, writer, wakes.clone(), tasks, move |wakes, _, object| {
-            bell.notify_one();
-            wakes.pod(object)
-        });
+        spawn(
+            client,
+            &sealed,
+            writer,
+            wakes.clone(),
+            tasks,
+            move |wakes, _, object| {
+                bell.notify_one();
+                wakes.pod(object)
+            },
+        );
         Self {
             model_deployments,
             model_artifacts,

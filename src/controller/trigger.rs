@@ -128,7 +128,11 @@ impl Wakes {
         deployments
             .iter()
             .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
-            .chain(artifacts.iter().map(|object| Wake::Artifact(ObjectRef::from_obj(&**object))))
+            .chain(
+                artifacts
+                    .iter()
+                    .map(|object| Wake::Artifact(ObjectRef::from_obj(&**object))),
+            )
             .collect()
     }
 
