@@ -15,7 +15,7 @@ http:
   tls: {certificate: $PKI/registry.crt, key: $PKI/registry.key}
 auth: {htpasswd: {realm: sealroom-bed, path: $PKI/registry.htpasswd}}
 YAML
-"$BED_SRC/spawn.sh" registry env OTEL_TRACES_EXPORTER=none docker-registry serve "$BED_DIR/registry.yaml"
+"$BED_SRC/spawn.sh" registry docker-registry serve "$BED_DIR/registry.yaml"
 "$BED_SRC/spawn.sh" outside "$E2E_BIN" outside --log "$BED_DIR/outside.jsonl"
 
 door() { # port on loopback, namespace, port there: no route leads from the machine into the bed

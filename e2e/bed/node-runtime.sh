@@ -26,6 +26,7 @@ disabled_plugins = ["io.containerd.nri.v1.nri"]
 [plugins."io.containerd.cri.v1.images".registry]
   config_path = "/etc/containerd/certs.d"
 [plugins."io.containerd.cri.v1.runtime"]
+  disable_apparmor = true # no profile of the bed is loaded into the machine's kernel
   restrict_oom_score_adj = true # the bed may run without CAP_SYS_RESOURCE
 [plugins."io.containerd.cri.v1.runtime".cni]
   bin_dirs = ["/opt/cni/bin"]

@@ -5,7 +5,7 @@ set -euo pipefail
 
 # name of the package, and a file that is there when it is installed
 PACKAGES=(
-  buildah:/usr/bin/buildah skopeo:/usr/bin/skopeo docker-registry:/usr/bin/docker-registry
+  buildah:/usr/bin/buildah docker-registry:/usr/bin/docker-registry
   socat:/usr/bin/socat iproute2:/usr/sbin/ip nftables:/usr/sbin/nft iptables:/usr/sbin/iptables
   conntrack:/usr/sbin/conntrack apache2-utils:/usr/bin/htpasswd openssl:/usr/bin/openssl jq:/usr/bin/jq
   clang-19:/usr/lib/llvm-19/bin/clang llvm-19:/usr/lib/llvm-19/bin/llc

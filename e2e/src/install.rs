@@ -38,7 +38,8 @@ pub struct Pushed {
     pub model: artifact::Pushed,
 }
 
-/// Builds and pushes the images and the model; what the cache or the registry has is not made again.
+/// Builds and pushes the images and the model, `hostile` with the runtimes of the tests and a build of the
+/// product that may be larger than the shipped one; what the cache or the registry has is not made again.
 ///
 /// # Errors
 /// When something cannot be built or pushed.
@@ -54,7 +55,7 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
             .push_layout(image.name, &image.build(&cache()).await?)
             .await
     };
-    let sealroom = put(Image::operator(sealroom.to_owned())).await?;
+    let sealroom = put(Image::product("sealroom", sealroom.to_owned(), !hostile)).await?;
     let tool = put(Image::tool(program.clone())).await?;
     let llama = put(Image::llama(llama_root().await?)).await?;
     let mut images = Images {

@@ -35,6 +35,24 @@ pub async fn apply(environment: &Environment, yaml: &str) -> Result<()> {
     Ok(())
 }
 
+/// Makes a Secret with the registry's password in a namespace, for `imagePullSecrets`.
+///
+/// # Errors
+/// When the cluster has no registry of its own or the API server refuses.
+pub async fn pull_secret(environment: &Environment, namespace: &str, name: &str) -> Result<()> {
+    let auth = environment
+        .registry_auth
+        .as_ref()
+        .context("failed to find the registry's password")?;
+    let auth = std::fs::read_to_string(auth).context("failed to read the registry's password")?;
+    let secret = serde_json::json!({
+        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
+        "metadata": {"name": name, "namespace": namespace},
+        "stringData": {".dockerconfigjson": auth},
+    });
+    apply(environment, &secret.to_string()).await
+}
+
 /// Installs or upgrades a chart with real helm and waits for it.
 ///
 /// # Errors

@@ -13,7 +13,7 @@ use crate::{
     cluster::{Cluster, Cni, Environment, Shape, cache},
     dial::Attempt,
     images::Image,
-    kube::{apply, wait},
+    kube::{apply, pull_secret, wait},
     outside,
     progress::Stage,
     registry::Registry,
@@ -95,19 +95,8 @@ async fn check(
     environment: &Environment,
     image: &str,
 ) -> Result<BTreeMap<&'static str, Outcome>> {
-    let auth = environment
-        .registry_auth
-        .as_ref()
-        .context("failed to find the registry's password")?;
     apply(environment, include_str!("../manifests/smoke.yaml")).await?;
-    let secret = format!("--from-file=.dockerconfigjson={}", auth.display());
-    let kind = "--type=kubernetes.io/dockerconfigjson";
-    environment
-        .kubectl([
-            "-n", NAMESPACE, "create", "secret", "generic", "registry", kind, &secret,
-        ])
-        .run()
-        .await?;
+    pull_secret(environment, NAMESPACE, "registry").await?;
     // A policy needs a moment before the first pod that it is to hold.
     tokio::time::sleep(Duration::from_secs(1)).await;
     outside::reset(cluster).await?;

@@ -54,6 +54,7 @@ pub struct Args {
         long,
         env = "SEALROOM_VERIFY_KEYS",
         required_unless_present = "drain",
+        allow_hyphen_values = true,
         value_name = "PEM"
     )]
     verify_keys: Option<String>,

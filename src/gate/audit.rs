@@ -4,6 +4,7 @@
 //! when nobody reads the log and the queue is full, requests are refused.
 
 use std::io::Write;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -12,7 +13,6 @@ use tokio::sync::mpsc;
 use super::core::Core;
 use super::keys::KeyId;
 use super::metrics::{Metrics, Requests};
-use std::sync::Arc;
 
 /// Lines that wait for the log's reader.
 const QUEUE: usize = 1024;
@@ -84,7 +84,11 @@ impl Audit {
                 while let Some(line) = lines.blocking_recv() {
                     let mut text = serde_json::to_vec(&line).unwrap_or_default();
                     text.push(b'\n');
-                    let _ = out.write_all(&text).and_then(|()| out.flush());
+                    if out.write_all(&text).and_then(|()| out.flush()).is_err() {
+                        // Nobody can read the lines any more: with the queue gone, requests are refused.
+                        tracing::error!("failed to write the audit log");
+                        return;
+                    }
                 }
             })?;
         Ok(Self(sender))
@@ -187,5 +191,69 @@ impl Drop for Record {
         };
         self.metrics.requests.get_or_create(&labels).inc();
         permit.send(line);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::seal::state::{Config, Machine, OwnNode, WhenStale};
+
+    /// A log whose reader is gone.
+    struct Closed;
+
+    impl Write for Closed {
+        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
+            Err(std::io::ErrorKind::BrokenPipe.into())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// A log that nobody reads.
+    struct Stuck(std::sync::mpsc::Receiver<()>);
+
+    impl Write for Stuck {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            let _ = self.0.recv();
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    fn opens(audit: &Audit) -> bool {
+        let config = Config {
+            when_stale: WhenStale::Serve,
+            grace: std::time::Duration::ZERO,
+            own_node: OwnNode::Report,
+        };
+        let core = Arc::new(Core::new(Machine::new(config, "pod"), "pod".to_owned()));
+        audit
+            .open(&http::Method::GET, core, Arc::default())
+            .is_some()
+    }
+
+    #[test]
+    fn a_log_that_nobody_reads_refuses_requests() {
+        let (go, wait) = std::sync::mpsc::channel();
+        let audit = Audit::start(Stuck(wait)).unwrap();
+        // Lines in the queue, and one that the writer holds.
+        let taken = (0..2 * QUEUE).take_while(|_| opens(&audit)).count();
+        assert!((QUEUE..=QUEUE + 1).contains(&taken), "{taken}");
+        drop(go);
+    }
+
+    #[test]
+    fn a_log_that_is_closed_refuses_requests() {
+        let audit = Audit::start(Closed).unwrap();
+        let begun = Instant::now();
+        while opens(&audit) {
+            assert!(begun.elapsed().as_secs() < 10);
+        }
     }
 }

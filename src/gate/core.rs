@@ -9,35 +9,12 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::doors::Doors;
+use super::engine_view::RuntimeView;
 use crate::launch::lock::KERNEL;
 use crate::seal::lease::{Runtime, Word};
 use crate::seal::probe::Observation;
 use crate::seal::state::{Machine, Refused, Round};
 use crate::seal::wire::{Challenge, Report, State, Target, VERSION};
-
-/// An engine that was started and whose socket is not there after this time hangs.
-const START_LIMIT: Duration = Duration::from_secs(300);
-/// An engine whose socket is there and that gives no sign of life for this time hangs.
-const SIGN_LIMIT: Duration = Duration::from_secs(30);
-
-/// What launch has said, and what the gate saw of the engine.
-#[derive(Clone, Debug)]
-pub struct RuntimeView {
-    /// A launch is connected.
-    pub connected: bool,
-    /// It has shown its kernel lock.
-    pub kernel: bool,
-    /// Its last word: `Waiting` when nobody is connected.
-    pub phase: Runtime,
-    /// Counts the engines that were started.
-    pub run: u64,
-    /// The engine has answered a completion.
-    pub warm: bool,
-    /// When the phase began.
-    since: Instant,
-    /// When the engine last answered anything.
-    sign: Instant,
-}
 
 /// How far the drain is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -103,15 +80,7 @@ impl Core {
     #[must_use]
     pub fn new(machine: Machine, pod_uid: String) -> Self {
         let now = Instant::now();
-        let runtime = RuntimeView {
-            connected: false,
-            kernel: false,
-            phase: Runtime::Waiting,
-            run: 0,
-            warm: false,
-            since: now,
-            sign: now,
-        };
+        let runtime = RuntimeView::new(now);
         let status = Status {
             state: State::Unproven,
             serves: false,
@@ -353,31 +322,6 @@ impl Inner {
             serves: self.machine.serves(now),
             word,
             drain: self.drain,
-        }
-    }
-}
-
-impl RuntimeView {
-    fn enter(&mut self, phase: Runtime, now: Instant) {
-        match phase {
-            Runtime::Hello { .. } | Runtime::Stopping => return,
-            Runtime::Starting => self.run += 1,
-            Runtime::Running if self.phase == Runtime::Waiting => self.run += 1,
-            _ => {}
-        }
-        if self.phase != phase {
-            self.warm = false;
-        }
-        self.phase = phase;
-        self.since = now;
-        self.sign = now;
-    }
-
-    fn hangs(&self, now: Instant) -> bool {
-        match self.phase {
-            Runtime::Starting => now.duration_since(self.since) > START_LIMIT,
-            Runtime::Running => now.duration_since(self.sign) > SIGN_LIMIT,
-            _ => false,
         }
     }
 }

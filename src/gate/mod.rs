@@ -11,10 +11,12 @@ pub mod core;
 pub mod doors;
 pub mod drain;
 pub mod engine;
+pub mod engine_view;
 pub mod keys;
 pub mod lease;
 pub mod listen;
 pub mod metrics;
+pub mod passing;
 pub mod proxy;
 pub mod ready;
 pub mod rounds;
@@ -114,6 +116,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let admin = bound(config.admin).await?;
     let scrape = bound(config.metrics).await?;
     let drain_socket = drain::socket(&config.lease_socket);
+    let ports = [&api, &admin, &scrape].map(|port| port.local_addr().ok().map(|at| at.to_string()));
     let unix = |path: &PathBuf, mode| {
         lease::bind(path, mode).map_err(|source| GateError::Bind {
             at: path.display().to_string(),
@@ -194,8 +197,9 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     tasks.spawn(rounds::keep_time(Arc::clone(&core)));
     tasks.spawn(ready::follow(Arc::clone(&core), upstream, config.model));
     tasks.spawn(reload(keys));
-    tracing::info!("listening, not proven");
 
+    let [api, admin, scrape] = ports;
+    tracing::info!(api, admin, metrics = scrape, "listening, not proven");
     let stopped = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),

@@ -1,27 +1,25 @@
 //! The API port: who may ask what, and the engine's answer as it comes.
 
 use std::borrow::Cow;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
-use http_body::{Body as _, Frame, SizeHint};
+use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Sleep, sleep, timeout};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::timeout;
 
-use super::answer::{Body, BodyError, Refusal, json_response};
+use super::answer::{Body, Refusal, json_response};
 use super::audit::{Audit, Outcome, Record};
-use super::core::{Core, InFlight};
+use super::core::Core;
 use super::keys::Keys;
 use super::metrics::Metrics;
+use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
 use super::routes::Route;
 use super::upstream::{Upstream, UpstreamError};
 
@@ -29,8 +27,6 @@ use super::upstream::{Upstream, UpstreamError};
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// For a place in the memory that all bodies share.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
-/// For the engine's next bytes: reading a long prompt comes before the first.
-const ENGINE_PATIENCE: Duration = Duration::from_secs(900);
 /// Bodies in memory at once, as a multiple of the largest.
 const BUDGET_BODIES: usize = 8;
 
@@ -150,17 +146,12 @@ impl Proxy {
                 response.headers_mut().insert(name, value.clone());
             }
         }
-        let flow = Flow {
-            core: Arc::clone(&self.core),
-            _driver: answer.driver,
-            _entered: entered,
-            idle: Box::pin(sleep(ENGINE_PATIENCE)),
-            outcome: if head.status.is_server_error() {
-                Outcome::UpstreamError
-            } else {
-                Outcome::Ok
-            },
+        let outcome = if head.status.is_server_error() {
+            Outcome::UpstreamError
+        } else {
+            Outcome::Ok
         };
+        let flow = Flow::new(Arc::clone(&self.core), answer.driver, entered, outcome);
         Ok((response, Some(flow)))
     }
 
@@ -230,13 +221,7 @@ impl Proxy {
         self.check_model(&bytes)?;
         // A slow body may have outlasted the proof.
         self.sealed()?;
-        Ok((
-            Taken { bytes, budget },
-            Entered {
-                _in_flight: in_flight,
-                _slot: slot,
-            },
-        ))
+        Ok((Taken { bytes, budget }, (in_flight, slot)))
     }
 
     fn check_model(&self, body: &[u8]) -> Result<(), Refusal> {
@@ -303,98 +288,4 @@ fn kib(bytes: usize) -> usize {
 struct Taken {
     bytes: Bytes,
     budget: OwnedSemaphorePermit,
-}
-
-/// Held until the last byte.
-struct Entered {
-    _in_flight: InFlight,
-    _slot: OwnedSemaphorePermit,
-}
-
-/// What an answer of the engine holds while it flows.
-struct Flow {
-    core: Arc<Core>,
-    _driver: AbortOnDropHandle<()>,
-    _entered: Entered,
-    idle: Pin<Box<Sleep>>,
-    outcome: Outcome,
-}
-
-/// A body that passes frame by frame, counted; its end settles the request's record.
-struct Passing {
-    body: Body,
-    record: Record,
-    flow: Option<Flow>,
-}
-
-impl http_body::Body for Passing {
-    type Data = Bytes;
-    type Error = BodyError;
-
-    fn poll_frame(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
-        let this = self.get_mut();
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if let (Poll::Pending, Some(flow)) = (&polled, &mut this.flow) {
-            ready!(flow.idle.as_mut().poll(cx));
-            this.record.settle(Outcome::Timeout);
-            return Poll::Ready(Some(Err("failed to hear the engine in time".into())));
-        }
-        match ready!(polled) {
-            // Trailers speak of the engine's connection.
-            Some(Ok(frame)) if frame.is_trailers() => {
-                this.end();
-                Poll::Ready(None)
-            }
-            Some(Ok(frame)) => {
-                if let Some(flow) = &mut this.flow {
-                    flow.idle
-                        .as_mut()
-                        .reset(tokio::time::Instant::now() + ENGINE_PATIENCE);
-                    flow.core.sign_of_life();
-                }
-                if let Some(data) = frame.data_ref() {
-                    this.record.wrote(data.len());
-                }
-                if this.body.is_end_stream() {
-                    this.end();
-                }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => {
-                this.record.settle(Outcome::UpstreamError);
-                Poll::Ready(Some(Err(error)))
-            }
-            None => {
-                this.end();
-                Poll::Ready(None)
-            }
-        }
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-impl Passing {
-    fn new(body: Body, record: Record, flow: Option<Flow>) -> Self {
-        let mut passing = Self { body, record, flow };
-        if passing.body.is_end_stream() {
-            // Nobody asks an empty body for its end.
-            passing.end();
-        }
-        passing
-    }
-
-    fn end(&mut self) {
-        self.record
-            .settle(self.flow.as_ref().map_or(Outcome::Ok, |flow| flow.outcome));
-    }
 }

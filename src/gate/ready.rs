@@ -1,7 +1,7 @@
 //! Follows the engine: is it loading, does it answer, has it answered a completion.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
@@ -29,33 +29,32 @@ const MAX_ANSWER: usize = 256 * 1024;
 /// Looks after one engine after the other, for ever.
 pub async fn follow(core: Arc<Core>, upstream: Upstream, model: String) {
     let mut warm_up: Option<(u64, AbortOnDropHandle<()>)> = None;
+    let mut looked: Option<(u64, Instant)> = None;
     loop {
+        sleep(SOON).await;
         let view = core.runtime();
         if view.phase != Runtime::Running {
             warm_up = None;
-            sleep(SOON).await;
             continue;
         }
-        let health = upstream
-            .ask(
-                Method::GET,
-                llama_cpp::HEALTH,
-                Bytes::new(),
-                MAX_ANSWER,
-                HEALTH_PATIENCE,
-            )
-            .await;
-        if let Ok((status, _)) = health {
-            core.sign_of_life();
-            let busy = warm_up
-                .as_ref()
-                .is_some_and(|(run, task)| *run == view.run && !task.is_finished());
-            if llama_cpp::health(status) == Health::Ready && !view.warm && !busy {
-                let task = warm(Arc::clone(&core), upstream.clone(), model.clone(), view.run);
-                warm_up = Some((view.run, AbortOnDropHandle::new(tokio::spawn(task))));
-            }
+        let fresh = looked.is_some_and(|(run, at)| run == view.run && at.elapsed() < LATER);
+        if view.warm && fresh {
+            continue;
         }
-        sleep(if view.warm { LATER } else { SOON }).await;
+        looked = Some((view.run, Instant::now()));
+        let path = llama_cpp::HEALTH;
+        let health = upstream.ask(Method::GET, path, Bytes::new(), MAX_ANSWER, HEALTH_PATIENCE);
+        let Ok((status, _)) = health.await else {
+            continue;
+        };
+        core.sign_of_life();
+        let busy = warm_up
+            .as_ref()
+            .is_some_and(|(run, task)| *run == view.run && !task.is_finished());
+        if llama_cpp::health(status) == Health::Ready && !view.warm && !busy {
+            let task = warm(Arc::clone(&core), upstream.clone(), model.clone(), view.run);
+            warm_up = Some((view.run, AbortOnDropHandle::new(tokio::spawn(task))));
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::io;
 use std::path::PathBuf;
+use std::pin::Pin;
 use std::time::Duration;
 
 use tokio::net::UnixStream;
@@ -27,13 +28,17 @@ pub enum Event {
     Lost,
 }
 
+type Ends = (LineReader<OwnedReadHalf>, OwnedWriteHalf);
+type Connecting = Pin<Box<dyn Future<Output = io::Result<Ends>> + Send>>;
+
 /// The lease's connection.
-#[derive(Debug)]
 pub struct Link {
     path: PathBuf,
     hello: Runtime,
     retry_at: Instant,
-    ends: Option<(LineReader<OwnedReadHalf>, OwnedWriteHalf)>,
+    /// Kept here, so that an attempt outlives whoever waits for it: the gate must not see half a hello.
+    connecting: Option<Connecting>,
+    ends: Option<Ends>,
 }
 
 impl Link {
@@ -44,6 +49,7 @@ impl Link {
             path,
             hello: Runtime::Hello { locks },
             retry_at: Instant::now(),
+            connecting: None,
             ends: None,
         }
     }
@@ -65,22 +71,21 @@ impl Link {
                     }
                 }
             }
-            sleep_until(self.retry_at).await;
-            self.retry_at = Instant::now() + RETRY;
-            if self.connect().await.is_ok() {
+            if self.connecting.is_none() {
+                sleep_until(self.retry_at).await;
+                self.retry_at = Instant::now() + RETRY;
+            }
+            let (path, hello) = (&self.path, &self.hello);
+            let connecting = self
+                .connecting
+                .get_or_insert_with(|| Box::pin(connect(path.clone(), hello.clone())));
+            let connected = connecting.await;
+            self.connecting = None;
+            if let Ok(ends) = connected {
+                self.ends = Some(ends);
                 return Event::Connected;
             }
         }
-    }
-
-    async fn connect(&mut self) -> io::Result<()> {
-        let hello = async {
-            let (reader, mut writer) = UnixStream::connect(&self.path).await?.into_split();
-            say(&mut writer, &self.hello).await?;
-            Ok::<_, io::Error>((LineReader::new(reader, MAX_LINE), writer))
-        };
-        self.ends = Some(timeout(PATIENCE, hello).await??);
-        Ok(())
     }
 
     /// Ends the connection, if there is one; the next attempt comes after a pause.
@@ -100,4 +105,13 @@ impl Link {
         }
         said
     }
+}
+
+async fn connect(path: PathBuf, hello: Runtime) -> io::Result<Ends> {
+    let greeted = async {
+        let (reader, mut writer) = UnixStream::connect(&path).await?.into_split();
+        say(&mut writer, &hello).await?;
+        Ok((LineReader::new(reader, MAX_LINE), writer))
+    };
+    timeout(PATIENCE, greeted).await?
 }

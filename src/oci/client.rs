@@ -6,21 +6,19 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{
     ACCEPT, AUTHORIZATION, CONTENT_ENCODING, CONTENT_RANGE, HeaderMap, HeaderValue, RANGE,
-    RETRY_AFTER, WWW_AUTHENTICATE,
+    RETRY_AFTER,
 };
 use reqwest::{Response, StatusCode, Url};
 use sha2::{Digest as _, Sha256};
 
-use super::challenge::{self, Challenge};
 use super::connect::classify;
-use super::{Authority, Connection, Credentials, RegistryError, range};
+use super::{Authority, Blob, Connection, Credentials, RegistryError, range};
 use crate::types::{Digest, ImageRef};
 
 /// The distribution spec lets registries refuse manifests beyond 4 MiB.
 const MAX_MANIFEST: usize = 4 << 20;
-const MAX_TOKEN: usize = 64 << 10;
 /// Time for a manifest or a token, however slowly it trickles.
-const SMALL: Duration = Duration::from_secs(60);
+pub(super) const SMALL: Duration = Duration::from_secs(60);
 /// Longest wait that a `Retry-After` gets.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(60);
 
@@ -31,12 +29,12 @@ const MANIFESTS: &str = "application/vnd.oci.image.manifest.v1+json, \
 
 /// One repository of one registry.
 pub struct Registry {
-    client: reqwest::Client,
+    pub(super) client: reqwest::Client,
     authority: Authority,
     base: Url,
-    repository: String,
-    allow: Vec<Authority>,
-    credentials: Option<Credentials>,
+    pub(super) repository: String,
+    pub(super) allow: Vec<Authority>,
+    pub(super) credentials: Option<Credentials>,
     authorization: Mutex<Option<HeaderValue>>,
 }
 
@@ -182,14 +180,14 @@ impl Registry {
         }
     }
 
-    fn unauthorized(&self, hint: &'static str) -> RegistryError {
+    pub(super) fn unauthorized(&self, hint: &'static str) -> RegistryError {
         RegistryError::Unauthorized {
             host: self.authority.to_string(),
             hint,
         }
     }
 
-    async fn small_body(
+    pub(super) async fn small_body(
         &self,
         mut response: Response,
         limit: usize,
@@ -263,80 +261,14 @@ impl Registry {
             }
         }
     }
-
-    fn refusal(&self) -> &'static str {
-        match self.credentials {
-            Some(_) => "the user or password in the pull secret is refused",
-            None => "no pull secret names this registry",
-        }
-    }
-
-    async fn answer(&self, headers: &HeaderMap) -> Result<HeaderValue, RegistryError> {
-        let challenge = headers
-            .get_all(WWW_AUTHENTICATE)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .find_map(challenge::parse);
-        let text = match (challenge, &self.credentials) {
-            (Some(Challenge::Basic), Some(credentials)) => credentials.basic(),
-            (Some(Challenge::Bearer { realm, service }), _) => self.token(&realm, service).await?,
-            (Some(Challenge::Basic), None) => return Err(self.unauthorized(self.refusal())),
-            (None, _) => return Err(self.unauthorized("it asks for neither Basic nor Bearer")),
-        };
-        let mut value = HeaderValue::from_str(&text).map_err(|_| {
-            self.unauthorized("the credentials hold characters that HTTP cannot carry")
-        })?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
-    /// A token for pulling from our repository, whatever scope the challenge named
-    /// (distribution spec, "Token Authentication").
-    async fn token(&self, realm: &str, service: Option<String>) -> Result<String, RegistryError> {
-        let mut url: Url = realm
-            .parse()
-            .map_err(|_| self.protocol("the token realm is no address"))?;
-        let authority = Authority::of(&url).filter(|realm| self.allow.contains(realm));
-        let Some(authority) = authority else {
-            return Err(RegistryError::Undeclared {
-                host: url.host_str().unwrap_or("nowhere").to_owned(),
-                why: "the registry wants a token from it and it is not declared",
-            });
-        };
-        let scope = format!("repository:{}:pull", self.repository);
-        url.query_pairs_mut().append_pair("scope", &scope);
-        if let Some(service) = service.filter(|text| text.len() <= 256) {
-            url.query_pairs_mut().append_pair("service", &service);
-        }
-        let mut request = self.client.get(url).timeout(SMALL);
-        if let Some(credentials) = &self.credentials {
-            request = request.header(AUTHORIZATION, credentials.basic());
-        }
-        let response = request.send().await.map_err(|e| classify(&e, &authority))?;
-        match response.status() {
-            StatusCode::OK => {}
-            status => {
-                let refused = self.unauthorized(self.refusal());
-                return Err(busy(status, &response, &authority).unwrap_or(refused));
-            }
-        }
-        #[derive(serde::Deserialize)]
-        struct Answer {
-            token: Option<String>,
-            access_token: Option<String>,
-        }
-        let body = self.small_body(response, MAX_TOKEN).await?;
-        let answer: Answer = serde_json::from_slice(&body)
-            .map_err(|_| self.protocol("the token server's answer is no token"))?;
-        let token = answer.token.or(answer.access_token);
-        token
-            .map(|token| format!("Bearer {token}"))
-            .ok_or_else(|| self.protocol("the token server's answer is no token"))
-    }
 }
 
 /// The error of a status that asks for patience; `None` for any other.
-fn busy(status: StatusCode, response: &Response, host: &Authority) -> Option<RegistryError> {
+pub(super) fn busy(
+    status: StatusCode,
+    response: &Response,
+    host: &Authority,
+) -> Option<RegistryError> {
     let patience = matches!(
         status,
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS
@@ -354,47 +286,4 @@ fn busy(status: StatusCode, response: &Response, host: &Authority) -> Option<Reg
         detail: format!("it answers with status {}", status.as_u16()),
         retry_after: seconds.map(|s| Duration::from_secs(s).min(MAX_RETRY_AFTER)),
     })
-}
-
-/// A body that is held to its length.
-pub struct Blob {
-    /// The offset at which it begins.
-    pub first: u64,
-    response: Response,
-    remaining: u64,
-    expected: u64,
-    authority: Authority,
-}
-
-impl Blob {
-    /// The next piece; `None` after exactly as many bytes as were promised.
-    ///
-    /// # Errors
-    /// [`RegistryError::TooLong`], [`RegistryError::TooShort`], or what the connection did.
-    pub async fn chunk(&mut self) -> Result<Option<Bytes>, RegistryError> {
-        let host = || self.authority.to_string();
-        let expected = self.expected;
-        let chunk = self
-            .response
-            .chunk()
-            .await
-            .map_err(|e| classify(&e, &self.authority))?;
-        match chunk {
-            None if self.remaining > 0 => Err(RegistryError::TooShort {
-                host: host(),
-                expected,
-            }),
-            None => Ok(None),
-            Some(chunk) => {
-                self.remaining =
-                    self.remaining
-                        .checked_sub(chunk.len() as u64)
-                        .ok_or_else(|| RegistryError::TooLong {
-                            host: host(),
-                            expected,
-                        })?;
-                Ok(Some(chunk))
-            }
-        }
-    }
 }

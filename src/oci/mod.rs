@@ -5,6 +5,7 @@
 //! only) and nothing of what they add.
 
 mod authority;
+mod blob;
 mod challenge;
 mod client;
 mod connect;
@@ -12,9 +13,11 @@ mod credentials;
 mod error;
 mod manifest;
 mod range;
+mod token;
 
 pub use authority::{Authority, AuthorityError};
-pub use client::{Blob, Registry};
+pub use blob::Blob;
+pub use client::Registry;
 pub use connect::Connection;
 pub use credentials::{Credentials, CredentialsError};
 pub use error::RegistryError;

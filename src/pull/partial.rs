@@ -221,11 +221,15 @@ impl Partial {
             }
         }
         if result.is_err() {
-            // A write that failed half-way left bytes that are not hashed.
+            // A write that failed half-way left bytes that are not hashed. Where they cannot be cut
+            // off, the state on the disk stays the older one, and the next run sees their hash.
             let cut = self.file.set_len(self.written);
-            let back = self.file.seek(SeekFrom::Start(self.written));
-            cut.and(back.map(drop))
-                .map_err(PullError::io("cut the partial file"))?;
+            if cut
+                .and(self.file.seek(SeekFrom::Start(self.written)))
+                .is_err()
+            {
+                return result;
+            }
         }
         let saved = self.checkpoint();
         result.and(saved)

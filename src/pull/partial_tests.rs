@@ -112,3 +112,19 @@ fn says_before_the_first_byte_that_it_cannot_fit() {
         "{error}"
     );
 }
+
+#[test]
+fn a_volume_that_fills_up_is_named_and_keeps_what_fits() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut partial = open_in(dir.path());
+    partial.write(&content()[..5_000]).unwrap();
+    partial.checkpoint().unwrap();
+    // Every write to it fails with ENOSPC.
+    partial.file = OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let (sender, receiver) = mpsc::channel(1);
+    sender.try_send(Bytes::from_static(b"more")).unwrap();
+    drop(sender);
+    let error = partial.drain(receiver).unwrap_err();
+    assert!(matches!(error, PullError::VolumeFull), "{error}");
+    assert_eq!(open_in(dir.path()).written(), 5_000);
+}

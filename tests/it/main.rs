@@ -7,7 +7,8 @@
     reason = "a test fails by panicking, in its helpers too"
 )]
 
-mod api;
 mod canary;
+mod gate;
+mod launch;
 mod policy;
 mod pull;

@@ -21,6 +21,8 @@ pub struct Environment {
     pub registry_ca: Option<PathBuf>,
     /// The registry's password as a Docker `config.json`.
     pub registry_auth: Option<PathBuf>,
+    /// The registry's IPv4 address, as pods and nodes reach it.
+    pub registry_address: Option<String>,
     /// The registry's port on this machine's loopback.
     pub registry_port: Option<u16>,
     /// The pushed model, by digest.
@@ -50,6 +52,8 @@ impl fmt::Display for Environment {
             ("BED_DIR", path(&self.bed_dir)),
             ("AUDIT_LOG", path(&self.audit_log)),
             ("REGISTRY", self.registry.clone()),
+            ("REGISTRY_ADDRESS", self.registry_address.clone()),
+            ("REGISTRY_PORT", self.registry_port.map(|p| p.to_string())),
             ("REGISTRY_CA", path(&self.registry_ca)),
             ("REGISTRY_AUTH", path(&self.registry_auth)),
             ("MODEL_REF", self.model_ref.clone()),

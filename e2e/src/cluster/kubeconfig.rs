@@ -43,6 +43,7 @@ impl Kubeconfig {
             kubeconfig: self.path.clone(),
             audit_log: path("AUDIT_LOG"),
             registry: variable("REGISTRY"),
+            registry_address: variable("REGISTRY_ADDRESS"),
             registry_ca: path("REGISTRY_CA"),
             registry_auth: path("REGISTRY_AUTH"),
             model_ref: variable("MODEL_REF"),

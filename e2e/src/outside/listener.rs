@@ -42,6 +42,21 @@ pub struct Record {
     pub sent: String,
 }
 
+/// Reads a log. Its last line may be half written, and is left out then.
+///
+/// # Errors
+/// When the log cannot be read or a whole line is no record.
+pub fn read_log(log: &Path) -> Result<Vec<Record>> {
+    let text = std::fs::read_to_string(log)
+        .with_context(|| format!("failed to read {}", log.display()))?;
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    let records = whole
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>();
+    records.context("failed to parse the outside host's log")
+}
+
 /// The log: appended to, one line a record, each written at once.
 #[derive(Debug)]
 struct Log(Mutex<(File, u64)>);
@@ -181,10 +196,19 @@ mod tests {
     }
 
     fn records(directory: &tempfile::TempDir) -> Vec<Record> {
-        let text = std::fs::read_to_string(directory.path().join("log")).unwrap();
-        text.lines()
-            .map(|l| serde_json::from_str(l).unwrap())
-            .collect()
+        read_log(&directory.path().join("log")).unwrap()
+    }
+
+    #[test]
+    fn leaves_out_a_half_written_line_only() {
+        let (directory, log) = log();
+        let address: SocketAddr = "10.0.0.1:9000".parse().unwrap();
+        log.write("tcp", address, address, b"1");
+        let path = directory.path().join("log");
+        std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + "{\"at\":").unwrap();
+        assert_eq!(records(&directory).len(), 1);
+        std::fs::write(&path, "{}\n").unwrap();
+        assert!(read_log(&path).is_err());
     }
 
     #[tokio::test]

@@ -1,0 +1,352 @@
+//! A real gate process, an engine and a launch played by the test, and the operator's signed challenges.
+
+use std::net::{SocketAddr, TcpListener as StdListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use sealroom::seal::lease::{Runtime, Word};
+use sealroom::seal::sign::{CHALLENGE, SigningKey};
+use sealroom::seal::wire::{
+    Challenge, Closure, Control, Opening, Proto, Report, State, Target, TargetKind,
+};
+use tempfile::TempDir;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::process::{Child, ChildStdout, Command};
+use tokio::time::{sleep, timeout};
+
+/// Longest wait for anything; the machine may be busy.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const POD: &str = "0b9f3c1e-0000-4000-8000-000000000001";
+
+/// An answer over a raw connection.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub head: String,
+    pub body: String,
+}
+
+pub struct Gate {
+    pub dir: TempDir,
+    pub child: Child,
+    pub api: SocketAddr,
+    pub admin: SocketAddr,
+    pub metrics: SocketAddr,
+    pub audit: Lines<BufReader<ChildStdout>>,
+    key: SigningKey,
+    seq: u64,
+    extra: Vec<String>,
+    /// A port where nobody listens: a required target there is refused, so blocked beside a good control.
+    pub shut: SocketAddr,
+}
+
+/// A loopback port that was free a moment ago.
+pub fn free_port() -> SocketAddr {
+    StdListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+}
+
+pub fn binary() -> &'static str {
+    env!("CARGO_BIN_EXE_sealroom")
+}
+
+pub fn target(name: &str, addr: SocketAddr, required: bool) -> Target {
+    Target {
+        name: name.to_owned(),
+        required,
+        kind: TargetKind::Canary,
+        addr,
+        proto: Proto::Tcp,
+        control: if required {
+            Control::Ok { rtt_micros: 100 }
+        } else {
+            Control::None
+        },
+    }
+}
+
+impl Gate {
+    pub async fn start(extra: &[&str]) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let key = SigningKey::generate();
+        Self::start_in(
+            dir,
+            key,
+            extra.iter().map(|flag| (*flag).to_owned()).collect(),
+        )
+        .await
+    }
+
+    async fn start_in(dir: TempDir, key: SigningKey, extra: Vec<String>) -> Self {
+        let mut child = Command::new(binary())
+            .args(["gate", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
+            .args([
+                "--metrics",
+                "127.0.0.1:0",
+                "--model",
+                "assistant",
+                "--pod-uid",
+                POD,
+            ])
+            .args(["--probe-seconds", "1", "--verify-keys"])
+            .arg(key.verifying_key().to_pem().unwrap())
+            .arg("--lease-socket")
+            .arg(dir.path().join("lease.sock"))
+            .arg("--runtime-socket")
+            .arg(dir.path().join("runtime.sock"))
+            .args(&extra)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut log = BufReader::new(child.stderr.take().unwrap()).lines();
+        let port = |line: &serde_json::Value, name: &str| {
+            line[name].as_str().and_then(|at| at.parse().ok()).unwrap()
+        };
+        let line = loop {
+            let line = timeout(PATIENCE, log.next_line())
+                .await
+                .unwrap()
+                .unwrap()
+                .unwrap();
+            let line: serde_json::Value = serde_json::from_str(&line).unwrap();
+            if line["message"] == "listening, not proven" {
+                break line;
+            }
+        };
+        // The log is read on, or the gate would block on a full pipe.
+        tokio::spawn(async move {
+            while let Ok(Some(line)) = log.next_line().await {
+                eprintln!("gate: {line}");
+            }
+        });
+        let audit = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self {
+            api: port(&line, "api"),
+            admin: port(&line, "admin"),
+            metrics: port(&line, "metrics"),
+            shut: free_port(),
+            dir,
+            child,
+            audit,
+            key,
+            seq: 0,
+            extra,
+        }
+    }
+
+    /// SIGKILL, and a new gate in the same directories.
+    pub async fn restart(mut self) -> Self {
+        self.child.kill().await.unwrap();
+        let (seq, shut) = (self.seq, self.shut);
+        let mut gate = Self::start_in(self.dir, self.key, self.extra).await;
+        (gate.seq, gate.shut) = (seq, shut);
+        gate
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// A challenge as the operator makes it when all is well.
+    pub fn challenge(&mut self) -> Challenge {
+        self.seq += 1;
+        Challenge {
+            v: 1,
+            pod_uid: POD.to_owned(),
+            nonce: sealroom::seal::check::new_nonce(),
+            seq: self.seq,
+            validity_ms: 90_000,
+            closure: Closure::Equal,
+            open: None,
+            targets: vec![target("canary/own-node/tcp4", self.shut, true)],
+        }
+    }
+
+    pub async fn send(&self, challenge: &Challenge) -> Answer {
+        let envelope = self.key.sign(CHALLENGE, challenge).unwrap();
+        let body = serde_json::to_string(&envelope).unwrap();
+        post(self.admin, "/challenge", &body, "").await
+    }
+
+    pub async fn round(&mut self) -> Report {
+        let challenge = self.challenge();
+        self.report_of(&challenge).await
+    }
+
+    pub async fn report_of(&self, challenge: &Challenge) -> Report {
+        let answer = self.send(challenge).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        serde_json::from_str(&answer.body).unwrap()
+    }
+
+    /// Good rounds until the state is Proven.
+    pub async fn prove(&mut self) {
+        self.prove_for(90_000).await;
+    }
+
+    pub async fn prove_for(&mut self, validity_ms: u64) {
+        let begun = Instant::now();
+        while begun.elapsed() < PATIENCE {
+            let mut challenge = self.challenge();
+            challenge.validity_ms = validity_ms;
+            if self.report_of(&challenge).await.state == State::Proven {
+                return;
+            }
+            sleep(Duration::from_millis(650)).await;
+        }
+        panic!("not proven: {:?}", self.sealz().await);
+    }
+
+    /// The operator knows that it is open.
+    pub async fn order_open(&mut self, reason: &str) -> Report {
+        let mut challenge = self.challenge();
+        let detail = "a canary saw the nonce".to_owned();
+        challenge.open = Some(Opening {
+            reason: reason.to_owned(),
+            detail,
+        });
+        self.report_of(&challenge).await
+    }
+
+    pub async fn sealz(&self) -> Report {
+        serde_json::from_str(&get(self.admin, "/sealz").await.body).unwrap()
+    }
+
+    pub async fn admin_status(&self, path: &str) -> (u16, String) {
+        let answer = get(self.admin, path).await;
+        (answer.status, answer.body.trim().to_owned())
+    }
+
+    /// Waits until an admin route gives `status`.
+    pub async fn until(&self, path: &str, status: u16) {
+        let begun = Instant::now();
+        loop {
+            let (got, body) = self.admin_status(path).await;
+            if got == status {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{path}: {got} {body}");
+            sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    pub async fn audit_line(&mut self) -> serde_json::Value {
+        let line = timeout(PATIENCE, self.audit.next_line())
+            .await
+            .unwrap()
+            .unwrap()
+            .unwrap();
+        serde_json::from_str(&line).unwrap()
+    }
+}
+
+/// A launch played by the test.
+pub struct FakeLaunch {
+    stream: BufReader<UnixStream>,
+}
+
+impl FakeLaunch {
+    pub async fn connect(lease: &Path) -> Self {
+        let stream = UnixStream::connect(lease).await.unwrap();
+        let mut launch = Self {
+            stream: BufReader::new(stream),
+        };
+        launch
+            .say(&Runtime::Hello {
+                locks: vec!["Kernel".to_owned()],
+            })
+            .await;
+        launch
+    }
+
+    pub async fn say(&mut self, what: &Runtime) {
+        let line = serde_json::to_string(what).unwrap() + "\n";
+        self.stream
+            .get_mut()
+            .write_all(line.as_bytes())
+            .await
+            .unwrap();
+    }
+
+    /// The gate's next word; `None` when it hung up.
+    pub async fn word(&mut self) -> Option<Word> {
+        let mut line = String::new();
+        match timeout(PATIENCE, self.stream.read_line(&mut line))
+            .await
+            .unwrap()
+        {
+            Ok(0) | Err(_) => None,
+            Ok(_) => Some(serde_json::from_str(&line).unwrap()),
+        }
+    }
+
+    pub async fn wait_for(&mut self, word: Word) {
+        let begun = Instant::now();
+        loop {
+            let got = self.word().await;
+            if got.as_ref() == Some(&word) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{got:?}, not {word:?}");
+        }
+    }
+
+    pub async fn run_engine(&mut self) {
+        self.wait_for(Word::Granted).await;
+        self.say(&Runtime::Starting).await;
+        self.say(&Runtime::Running).await;
+    }
+}
+
+pub async fn get(addr: SocketAddr, path: &str) -> Answer {
+    raw(
+        addr,
+        &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
+    )
+    .await
+}
+
+pub async fn post(addr: SocketAddr, path: &str, body: &str, fields: &str) -> Answer {
+    raw(addr, &request(path, body, fields)).await
+}
+
+/// A POST as text; `fields` are further header lines.
+pub fn request(path: &str, body: &str, fields: &str) -> String {
+    let length = body.len();
+    format!(
+        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
+    )
+}
+
+/// Sends text and reads the answer to the end of the connection.
+pub async fn raw(addr: SocketAddr, text: &str) -> Answer {
+    let mut stream = TcpStream::connect(addr).await.unwrap();
+    // The gate may answer and close before it has taken everything.
+    let _ = stream.write_all(text.as_bytes()).await;
+    let mut all = Vec::new();
+    let mut chunk = [0u8; 4096];
+    while let Ok(Ok(count @ 1..)) = timeout(PATIENCE, stream.read(&mut chunk)).await {
+        all.extend_from_slice(&chunk[..count]);
+    }
+    answer(&String::from_utf8_lossy(&all))
+}
+
+fn answer(text: &str) -> Answer {
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|code| code.parse().ok())
+        .unwrap_or(0);
+    Answer {
+        status,
+        head: head.to_ascii_lowercase(),
+        body: body.to_owned(),
+    }
+}

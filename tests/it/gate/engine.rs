@@ -1,0 +1,136 @@
+//! An engine played by the test: what of llama-server's HTTP the gate relies on, on a Unix socket.
+
+use std::convert::Infallible;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use tokio::net::UnixListener;
+use tokio::sync::mpsc;
+
+/// A chunk of an answer, or the engine's death.
+pub type Chunk = Result<Frame<Bytes>, std::io::Error>;
+
+/// What the engine saw and is told.
+#[derive(Default)]
+pub struct Seen {
+    /// Method, path, sorted header names and body of each request but health checks.
+    pub requests: Mutex<Vec<(String, Vec<String>, String)>>,
+    /// Loading until this is set.
+    pub loaded: Mutex<bool>,
+    /// The body of the next streamed answer.
+    stream: Mutex<Option<mpsc::Receiver<Chunk>>>,
+}
+
+pub struct Engine(pub Arc<Seen>);
+
+impl Engine {
+    pub fn start(path: &Path) -> Self {
+        let _ = std::fs::remove_file(path);
+        let listener = UnixListener::bind(path).unwrap();
+        let seen = Arc::new(Seen::default());
+        *seen.loaded.lock().unwrap() = true;
+        let shared = Arc::clone(&seen);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let seen = Arc::clone(&shared);
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| serve(Arc::clone(&seen), request));
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+        });
+        Self(seen)
+    }
+
+    /// The next answer is streamed from this sender; it reports `closed` when the gate hangs up.
+    pub fn stream(&self) -> mpsc::Sender<Chunk> {
+        let (sender, receiver) = mpsc::channel(1);
+        *self.0.stream.lock().unwrap() = Some(receiver);
+        sender
+    }
+
+    /// Requests that were no warm-up.
+    pub fn requests(&self) -> Vec<(String, Vec<String>, String)> {
+        let all = self.0.requests.lock().unwrap();
+        all.iter()
+            .filter(|(_, _, body)| !body.contains(r#""prompt":"Hello""#))
+            .cloned()
+            .collect()
+    }
+}
+
+pub fn chunk(text: &str) -> Chunk {
+    Ok(Frame::data(Bytes::copy_from_slice(text.as_bytes())))
+}
+
+async fn serve(
+    seen: Arc<Seen>,
+    request: Request<Incoming>,
+) -> Result<Response<UnsyncBoxBody<Bytes, std::io::Error>>, Infallible> {
+    let path = request.uri().path().to_owned();
+    let line = format!("{} {}", request.method(), request.uri());
+    let full = |text: &str| {
+        Full::new(Bytes::copy_from_slice(text.as_bytes()))
+            .map_err(|never| match never {})
+            .boxed_unsync()
+    };
+    match path.as_str() {
+        "/health" => {
+            let loaded = *seen.loaded.lock().unwrap();
+            let mut response = Response::new(full("{}"));
+            if !loaded {
+                *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            }
+            return Ok(response);
+        }
+        "/metrics" => {
+            return Ok(Response::new(full(
+                "llamacpp:prompt_tokens_total 31\nllamacpp:tokens_predicted_total 17\n",
+            )));
+        }
+        _ => {}
+    }
+    let mut names: Vec<String> = request
+        .headers()
+        .keys()
+        .map(|name| name.to_string())
+        .collect();
+    names.sort();
+    let body = request.into_body().collect().await.unwrap().to_bytes();
+    let body = String::from_utf8_lossy(&body).into_owned();
+    let warm_up = body.contains(r#""prompt":"Hello""#);
+    seen.requests.lock().unwrap().push((line, names, body));
+    let stream = (!warm_up)
+        .then(|| seen.stream.lock().unwrap().take())
+        .flatten();
+    let builder = Response::builder()
+        .header("access-control-allow-origin", "*")
+        .header("keep-alive", "timeout=5")
+        .header("server", "llama.cpp");
+    Ok(match stream {
+        Some(receiver) => {
+            let chunks = futures::stream::unfold(receiver, |mut receiver| async {
+                receiver.recv().await.map(|frame| (frame, receiver))
+            });
+            let body = BodyExt::boxed_unsync(StreamBody::new(Box::pin(chunks)));
+            builder
+                .header("content-type", "text/event-stream")
+                .body(body)
+                .unwrap()
+        }
+        None => builder
+            .header("content-type", "application/json")
+            .body(full(r#"{"choices":[{"text":"Paris"}]}"#))
+            .unwrap(),
+    })
+}

@@ -1,0 +1,124 @@
+//! What a client can hold.
+
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::timeout;
+
+use super::bed::{Gate, PATIENCE, post, raw, request};
+use super::engine::chunk;
+use super::seal::serving;
+
+const BODY: &str = r#"{"prompt":"x"}"#;
+
+#[tokio::test]
+async fn requests_at_once_are_bounded() {
+    let (gate, engine, _launch) = serving(&["--max-concurrent", "1"]).await;
+    let chunks = engine.stream();
+    let mut client = TcpStream::connect(gate.api).await.unwrap();
+    client
+        .write_all(request("/v1/completions", BODY, "").as_bytes())
+        .await
+        .unwrap();
+    chunks.send(chunk("data: 0\n\n")).await.unwrap();
+    assert_ne!(client.read(&mut [0u8; 64]).await.unwrap(), 0);
+    let answer = post(gate.api, "/v1/completions", BODY, "").await;
+    assert_eq!(answer.status, 429);
+    assert!(answer.head.contains("retry-after: 1"), "{answer:?}");
+    drop(chunks);
+    client.read_to_end(&mut Vec::new()).await.unwrap();
+    assert_eq!(
+        post(gate.api, "/v1/completions", BODY, "").await.status,
+        200
+    );
+}
+
+#[tokio::test]
+async fn connections_at_once_are_bounded() {
+    // 2 x 1 + 64 connections.
+    let gate = Gate::start(&["--max-concurrent", "1"]).await;
+    let mut held = Vec::new();
+    for _ in 0..66 {
+        let mut client = TcpStream::connect(gate.api).await.unwrap();
+        client.write_all(b"GET /v1/mod").await.unwrap();
+        held.push(client);
+    }
+    let begun = Instant::now();
+    loop {
+        let answer = raw(gate.api, "").await;
+        if answer.status == 503 {
+            assert!(answer.head.contains("content-length: 0"), "{answer:?}");
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "{answer:?}");
+    }
+    // The admin port is not theirs to fill.
+    assert_eq!(gate.admin_status("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn slow_heads_are_cut_off() {
+    let gate = Gate::start(&[]).await;
+    let mut slow = TcpStream::connect(gate.api).await.unwrap();
+    slow.write_all(b"GET /v1/models HTTP/1.1\r\nhost: x\r\nx-slow: ")
+        .await
+        .unwrap();
+    let mut idle = TcpStream::connect(gate.api).await.unwrap();
+    let begun = Instant::now();
+    for client in [&mut slow, &mut idle] {
+        let ended = timeout(PATIENCE, client.read_to_end(&mut Vec::new())).await;
+        assert!(ended.is_ok(), "held for {:?}", begun.elapsed());
+    }
+    assert!(begun.elapsed() >= Duration::from_secs(9));
+}
+
+#[tokio::test]
+async fn large_heads_are_refused() {
+    let gate = Gate::start(&[]).await;
+    let long = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "y".repeat(20_000)
+    );
+    assert_eq!(raw(gate.api, &long).await.status, 431);
+    let many = format!(
+        "GET /v1/models HTTP/1.1\r\nhost: x\r\n{}\r\n",
+        "x: y\r\n".repeat(100)
+    );
+    assert_eq!(raw(gate.api, &many).await.status, 431);
+}
+
+#[tokio::test]
+async fn bad_flags_end_with_usage() {
+    for flags in [
+        vec!["gate", "--model", "a", "--pod-uid", "b"],
+        vec![
+            "gate",
+            "--model",
+            "a",
+            "--pod-uid",
+            "b",
+            "--verify-keys",
+            "no key",
+        ],
+        vec![
+            "gate",
+            "--model",
+            "a",
+            "--pod-uid",
+            "b",
+            "--verify-keys",
+            "",
+            "--max-concurrent",
+            "0",
+        ],
+    ] {
+        let ended = tokio::process::Command::new(super::bed::binary())
+            .args(&flags)
+            .env_clear()
+            .output()
+            .await
+            .unwrap();
+        assert_eq!(ended.status.code(), Some(2), "{flags:?}");
+    }
+}

@@ -1,0 +1,9 @@
+//! The gate as a process, from outside.
+
+pub mod bed;
+pub mod engine;
+
+mod api;
+mod drain;
+mod limits;
+mod seal;

@@ -1,0 +1,85 @@
+# An engine for the tests of launch. perl-base is on every Debian, and its syscall() makes raw calls.
+#   engine.pl serve SOCKET PIDS     listens, with a child and a grandchild in a session of its own
+#   engine.pl stubborn SOCKET PIDS  the same, deaf to SIGTERM
+#   engine.pl sockets REPORT        tries to make sockets by every way
+#   engine.pl memory REPORT         tries to open its own memory and its parent's for writing
+#   engine.pl end CODE              ends
+use strict;
+use warnings;
+use IO::Socket::UNIX;
+use POSIX ();
+
+$| = 1;
+my $mode = shift;
+
+sub note {
+    my ($file, $text) = @_;
+    open(my $out, '>>', $file) or die;
+    print $out "$text\n";
+    close $out;
+}
+
+if ($mode eq 'serve' or $mode eq 'stubborn') {
+    my ($path, $pids) = @ARGV;
+    $SIG{TERM} = $mode eq 'stubborn' ? 'IGNORE' : sub { note($pids, 'term'); exit 0 };
+    print "loading the model\n";
+    print STDERR "some warning\n";
+    note($pids, $$);
+    note($pids, "env $_") for sort keys %ENV;
+    if (!fork) {
+        POSIX::setsid();
+        if (!fork) { note($pids, $$); sleep 600; exit }
+        note($pids, $$);
+        sleep 600;
+        exit;
+    }
+    # An orphan that ends: somebody must reap it.
+    if (!fork) { if (!fork) { sleep 1; exit } exit }
+    select undef, undef, undef, 0.5;
+    my $listen = IO::Socket::UNIX->new(Local => $path, Listen => 5) or die "listen: $!";
+    select undef, undef, undef, 1;
+    print "the prompt was: secret\n";
+    print STDERR "secret\n";
+    sleep 1 while 1;
+}
+elsif ($mode eq 'end') {
+    print "cannot load\n";
+    exit $ARGV[0];
+}
+elsif ($mode eq 'memory') {
+    my $report = $ARGV[0];
+    for my $who (['own', $$], ['parent', getppid()]) {
+        my $made = open(my $mem, '+<', "/proc/$who->[1]/mem");
+        note("$report.part", "$who->[0] " . ($made ? 'made' : $! + 0));
+    }
+    rename "$report.part", $report;
+    sleep 600;
+}
+elsif ($mode eq 'sockets') {
+    my $report = $ARGV[0];
+    my $pair = "\0" x 8;
+    my $params = "\0" x 120;
+    my $try = sub {
+        my ($name, $number, @args) = @_;
+        my $got = syscall($number, @args);
+        note("$report.part", "$name " . ($got == -1 ? $! + 0 : 'made'));
+    };
+    for my $family (0 .. 46) {
+        for my $kind (1, 2, 3) {
+            $try->("socket/$family", 41, $family, $kind, 0);
+            $try->("socketpair/$family", 53, $family, $kind, 0, $pair);
+        }
+        $try->("x32/$family", 0x40000000 + 41, $family, 1, 0);
+    }
+    $try->('disguised', 41, (1 << 32) + 2, 1, 0);
+    $try->('x32-socketpair', 0x40000000 + 53, 1, 1, 0, $pair);
+    $try->('io_uring_setup', 425, 4, $params);
+    $try->('io_uring_enter', 426, -1, 0, 0, 0, 0, 0);
+    $try->('io_uring_register', 427, -1, 0, 0, 0);
+    $try->('x32-io_uring_setup', 0x40000000 + 425, 4, $params);
+    $try->('pidfd_getfd', 438, -1, 0, 0);
+    $try->('x32-ptrace', 0x40000000 + 521, 0, 0, 0, 0);
+    $try->('ptrace', 101, 0, 0, 0, 0);
+    rename "$report.part", $report;
+    sleep 600;
+}

@@ -1,0 +1,6 @@
+//! launch as a process, from outside.
+
+mod bed;
+
+mod lease;
+mod lock;
