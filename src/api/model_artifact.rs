@@ -1,5 +1,10 @@
 //! `ModelArtifact`: one artifact in one volume, pulled once.
 
+#![allow(
+    clippy::duplicated_attributes,
+    reason = "the derive repeats the fields' attributes on the structs that it makes of them"
+)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

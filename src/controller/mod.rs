@@ -23,3 +23,6 @@ pub mod server;
 pub mod status;
 pub mod stores;
 pub mod trigger;
+
+#[cfg(test)]
+mod golden_tests;

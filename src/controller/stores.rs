@@ -57,7 +57,10 @@ pub struct Stores {
 ///
 /// The clock is monotonic: neither a wrong wall clock nor the object's own time stamps count.
 #[derive(Clone, Debug, Default)]
-pub struct SealedSince(Arc<Mutex<HashMap<String, (String, i64, Instant)>>>);
+pub struct SealedSince(Arc<Mutex<HashMap<String, FirstSeen>>>);
+
+/// UID and generation of a policy, and when they were first seen.
+type FirstSeen = (String, i64, Instant);
 
 impl SealedSince {
     /// When the policy of that UID and generation was first seen in the namespace.

@@ -21,6 +21,8 @@ pub enum JobState {
     },
     /// It ended with a result.
     Succeeded(Box<TerminationMessage>),
+    /// It ended well and the pod that knows the result is gone: a second run finds its work done.
+    Lost,
     /// It ended without one that counts.
     Failed {
         /// Why.
@@ -44,13 +46,9 @@ pub fn inspect(job: &Job, pods: &[std::sync::Arc<Pod>]) -> JobState {
     own.sort_by_key(|pod| pod.metadata.creation_timestamp.as_ref().map(|time| time.0));
     let message = own.iter().rev().find_map(|pod| termination_message(pod));
     match ended(job) {
-        Some((true, at)) => match message {
+        Some((true, _)) => match message {
             Some(message) if message.artifact.is_some() => JobState::Succeeded(Box::new(message)),
-            _ => JobState::Failed {
-                reason: Reason::JobFailed,
-                message: "the Job ended and its pod's result is gone".to_owned(),
-                at,
-            },
+            _ => JobState::Lost,
         },
         Some((false, at)) => {
             let (reason, text) = message
@@ -143,4 +141,81 @@ fn trouble(pod: &Pod) -> Option<(Reason, String)> {
             format!("pod {} waits: {reason}", pod.name_any()),
         )
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn job(kind: Option<&str>) -> Job {
+        let conditions: Vec<Value> = kind
+            .iter()
+            .map(|kind| json!({ "type": kind, "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z" }))
+            .collect();
+        serde_json::from_value(json!({
+            "metadata": { "name": "m-pull-1", "uid": "job" }, "status": { "conditions": conditions },
+        }))
+        .unwrap()
+    }
+
+    fn pod(owner: &str, state: Value) -> Arc<Pod> {
+        let pod = json!({
+            "metadata": { "name": "m-pull-1-x", "ownerReferences": [{
+                "apiVersion": "batch/v1", "kind": "Job", "name": "m-pull-1", "uid": owner }] },
+            "status": { "podIP": "192.0.2.1", "containerStatuses": [{
+                "name": "pull", "image": "", "imageID": "", "ready": true, "restartCount": 0, "state": state }] },
+        });
+        Arc::new(serde_json::from_value(pod).unwrap())
+    }
+
+    fn said(exit: i32, message: &Value) -> Value {
+        json!({ "terminated": { "exitCode": exit, "message": message.to_string() } })
+    }
+
+    fn failed(reason: &str) -> Value {
+        json!({ "v": 1, "result": "Failed", "reason": reason, "message": "why\u{7}", "artifact": null })
+    }
+
+    #[rstest::rstest]
+    #[case::refused("DigestMismatch", Reason::DigestMismatch)]
+    #[case::unknown_word("Whatever", Reason::JobFailed)]
+    fn a_failure_has_the_reason_that_the_pull_gave(#[case] word: &str, #[case] expected: Reason) {
+        let pods = [pod("job", said(3, &failed(word)))];
+        let JobState::Failed {
+            reason, message, ..
+        } = inspect(&job(Some("Failed")), &pods)
+        else {
+            panic!("not failed");
+        };
+        assert_eq!((reason, message.as_str()), (expected, "why"));
+    }
+
+    #[test]
+    fn the_pod_of_another_job_has_no_say() {
+        let pods = [pod("somebody", said(0, &failed("Verified")))];
+        assert!(matches!(
+            inspect(&job(Some("Complete")), &pods),
+            JobState::Lost
+        ));
+    }
+
+    #[test]
+    fn a_running_pull_has_an_address_and_a_waiting_one_a_word() {
+        let running = [pod("job", json!({ "running": {} }))];
+        let JobState::Running { address, trouble } = inspect(&job(None), &running) else {
+            panic!("not running");
+        };
+        assert_eq!((address.as_deref(), trouble), (Some("192.0.2.1"), None));
+        let waiting = json!({ "waiting": { "reason": "ErrImagePull", "message": "secret text" } });
+        let JobState::Running { address, trouble } = inspect(&job(None), &[pod("job", waiting)])
+        else {
+            panic!("not running");
+        };
+        assert_eq!(address, None);
+        assert_eq!(trouble.unwrap().1, "pod m-pull-1-x waits: ErrImagePull");
+    }
 }

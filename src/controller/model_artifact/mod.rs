@@ -224,14 +224,17 @@ async fn run(
                     message: "the Job's result is not about this artifact".to_owned(),
                 })
         }
+        JobState::Lost => {
+            ctx.applier.delete(&*there).await?;
+            Err(waiting(found.phase, "the Job is run again", SOON))
+        }
         JobState::Failed {
             reason,
             message,
             at,
         } => {
             let age = at.map(|at| Timestamp::now().duration_since(at).unsigned_abs());
-            let due = age.is_none_or(|age| age >= RETRY)
-                || reason == Reason::JobFailed && message.ends_with("is gone");
+            let due = age.is_none_or(|age| age >= RETRY);
             if due {
                 ctx.applier.delete(&*there).await?;
                 return Err(waiting(found.phase, "the Job is tried again", SOON));

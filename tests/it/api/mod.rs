@@ -1,0 +1,9 @@
+//! Against a real kube-apiserver and etcd: what the schema refuses, and the operator's binary at work.
+//!
+//! `KUBE_APISERVER_BIN` and `ETCD_BIN` name the programs. Without them these tests say so and pass, unless
+//! `SEALROOM_REQUIRE_APISERVER=1`.
+
+mod kubelet;
+mod operator;
+mod schema;
+mod server;

@@ -1,0 +1,166 @@
+//! What the API server makes of our objects: defaults, refusals, immutable fields, the scale subresource.
+
+use kube::Api;
+use kube::api::{Patch, PatchParams, PostParams};
+use sealroom::api::ModelDeployment;
+use serde_json::{Value, json};
+
+use super::server;
+
+const DIGEST: &str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+
+fn good(name: &str) -> Value {
+    json!({
+        "apiVersion": "sealroom.dev/v1alpha1", "kind": "ModelDeployment",
+        "metadata": { "name": name },
+        "spec": {
+            "artifact": { "image": format!("registry.internal:5000/models/smollm2@{DIGEST}") },
+            "runtime": { "engine": "LlamaCpp" },
+        },
+    })
+}
+
+/// Sets the value at a JSON pointer, making objects on the way; null removes it.
+fn with(mut object: Value, changes: &Value) -> Value {
+    for (pointer, value) in changes.as_object().unwrap() {
+        let mut at = &mut object;
+        let parts: Vec<&str> = pointer.split('.').collect();
+        let (last, path) = parts.split_last().unwrap();
+        for part in path {
+            at = &mut at[*part];
+        }
+        if value.is_null() {
+            at.as_object_mut().unwrap().remove(*last);
+        } else {
+            at[*last] = value.clone();
+        }
+    }
+    object
+}
+
+#[tokio::test]
+async fn refuses_and_says_what_to_write() {
+    let Some(server) = server::shared().await else {
+        return;
+    };
+    let client = server.client().await;
+    server::namespace(&client, "schema").await;
+    let api: Api<kube::api::DynamicObject> = Api::namespaced_with(
+        client,
+        "schema",
+        &kube::api::ApiResource::erase::<ModelDeployment>(&()),
+    );
+    let image = |text: &str| json!({ "spec.artifact.image": text });
+    let cases = [
+        (
+            image("registry.internal:5000/m:v1"),
+            "by digest, not by tag",
+        ),
+        (
+            image(&format!("registry.internal:5000/m:v1@{DIGEST}")),
+            "no tag beside the digest",
+        ),
+        (image("registry.internal:5000/m@sha256:b1"), "whole digest"),
+        (
+            json!({ "spec.runtime.image": "registry.internal/llama:latest" }),
+            "runtime's image by digest",
+        ),
+        (
+            json!({ "spec.runtime.ollama": {} }),
+            "ollama holds the settings of engine Ollama",
+        ),
+        (
+            json!({ "spec.runtime.engine": "Ollama", "spec.runtime.llamaCpp": {} }),
+            "llamaCpp holds the settings of engine LlamaCpp",
+        ),
+        (
+            json!({ "spec.runtime.engine": "vLLM" }),
+            "Unsupported value",
+        ),
+        (json!({ "spec.artifact": null }), "exactly one of artifact"),
+        (
+            json!({ "spec.models": [{ "name": "a", "artifact": { "image": format!("r.io/m@{DIGEST}") } }] }),
+            "exactly one of artifact",
+        ),
+        (
+            json!({ "spec.delivery": { "persistentVolumeClaim": { "accessMode": "ReadWriteOncePod" } } }),
+            "rollout.type: Recreate",
+        ),
+        (
+            json!({ "spec.delivery": { "persistentVolumeClaim": { "accessMode": "ReadWriteOncePod" } }, "spec.rollout": { "type": "Recreate" }, "spec.replicas": 2 }),
+            "replicas: 1",
+        ),
+        (json!({ "metadata.name": "a".repeat(41) }), "at most 40"),
+        (json!({ "metadata.name": "7b" }), "beginning with a letter"),
+        (json!({ "spec.replicas": 101 }), "less than or equal to 100"),
+        (
+            json!({ "spec.access": { "from": vec![json!({ "podSelector": {} }); 17] } }),
+            "at most 16 items",
+        ),
+        (
+            json!({ "spec.resources": { "limits": { "memory": "much" } } }),
+            "should match",
+        ),
+        (
+            json!({ "spec.artifact.pullSecrets": [{ "name": "No Name" }] }),
+            "should match",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "contextLength": 1 } }),
+            "greater than or equal to 256",
+        ),
+    ];
+    for (index, (changes, says)) in cases.iter().enumerate() {
+        let object = with(good(&format!("bad-{index}")), changes);
+        let object = serde_json::from_value(object).unwrap();
+        let error = api
+            .create(&PostParams::default(), &object)
+            .await
+            .expect_err(says)
+            .to_string();
+        assert!(error.contains(says), "case {index}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn fills_in_defaults_and_keeps_what_cannot_change() {
+    let Some(server) = server::shared().await else {
+        return;
+    };
+    let client = server.client().await;
+    server::namespace(&client, "defaults").await;
+    let api: Api<ModelDeployment> = Api::namespaced(client, "defaults");
+    let object = serde_json::from_value(good("assistant")).unwrap();
+    let made = api.create(&PostParams::default(), &object).await.unwrap();
+    assert_eq!(made.spec.replicas, 1);
+    assert_eq!(made.spec.drain_seconds, 120);
+    assert_eq!(made.spec.seal.mode.as_str(), "Enforced");
+
+    let merge = |spec: Value| Patch::Merge(json!({ "spec": spec }));
+    let params = PatchParams::default();
+    let other = json!({ "delivery": { "persistentVolumeClaim": { "storageClassName": "fast" } } });
+    let error = api
+        .patch("assistant", &params, &merge(other))
+        .await
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("delivery cannot change"), "{error}");
+    // A null is no value: the rules see a field that is not there.
+    let none = json!({ "runtime": { "ollama": null }, "models": null });
+    api.patch("assistant", &params, &merge(none)).await.unwrap();
+
+    let scaled = json!({ "spec": { "replicas": 3 } });
+    api.patch_scale("assistant", &params, &Patch::Merge(scaled))
+        .await
+        .unwrap();
+    assert_eq!(api.get("assistant").await.unwrap().spec.replicas, 3);
+    assert_eq!(
+        api.get_scale("assistant")
+            .await
+            .unwrap()
+            .spec
+            .unwrap()
+            .replicas,
+        Some(3)
+    );
+}
