@@ -72,6 +72,8 @@ impl Edge {
             .redirect(reqwest::redirect::Policy::none())
             .connect_timeout(CONNECT_TIME)
             .pool_max_idle_per_host(0)
+            // Plain HTTP alone: the image holds no system store, and the builder would fail without one.
+            .tls_certs_only([])
             .build()
             .map_err(|error| EdgeError::Http {
                 peer: "client".to_owned(),

@@ -31,7 +31,7 @@ const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 pub struct Controls(pub BTreeMap<String, Result<ControlReport, String>>);
 
 impl Controls {
-    /// The control of a canary by its pod address: it dialled the gate.
+    /// One half of the control of a canary by its pod address: it dialled the gate.
     fn dialled_gate(&self, canary: &Canary, gate: SocketAddr) -> Result<u32, String> {
         let name = &canary.pod.name;
         match self.0.get(&canary.uid) {
@@ -44,6 +44,24 @@ impl Controls {
             Some(Err(why)) => Err(format!("canary {name} does not answer: {why}")),
             None => Err(format!("canary {name} was not asked")),
         }
+    }
+
+    /// The other half of a canary's control: its listener answers, asked by another canary where there is one,
+    /// because a pod reaches itself whatever policies say.
+    fn listens(&self, canary: &Canary, addr: SocketAddr, proto: Proto) -> Result<u32, String> {
+        let answered = self
+            .0
+            .iter()
+            .filter_map(|(uid, report)| Some((uid, report.as_ref().ok()?)));
+        let (own, others): (Vec<_>, Vec<_>) = answered.partition(|(uid, _)| **uid == canary.uid);
+        let askers = if others.is_empty() { own } else { others };
+        askers
+            .into_iter()
+            .flat_map(|(_, report)| &report.targets)
+            .filter(|dialled| dialled.addr == addr && dialled.proto == proto)
+            .filter_map(|dialled| dialled.rtt_micros)
+            .max()
+            .ok_or_else(|| format!("canary {} does not answer at {addr}", canary.pod.name))
     }
 
     /// The control of a shared target: some canary reached it. The slowest round trip counts.
@@ -142,7 +160,23 @@ fn own_node(ip: IpAddr, required: bool) -> Target {
     )
 }
 
-/// What canaries are ordered to dial besides gates: the shared targets, and the nodes whose pods require it.
+/// The listeners of the canaries themselves.
+fn listeners(shared: &Infrastructure, ports: WirePorts) -> impl Iterator<Item = Target> {
+    let addresses = shared
+        .canaries
+        .iter()
+        .flat_map(|canary| &canary.pod.addresses);
+    addresses.flat_map(move |ip| {
+        [Proto::Tcp, Proto::Udp].map(|proto| {
+            let name = format!("canary/{}", suffix(*ip, proto));
+            let addr = SocketAddr::new(*ip, ports.canary);
+            target(name, true, TargetKind::Canary, addr, proto)
+        })
+    })
+}
+
+/// What canaries are ordered to dial besides gates: the shared targets, each other, and the nodes whose pods
+/// require it.
 #[must_use]
 pub fn for_canaries(
     shared: &Infrastructure,
@@ -150,6 +184,7 @@ pub fn for_canaries(
     required_nodes: &BTreeSet<IpAddr>,
 ) -> Vec<Target> {
     let mut all = services(shared, ports);
+    all.extend(listeners(shared, ports));
     all.extend(required_nodes.iter().map(|ip| own_node(*ip, true)));
     all
 }
@@ -248,12 +283,14 @@ impl PodTargets {
                     continue;
                 };
                 families.insert(ip.is_ipv4());
-                let control = self.take(controls.dialled_gate(canary, gate));
+                let dialled = controls.dialled_gate(canary, gate);
                 for proto in [Proto::Tcp, Proto::Udp] {
                     let name = format!("{name}/{}", suffix(*ip, proto));
                     let addr = SocketAddr::new(*ip, ports.canary);
                     let mut target = target(name, true, TargetKind::Canary, addr, proto);
-                    target.control = control;
+                    let listens = controls.listens(canary, addr, proto);
+                    let both = dialled.clone().and_then(|rtt| Ok(rtt.max(listens?)));
+                    target.control = self.take(both);
                     self.targets.push(target);
                 }
             }

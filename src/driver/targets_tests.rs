@@ -6,7 +6,7 @@ use super::view::{Canary, Infrastructure, PodKind, SealedPod, ServiceAddresses};
 use crate::policy::Pod;
 use crate::seal::check::{MAX_CONTROL_TARGETS, MAX_NAME, MAX_TARGETS};
 use crate::seal::state::OwnNode;
-use crate::seal::wire::{Control, ControlReport, Dialled, Proto, VERSION};
+use crate::seal::wire::{Control, ControlReport, Dialled, Proto, TargetKind, VERSION};
 
 fn addresses(ips: &[&str]) -> Vec<std::net::IpAddr> {
     ips.iter().map(|ip| ip.parse().unwrap()).collect()
@@ -282,4 +282,30 @@ fn a_big_cluster_stays_within_what_gates_and_canaries_take() {
     assert!(for_canaries(&shared, ports, &nodes).len() <= MAX_CONTROL_TARGETS);
     let names: BTreeSet<_> = plan.targets.iter().map(|target| &target.name).collect();
     assert_eq!(names.len(), plan.targets.len(), "a name is there twice");
+}
+
+#[test]
+fn a_listener_that_only_its_own_canary_reaches_is_no_control() {
+    let pod = sealed(&["10.0.0.1"]);
+    let shared = shared(vec![
+        canary("a", "node-1", &["10.0.0.9"]),
+        canary("b", "node-2", &["10.0.1.9"]),
+    ]);
+    let mut controls = all_well(&pod, &shared);
+    let Some(Ok(report)) = controls.0.get_mut("b") else {
+        panic!("canary b has a report");
+    };
+    let deaf: std::net::IpAddr = "10.0.0.9".parse().unwrap();
+    report.targets.retain(|dialled| dialled.addr.ip() != deaf);
+    let ports = WirePorts::default();
+    let plan = for_pod(&pod, &shared, &controls, ports, OwnNode::Report);
+    for target in plan.targets.iter().filter(|t| t.kind == TargetKind::Canary) {
+        let expected_failure = target.addr.ip() == deaf;
+        assert_eq!(
+            target.control == Control::Failed,
+            expected_failure,
+            "{target:?}"
+        );
+    }
+    assert_eq!(plan.failed.len(), 2, "{:?}", plan.failed);
 }
