@@ -1,6 +1,6 @@
 //! Moves messages between the planner and the world.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -116,6 +116,7 @@ pub async fn drive<C: Cluster>(
         fingerprint: None,
         observed: Instant::now(),
         batches: 0,
+        waiting: VecDeque::new(),
         seen: SeenState::default(),
     };
     loop {
@@ -158,6 +159,8 @@ struct Driver<C> {
     fingerprint: Option<u64>,
     observed: Instant,
     batches: usize,
+    /// Batches that no canary has room for yet.
+    waiting: VecDeque<Vec<String>>,
     seen: SeenState,
 }
 
@@ -174,14 +177,18 @@ impl<C: Cluster> Driver<C> {
             self.observe(now);
         }
         // Alarms wait for nothing; rounds wait for a free place at the canaries.
-        if self.batches < MAX_BATCHES {
-            let due = self.planner.due(now);
-            for uid in due.alarms {
-                if let Some(begun) = self.planner.begin_alarm(&uid, now) {
-                    self.send(begun);
-                }
+        let room = self.waiting.is_empty() && self.batches < MAX_BATCHES;
+        let due = self.planner.due(now, room);
+        for uid in due.alarms {
+            if let Some(begun) = self.planner.begin_alarm(&uid, now) {
+                self.send(begun);
             }
-            self.rounds(due.rounds);
+        }
+        self.split(due.rounds);
+        while self.batches < MAX_BATCHES
+            && let Some(batch) = self.waiting.pop_front()
+        {
+            self.batch(batch);
         }
         self.ask_seen(now);
     }
@@ -228,23 +235,24 @@ impl<C: Cluster> Driver<C> {
         }
     }
 
-    /// Orders the controls of these pods' rounds, in batches that fit an order.
-    fn rounds(&mut self, uids: Vec<String>) {
+    /// Splits these pods into batches that fit an order each. At most one second's worth of them waits.
+    fn split(&mut self, uids: Vec<String>) {
         let mut batch: Vec<String> = Vec::new();
         for uid in uids {
             batch.push(uid);
             let (gates, nodes) = self.planner.to_dial(&batch);
             if (gates.len() > MAX_GATES || nodes.len() > MAX_NODES) && batch.len() > 1 {
                 let last = batch.pop();
-                self.batch(std::mem::take(&mut batch));
+                self.waiting.push_back(std::mem::take(&mut batch));
                 batch.extend(last);
             }
         }
         if !batch.is_empty() {
-            self.batch(batch);
+            self.waiting.push_back(batch);
         }
     }
 
+    /// Orders the controls of these pods' rounds.
     fn batch(&mut self, uids: Vec<String>) {
         self.batches += 1;
         let (gates, nodes) = self.planner.to_dial(&uids);

@@ -24,6 +24,8 @@ mod closure_tests;
 mod fixtures;
 #[cfg(test)]
 mod permits_tests;
+#[cfg(test)]
+mod properties;
 
 pub use block::Block;
 pub use closure::{Allowed, Closure, Declared, Widening, allowed, closure};

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::policy::Declared;
-use crate::seal::state::OwnNode;
+use crate::seal::state::{FIRST_SPAN, OwnNode};
 
 use super::board::PodSeal;
 use super::config::Config;
@@ -171,11 +171,12 @@ impl Planner {
             .max(Duration::from_secs_f64(f64::from(pods) / rate))
     }
 
-    /// How long a proof holds.
+    /// How long a proof holds. A gate counts only rounds that are still valid towards the first proof, so a
+    /// validity shorter than that proof's span could never be reached.
     #[must_use]
     pub fn validity(&self) -> Duration {
-        self.period()
-            .saturating_mul(self.config.validity_rounds.max(1))
+        let rounds = self.config.validity_rounds.max(1);
+        self.period().saturating_mul(rounds).max(FIRST_SPAN * 2)
     }
 
     /// Brings board, condition, Events and deletion of a pod up to what is known now.

@@ -173,6 +173,9 @@ impl Track {
             Some(got_out.map_or((Reason::PolicyWidens, detail), |opening| {
                 (Reason::EgressOpen, opening.detail)
             }))
+        } else if self.doubt.is_some() && self.report_begun <= self.doubt {
+            // The policies are mended, and the gate has not said yet what became of it.
+            self.opening.take()
         } else {
             reported.map(|opening| {
                 let reason = Reason::of_opening(&opening.reason);

@@ -176,7 +176,11 @@ impl Planner {
                     let wall = SystemTime::now();
                     track.last_proven = Some((begun.begun, wall));
                 }
-                track.report = Some(Arc::new(report));
+                // Rounds overlap: an older one says nothing about what a newer one found closed.
+                if report.state == State::Open || track.report_begun <= Some(begun.begun) {
+                    track.report = Some(Arc::new(report));
+                    track.report_begun = track.report_begun.max(Some(begun.begun));
+                }
                 if track.proven() && !was_proven {
                     track.next_due = now + stagger(&uid, period);
                 }

@@ -57,8 +57,8 @@ impl Bucket {
 
 impl Planner {
     /// Takes those who are due, alarms first, then by how long they have been due. What the rate does not
-    /// allow now stays due.
-    pub fn due(&mut self, now: Instant) -> Due {
+    /// allow now stays due, and so do all rounds while the canaries have no `room` for another order.
+    pub fn due(&mut self, now: Instant, room: bool) -> Due {
         self.bucket.fill(now);
         let period = self.period();
         let mut due = Due::default();
@@ -67,6 +67,9 @@ impl Planner {
                 track.alarm_begins(now, self.config.tick);
                 due.alarms.push(uid.clone());
             }
+        }
+        if !room {
+            return due;
         }
         let mut waiting: Vec<(Instant, &String)> = self
             .tracks

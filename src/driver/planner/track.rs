@@ -42,6 +42,11 @@ pub(super) struct Track {
     pub(super) nonces: VecDeque<String>,
     pub(super) last_targets: Vec<Target>,
     pub(super) report: Option<Arc<Report>>,
+    /// When the challenge that brought the report was made.
+    pub(super) report_begun: Option<Instant>,
+    /// When the policies were last seen widened: a report of a challenge made before that says nothing
+    /// about now.
+    pub(super) doubt: Option<Instant>,
     pub(super) last_proven: Option<(Instant, SystemTime)>,
     /// Every way out that was found since it was last proven.
     pub(super) got_out: GotOut,
@@ -72,6 +77,8 @@ impl Track {
             nonces: VecDeque::new(),
             last_targets: Vec::new(),
             report: None,
+            report_begun: None,
+            doubt: None,
             last_proven: None,
             got_out: GotOut::default(),
             order: None,
@@ -112,6 +119,9 @@ impl Track {
             } else if !widened && self.order.is_none() {
                 self.alarm = None;
             }
+        }
+        if matches!(found, Some(Closure::Widened(_))) {
+            self.doubt = Some(now);
         }
         self.closure = found;
         self.policies = selecting;

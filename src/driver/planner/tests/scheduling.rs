@@ -73,6 +73,22 @@ fn more_pods_than_the_rate_allows_lengthen_the_period_and_the_validity() {
 }
 
 #[test]
+fn rounds_in_quick_succession_leave_time_for_the_first_proof() {
+    let mut sim = Sim::new(many(1));
+    let config = Config {
+        round: Duration::from_millis(500),
+        ..Config::default()
+    };
+    sim.planner = Planner::new(config, sim.now);
+    sim.run(5.0);
+    assert!(
+        sim.gates
+            .values()
+            .all(|gate| gate.machine.state(sim.now) == State::Proven)
+    );
+}
+
+#[test]
 fn pods_that_are_gone_leave_nothing_behind() {
     let mut sim = Sim::new(many(20));
     sim.run(10.0);
@@ -175,10 +191,26 @@ fn overlapping_rounds_of_one_pod_are_bounded() {
     let mut begun = 0;
     for _ in 0..100 {
         sim.now += Duration::from_secs(1);
-        begun += sim.planner.due(sim.now).rounds.len();
+        begun += sim.planner.due(sim.now, true).rounds.len();
     }
     assert_eq!(begun, 6, "none of them has ended");
     sim.planner.abandoned("p");
     sim.now += Duration::from_secs(1);
-    assert_eq!(sim.planner.due(sim.now).rounds, ["p"]);
+    assert_eq!(sim.planner.due(sim.now, true).rounds, ["p"]);
+}
+
+#[test]
+fn alarms_do_not_wait_for_canaries_and_rounds_do() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    let view = std::sync::Arc::new(sim.view.clone());
+    sim.planner.observe(view, &sim.owners.clone(), sim.now);
+    assert!(sim.planner.due(sim.now, false).rounds.is_empty());
+    sim.view
+        .policies
+        .push(policy("hole", "{podSelector: {}, egress: [{}]}"));
+    let view = std::sync::Arc::new(sim.view.clone());
+    sim.planner.observe(view, &sim.owners.clone(), sim.now);
+    let due = sim.planner.due(sim.now, false);
+    assert_eq!((due.alarms, due.rounds.len()), (vec!["p".to_owned()], 0));
+    assert_eq!(sim.planner.due(sim.now, true).rounds, ["p"]);
 }

@@ -189,7 +189,7 @@ impl Sim {
         let view = Arc::new(self.view.clone());
         let actions = self.planner.observe(view, &self.owners, self.now);
         self.take(actions);
-        let due = self.planner.due(self.now);
+        let due = self.planner.due(self.now, true);
         for uid in due.alarms {
             let begun = self.planner.begin_alarm(&uid, self.now);
             self.exchange(begun.expect("a pod"));

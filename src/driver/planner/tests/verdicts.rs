@@ -74,6 +74,21 @@ fn a_policy_that_no_probe_could_notice_closes_at_once_and_its_removal_opens() {
 }
 
 #[test]
+fn a_hole_that_was_mended_counts_until_the_gate_was_heard_again() {
+    let mut sim = proven();
+    sim.gates.get_mut("p").unwrap().deaf = true;
+    sim.view.policies.push(policy("hole", NARROW));
+    sim.step();
+    sim.now += std::time::Duration::from_millis(50);
+    sim.view.policies.pop();
+    sim.run(10.0);
+    assert_sealed(&sim, Status::False, Reason::PolicyWidens);
+    sim.gates.get_mut("p").unwrap().deaf = false;
+    sim.run(11.0);
+    assert_sealed(&sim, Status::True, Reason::NoEgress);
+}
+
+#[test]
 fn a_pod_whose_runtime_never_ran_is_never_deleted() {
     let mut sim = Sim::new(vec![sealed_pod("p")]);
     sim.view.policies.push(policy("hole", WIDE));
