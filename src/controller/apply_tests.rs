@@ -49,3 +49,17 @@ fn the_hash_shows_what_is_no_longer_wanted() {
     there.data = Some([("k".to_owned(), "theirs".to_owned())].into());
     assert!(!matches(&body, &there, Compare::Ours));
 }
+
+#[test]
+fn what_others_add_to_a_policy_is_seen() {
+    let wanted = crate::controller::sealed_policy::build("team-a", "sealroom-system");
+    let (body, hash) = body(&wanted);
+    let mut there = wanted;
+    there.metadata.annotations = Some([(APPLIED.to_owned(), hash)].into());
+    assert!(matches(&body, &there, Compare::WholeSpec));
+    let selector = there.spec.as_mut().unwrap().pod_selector.as_mut().unwrap();
+    // It narrows the policy to pods that also have this label.
+    selector.match_labels = Some([("app".to_owned(), "one".to_owned())].into());
+    assert!(matches(&body, &there, Compare::Ours));
+    assert!(!matches(&body, &there, Compare::WholeSpec));
+}
