@@ -32,7 +32,8 @@ pub struct Launch {
 
 impl Launch {
     pub fn start(dir: &Path, drain: u32, engine: &[String]) -> Self {
-        let mut child = Command::new(binary())
+        let mut command = Command::new(binary());
+        command
             .args([
                 "launch",
                 "--engine",
@@ -47,12 +48,16 @@ impl Launch {
             .arg("--")
             .args(engine)
             .env("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-            .env("LLAMA_ARG_THREADS", "2")
+            .env("LLAMA_ARG_THREADS", "2");
+        Self::spawn(&mut command)
+    }
+
+    pub fn spawn(command: &mut Command) -> Self {
+        command
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
+            .kill_on_drop(true);
+        let mut child = command.spawn().unwrap();
         let log = BufReader::new(child.stderr.take().unwrap()).lines();
         Self { child, log }
     }
@@ -85,6 +90,22 @@ impl Launch {
             all.push('\n');
         }
         all
+    }
+}
+
+/// Outside a container nothing ends an engine whose launch is killed, so launch is asked to end it.
+impl Drop for Launch {
+    fn drop(&mut self) {
+        if self.child.id().is_some() {
+            self.terminate();
+        }
+        let begun = Instant::now();
+        while let Ok(None) = self.child.try_wait() {
+            if begun.elapsed() > Duration::from_secs(8) {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 }
 

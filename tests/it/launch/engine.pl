@@ -10,6 +10,8 @@ use IO::Socket::UNIX;
 use POSIX ();
 
 $| = 1;
+# Whatever a test leaves behind ends by itself.
+alarm 120;
 my $mode = shift;
 
 sub note {
@@ -28,7 +30,8 @@ if ($mode eq 'serve' or $mode eq 'stubborn') {
     note($pids, "env $_") for sort keys %ENV;
     if (!fork) {
         POSIX::setsid();
-        if (!fork) { note($pids, $$); sleep 600; exit }
+        alarm 120;
+        if (!fork) { alarm 120; note($pids, $$); sleep 600; exit }
         note($pids, $$);
         sleep 600;
         exit;

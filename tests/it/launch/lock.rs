@@ -111,20 +111,16 @@ async fn an_engine_cannot_reach_into_launch() {
         gate.path("engine.pl"),
         "memory".into(),
     ]);
-    command.arg(gate.path("report")).kill_on_drop(true);
+    command.arg(gate.path("report"));
     if nix::unistd::geteuid().is_root() {
         command.uid(65_532).gid(65_532);
     }
-    let launch = command.spawn().unwrap();
+    let launch = Launch::spawn(&mut command);
     let mut lease = gate.accept().await;
     let text = under_lease(&mut lease, &gate.path("report")).await;
     // Its own memory is its own affair: the call as such works.
     assert_eq!(text, "own made\nparent 13\n");
-    assert!(
-        launch
-            .id()
-            .is_some_and(|id| alive(nix::unistd::Pid::from_raw(id.cast_signed())))
-    );
+    assert!(alive(launch.pid()));
 }
 
 #[tokio::test]
