@@ -38,6 +38,8 @@ impl Args {
     pub async fn run(self) -> anyhow::Result<()> {
         let client = reqwest::Client::builder()
             .no_proxy()
+            // Plain HTTP alone: the image holds no system store.
+            .tls_certs_only([])
             .timeout(Duration::from_secs(self.timeout_seconds))
             .connect_timeout(Duration::from_secs(3))
             .build()?;
