@@ -19,6 +19,7 @@ mod keys;
 mod listen;
 mod memory;
 
+pub use dials::Dials;
 pub use keys::KeySource;
 
 use control::Control;

@@ -9,6 +9,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+use crate::canary::Dials;
 use crate::seal::sign::SigningKey;
 use crate::seal::wire::{ControlOrder, SeenReport, VERSION};
 
@@ -18,7 +19,7 @@ use super::config::Config;
 use super::edge::{Edge, EdgeError};
 use super::planner::{Action, Begun, Finished, Owners, Planner};
 use super::stores::Stores;
-use super::targets::Controls;
+use super::targets::{self, Controls};
 use super::view::{Canary, View};
 
 /// Gates in one order; a canary takes 512.
@@ -108,6 +109,7 @@ pub async fn drive<C: Cluster>(
         cluster,
         owners,
         edge,
+        dials: Arc::new(Dials::new()),
         config,
         board,
         sender,
@@ -150,6 +152,8 @@ struct Driver<C> {
     cluster: C,
     owners: Arc<dyn Owners>,
     edge: Edge,
+    /// The operator's own dials, at the canaries' listeners.
+    dials: Arc<Dials>,
     config: Config,
     board: Board,
     sender: mpsc::Sender<Message>,
@@ -282,6 +286,18 @@ impl<C: Cluster> Driver<C> {
                 (uid, answer.map_err(|error| error.to_string()))
             });
         }
+        let own = ControlOrder {
+            v: VERSION,
+            seq: 0,
+            canary_uid: targets::OPERATOR.to_owned(),
+            gates: Vec::new(),
+            targets: self.planner.own_targets(),
+        };
+        let dials = Arc::clone(&self.dials);
+        asked.spawn(async move {
+            let report = dials.obey(&own).await;
+            (own.canary_uid, Ok(report))
+        });
         let sender = self.sender.clone();
         self.tasks.spawn(async move {
             while let Some(Ok((uid, answer))) = asked.join_next().await {

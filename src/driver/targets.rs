@@ -26,7 +26,11 @@ const METADATA: [IpAddr; 2] = [
 /// that its failed control can travel in a challenge.
 const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
 
-/// The canaries' answers of one round, by canary UID; an error says why one did not answer.
+/// The operator's own key among [`Controls`]: no pod has such a UID.
+pub const OPERATOR: &str = "operator";
+
+/// The answers of one round, of each canary by its UID and of the operator; an error says why one did not
+/// answer.
 #[derive(Clone, Debug, Default)]
 pub struct Controls(pub BTreeMap<String, Result<ControlReport, String>>);
 
@@ -46,25 +50,18 @@ impl Controls {
         }
     }
 
-    /// The other half of a canary's control: its listener answers, asked by another canary where there is one,
-    /// because a pod reaches itself whatever policies say.
+    /// The other half of a canary's control: its listener answers the operator.
     fn listens(&self, canary: &Canary, addr: SocketAddr, proto: Proto) -> Result<u32, String> {
-        let answered = self
-            .0
-            .iter()
-            .filter_map(|(uid, report)| Some((uid, report.as_ref().ok()?)));
-        let (own, others): (Vec<_>, Vec<_>) = answered.partition(|(uid, _)| **uid == canary.uid);
-        let askers = if others.is_empty() { own } else { others };
-        askers
-            .into_iter()
-            .flat_map(|(_, report)| &report.targets)
-            .filter(|dialled| dialled.addr == addr && dialled.proto == proto)
-            .filter_map(|dialled| dialled.rtt_micros)
-            .max()
-            .ok_or_else(|| format!("canary {} does not answer at {addr}", canary.pod.name))
+        self.reached(addr, proto).ok_or_else(|| {
+            let proto = suffix(addr.ip(), proto);
+            format!(
+                "canary {} does not answer the operator over {proto}",
+                canary.pod.name
+            )
+        })
     }
 
-    /// The control of a shared target: some canary reached it. The slowest round trip counts.
+    /// The control of a shared target: a canary or the operator reached it. The slowest round trip counts.
     fn reached(&self, addr: SocketAddr, proto: Proto) -> Option<u32> {
         let reports = self.0.values().filter_map(|report| report.as_ref().ok());
         reports
@@ -160,23 +157,27 @@ fn own_node(ip: IpAddr, required: bool) -> Target {
     )
 }
 
-/// The listeners of the canaries themselves.
-fn listeners(shared: &Infrastructure, ports: WirePorts) -> impl Iterator<Item = Target> {
-    let addresses = shared
+/// What the operator dials by itself: the canaries' listeners and their Service. A canary that dialled the
+/// Service could be led to itself, and a pod reaches itself whatever policies say.
+#[must_use]
+pub fn for_operator(shared: &Infrastructure, ports: WirePorts) -> Vec<Target> {
+    let mut all = services(shared, ports);
+    all.retain(|target| target.kind == TargetKind::Canary);
+    for ip in shared
         .canaries
         .iter()
-        .flat_map(|canary| &canary.pod.addresses);
-    addresses.flat_map(move |ip| {
-        [Proto::Tcp, Proto::Udp].map(|proto| {
+        .flat_map(|canary| &canary.pod.addresses)
+    {
+        for proto in [Proto::Tcp, Proto::Udp] {
             let name = format!("canary/{}", suffix(*ip, proto));
             let addr = SocketAddr::new(*ip, ports.canary);
-            target(name, true, TargetKind::Canary, addr, proto)
-        })
-    })
+            all.push(target(name, true, TargetKind::Canary, addr, proto));
+        }
+    }
+    all
 }
 
-/// What canaries are ordered to dial besides gates: the shared targets, each other, and the nodes whose pods
-/// require it.
+/// What canaries are ordered to dial besides gates: DNS, the API server, and the nodes whose pods require it.
 #[must_use]
 pub fn for_canaries(
     shared: &Infrastructure,
@@ -184,7 +185,7 @@ pub fn for_canaries(
     required_nodes: &BTreeSet<IpAddr>,
 ) -> Vec<Target> {
     let mut all = services(shared, ports);
-    all.extend(listeners(shared, ports));
+    all.retain(|target| target.kind != TargetKind::Canary);
     all.extend(required_nodes.iter().map(|ip| own_node(*ip, true)));
     all
 }
@@ -307,10 +308,9 @@ impl PodTargets {
 
     fn control_by_any(&mut self, target: &mut Target, controls: &Controls) {
         let rtt = controls.reached(target.addr, target.proto);
-        target.control =
-            self.take(rtt.ok_or_else(|| {
-                format!("no canary could reach {} at {}", target.name, target.addr)
-            }));
+        target.control = self.take(
+            rtt.ok_or_else(|| format!("nobody could reach {} at {}", target.name, target.addr)),
+        );
     }
 
     fn take(&mut self, rtt: Result<u32, String>) -> Control {

@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
 use super::config::WirePorts;
-use super::targets::{Controls, for_canaries, for_pod};
+use super::targets::{Controls, for_canaries, for_operator, for_pod};
 use super::view::{Canary, Infrastructure, PodKind, SealedPod, ServiceAddresses};
 use crate::policy::Pod;
 use crate::seal::check::{MAX_CONTROL_TARGETS, MAX_NAME, MAX_TARGETS};
 use crate::seal::state::OwnNode;
-use crate::seal::wire::{Control, ControlReport, Dialled, Proto, TargetKind, VERSION};
+use crate::seal::wire::{Control, ControlReport, Dialled, Proto, VERSION};
 
 fn addresses(ips: &[&str]) -> Vec<std::net::IpAddr> {
     ips.iter().map(|ip| ip.parse().unwrap()).collect()
@@ -71,6 +71,7 @@ fn all_well(pod: &SealedPod, shared: &Infrastructure) -> Controls {
         canary_uid: String::new(),
         gates: gates.map(|addr| dialled(addr, Proto::Tcp)).collect(),
         targets: (for_canaries(shared, ports, &nodes).iter())
+            .chain(&for_operator(shared, ports))
             .map(|target| dialled(target.addr, target.proto))
             .collect(),
     };
@@ -285,27 +286,22 @@ fn a_big_cluster_stays_within_what_gates_and_canaries_take() {
 }
 
 #[test]
-fn a_listener_that_only_its_own_canary_reaches_is_no_control() {
+fn a_canary_that_dials_but_does_not_listen_is_no_control() {
     let pod = sealed(&["10.0.0.1"]);
     let shared = shared(vec![
         canary("a", "node-1", &["10.0.0.9"]),
         canary("b", "node-2", &["10.0.1.9"]),
     ]);
     let mut controls = all_well(&pod, &shared);
-    let Some(Ok(report)) = controls.0.get_mut("b") else {
-        panic!("canary b has a report");
-    };
     let deaf: std::net::IpAddr = "10.0.0.9".parse().unwrap();
-    report.targets.retain(|dialled| dialled.addr.ip() != deaf);
+    for report in controls.0.values_mut().flatten() {
+        report.targets.retain(|dialled| dialled.addr.ip() != deaf);
+    }
     let ports = WirePorts::default();
     let plan = for_pod(&pod, &shared, &controls, ports, OwnNode::Report);
-    for target in plan.targets.iter().filter(|t| t.kind == TargetKind::Canary) {
-        let expected_failure = target.addr.ip() == deaf;
-        assert_eq!(
-            target.control == Control::Failed,
-            expected_failure,
-            "{target:?}"
-        );
+    for target in &plan.targets {
+        let failed = target.control == Control::Failed;
+        assert_eq!(failed, target.addr.ip() == deaf, "{target:?}");
     }
     assert_eq!(plan.failed.len(), 2, "{:?}", plan.failed);
 }

@@ -9,7 +9,7 @@ pub const MAX_TARGETS: usize = 64;
 /// Most gates of a [`ControlOrder`].
 pub const MAX_GATES: usize = 512;
 /// Most targets of a [`ControlOrder`].
-pub const MAX_CONTROL_TARGETS: usize = 64;
+pub const MAX_CONTROL_TARGETS: usize = 32;
 /// Longest name of a target, in bytes.
 pub const MAX_NAME: usize = 63;
 /// Longest detail of a closure or an opening, in characters.

@@ -229,7 +229,7 @@ pub struct ControlOrder {
     pub canary_uid: String,
     /// Admin ports of gates to dial (TCP connect), at most 512.
     pub gates: Vec<SocketAddr>,
-    /// Shared targets to dial, such as DNS and the API server, at most 64; `control` is ignored.
+    /// Shared targets to dial, such as DNS and the API server, at most 32; `control` is ignored.
     pub targets: Vec<Target>,
 }
 

@@ -66,6 +66,12 @@ impl Planner {
         targets::for_canaries(&self.view.shared, self.config.ports, nodes)
     }
 
+    /// Targets that the operator dials itself in every round.
+    #[must_use]
+    pub fn own_targets(&self) -> Vec<Target> {
+        targets::for_operator(&self.view.shared, self.config.ports)
+    }
+
     /// A sequence number that no message before had: Unix milliseconds, made to grow.
     pub fn next_seq(&mut self) -> u64 {
         let since = SystemTime::now()

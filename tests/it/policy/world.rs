@@ -29,7 +29,8 @@ use sealroom::seal::wire::{
     State, VERSION,
 };
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, UdpSocket};
 use tokio_util::sync::CancellationToken;
 
 const GATE: &str = "127.0.1.1";
@@ -213,6 +214,7 @@ impl World {
                 .route("/seen", get(seen));
             serve(listener, routes, &fakes);
         }
+        let canary = nonce_port().await;
         let config = Config {
             round: Duration::from_secs(1),
             validity_rounds: 3,
@@ -220,7 +222,7 @@ impl World {
             max_back_off: Duration::from_secs(1),
             ports: WirePorts {
                 gate_admin,
-                canary: 8080,
+                canary,
                 canary_control,
             },
             ..Config::default()
@@ -382,4 +384,35 @@ async fn seen(Shared(fakes): Shared<Arc<Inner>>) -> Json<SeenReport> {
         lost: false,
         seen,
     })
+}
+
+/// The port on which both canaries answer whoever says something, over TCP and UDP, as the operator's own
+/// dials expect it.
+async fn nonce_port() -> u16 {
+    let mut port = 0;
+    for ip in CANARIES {
+        let tcp = TcpListener::bind((ip, port)).await.unwrap();
+        port = tcp.local_addr().unwrap().port();
+        let udp = UdpSocket::bind((ip, port)).await.unwrap();
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = tcp.accept().await {
+                let mut text = [0; 128];
+                let read = stream.read(&mut text).await.unwrap_or(0);
+                let _ = stream.write_all(&seen_text(&text[..read])).await;
+            }
+        });
+        tokio::spawn(async move {
+            let mut text = [0; 128];
+            while let Ok((read, from)) = udp.recv_from(&mut text).await {
+                let _ = udp.send_to(&seen_text(&text[..read]), from).await;
+            }
+        });
+    }
+    port
+}
+
+/// `seen <nonce>` for `sealroom-nonce <nonce>`.
+fn seen_text(said: &[u8]) -> Vec<u8> {
+    let said = String::from_utf8_lossy(said);
+    said.replace("sealroom-nonce", "seen").into_bytes()
 }

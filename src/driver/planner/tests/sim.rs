@@ -11,7 +11,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use crate::driver::board::PodSeal;
 use crate::driver::config::Config;
 use crate::driver::planner::{Action, Begun, Finished, Owner, Owners, Planner, Sealed};
-use crate::driver::targets::Controls;
+use crate::driver::targets::{Controls, OPERATOR};
 use crate::driver::view::{Canary, Infrastructure, PodKind, SealedPod, ServiceAddresses, View};
 use crate::policy::{Declared, Pod, Policy};
 use crate::seal::probe::Observation;
@@ -221,7 +221,21 @@ impl Sim {
             };
             (canary.uid.clone(), Ok(report))
         };
-        Controls(self.view.shared.canaries.iter().map(one).collect())
+        let own = ControlReport {
+            v: VERSION,
+            canary_uid: OPERATOR.to_owned(),
+            gates: Vec::new(),
+            targets: (self.planner.own_targets().iter())
+                .map(|target| Dialled {
+                    addr: target.addr,
+                    proto: target.proto,
+                    rtt_micros: (self.control)(OPERATOR, target.addr).then_some(300),
+                })
+                .collect(),
+        };
+        let mut controls: BTreeMap<_, _> = self.view.shared.canaries.iter().map(one).collect();
+        controls.insert(OPERATOR.to_owned(), Ok(own));
+        Controls(controls)
     }
 
     /// The gate probes and answers at once; canaries tell what they saw.

@@ -179,8 +179,8 @@ fn without_canaries_nothing_is_proven_and_what_runs_goes_stale_with_the_control_
 
 #[rstest::rstest]
 #[case::a_canary_cannot_dial_the_gate(|canary: &str, addr: std::net::SocketAddr| canary != "canary-1" || addr.port() != 8081, "canary canary-1 could not reach the gate")]
-#[case::dns_is_down(|_: &str, addr: std::net::SocketAddr| addr.port() != 53, "no canary could reach dns/udp4")]
-#[case::the_api_server_is_down(|_: &str, addr: std::net::SocketAddr| addr.port() != 443, "no canary could reach api-server/tcp4")]
+#[case::dns_is_down(|_: &str, addr: std::net::SocketAddr| addr.port() != 53, "nobody could reach dns/udp4")]
+#[case::the_api_server_is_down(|_: &str, addr: std::net::SocketAddr| addr.port() != 443, "nobody could reach api-server/tcp4")]
 #[case::one_family_is_down(|_: &str, addr: std::net::SocketAddr| addr.is_ipv4(), "gate at [fd00::1]:8081")]
 fn each_control_alone_keeps_a_pod_unproven(
     #[case] control: fn(&str, std::net::SocketAddr) -> bool,
