@@ -12,39 +12,59 @@ export SEALROOM_CACHE ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/sealroom
 export CARGO_TARGET_DIR ?= $(SEALROOM_CACHE)/target
 
 # One selection of packages and targets everywhere: another one has other features, and builds all of its
-# dependencies again.
+# dependencies again. What needs programs and no tests calls e2e/products.sh, which knows how.
 CARGO := --profile e2e --workspace --all-targets --locked
-BUILT := $(CARGO_TARGET_DIR)/x86_64-unknown-linux-gnu
-E2E := $(BUILT)/e2e/sealroom-e2e
+E2E := $(CARGO_TARGET_DIR)/x86_64-unknown-linux-gnu/e2e/sealroom-e2e
+BIN := $(SEALROOM_CACHE)/bin
+GO := $(SEALROOM_CACHE)/go
 
 .PHONY: help
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  with PROVIDER=bed|kind|kubeconfig NODES=1|2 CNI=cilium|ptp KEEP=1 FILTER=... COLD=1"
+
+.PHONY: demo
+demo: ## A cluster, a model, an answer, a hole, the model shut, the model back; KEEP=1 leaves it up
+	@e2e/demo.sh
 
 .PHONY: test
 test: ## Everything: formatting, lints, unit tests, the cluster; COLD=1 with empty caches
 	@e2e/test.sh
 
 .PHONY: unit
-unit: ## Unit tests; FILTER=name for some of them
+unit: export KUBE_APISERVER_BIN := $(GO)/kubernetes/kube-apiserver
+unit: export ETCD_BIN := $(GO)/etcd/etcd
+unit: export SEALROOM_REQUIRE_APISERVER := 1
+unit: ## Unit, golden and API-server tests; FILTER=name for some of them
+	@e2e/with-go.sh "etcd kubernetes" cargo build $(CARGO)
 	cargo test $(CARGO) -- $(FILTER)
 
 .PHONY: lint
-lint: ## Formatting and lints
+lint: export HELM := $(GO)/helm/helm
+lint: ## Formatting, lints, documents, the chart, the dependencies
 	cargo fmt --all --check
-	cargo clippy $(CARGO) -- -D warnings
-	e2e/bed/packages.sh
-	shellcheck -x -P SCRIPTDIR .ci/run e2e/*.sh e2e/bed/*.sh e2e/images/*/*.sh
+	@e2e/with-go.sh helm cargo clippy $(CARGO) -- -D warnings
+	e2e/shell-lint.sh
+	docs/check.sh
+	charts/sealroom/tests/render.sh | grep -v '^ok '
+	e2e/deps.sh
 
-.PHONY: build
-build:
-	@e2e/bed/packages.sh
-	@cargo build --quiet $(CARGO)
+.PHONY: e2e
+e2e: export NODES := 2
+e2e: ## The tests on the cluster, with two nodes; FILTER=name for some of them, KEEP=1 leaves it up
+	@e2e/with-go.sh "" e2e/products.sh unlocked programs
+	@$(E2E) test --operator $(BIN)/sealroom-locked --unlocked $(BIN)/sealroom-unlocked --filter "$(FILTER)"
+
+.PHONY: soak
+soak: ## The policy evaluator against packets, for 200 generated policies; POLICY_SAMPLES=n for more
+	@POLICY_SAMPLES=$${POLICY_SAMPLES:-200} $(MAKE) e2e FILTER=agree
 
 .PHONY: bed
-bed: build ## Start a cluster; the last line says how to use it
-	@$(E2E) bed up
+bed: ## Start a cluster with the operator in it; the last line says how to use it
+	@e2e/with-go.sh "" e2e/products.sh programs shipped
+	@$(E2E) bed up | sed '/^export KUBECONFIG=/d'
+	@$(E2E) install --operator $(BIN)/sealroom-shipped
+	@$(E2E) bed env | sed -n 's/^KUBECONFIG=/export &/p'
 
 .PHONY: bed-env
 bed-env: ## Where everything of the running cluster is, as KEY=VALUE
@@ -58,6 +78,17 @@ bed-down: ## Take the cluster down and leave nothing
 .PHONY: image
 image: ## The image that is shipped, at most 15 MB, and those of the tests, as OCI layouts in the cache
 	@e2e/bed/packages.sh
-	cargo build --release --locked --package sealroom
-	@$(MAKE) build
-	@$(E2E) images --no-push --product $(BUILT)/release/sealroom --shipped
+	@e2e/products.sh programs shipped
+	@$(E2E) images --no-push --product $(BIN)/sealroom-shipped --shipped
+
+.PHONY: crds
+crds: ## Write crds/ from the types, and the chart's copy
+	@e2e/bed/packages.sh
+	@e2e/products.sh programs
+	$(BIN)/sealroom-locked crds --to crds
+	cp crds/*.yaml charts/sealroom/crd-files/
+
+# Not in `help` before it measures something.
+.PHONY: bench
+bench:
+	@echo "make bench is not there yet: nothing measures what docs/benchmarks.md lists" >&2; exit 1
