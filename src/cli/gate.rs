@@ -70,6 +70,9 @@ pub struct Args {
     /// What reaching the pod's own node means
     #[arg(long, env = "SEALROOM_OWN_NODE", value_enum, default_value_t = OwnNode::Report)]
     own_node: OwnNode,
+    /// Serve without a proof, and report that the pod is not sealed
+    #[arg(long)]
+    unsealed: bool,
     /// A directory in which each file is an API key; without it no key is asked for
     #[arg(long, env = "SEALROOM_API_KEYS_DIR", value_name = "DIR")]
     api_keys_dir: Option<PathBuf>,
@@ -161,6 +164,7 @@ impl Args {
                 grace: Duration::from_secs(self.grace_seconds),
                 own_node: self.own_node,
             },
+            unsealed: self.unsealed,
             probe_every: Duration::from_secs(self.probe_seconds),
             api_keys_dir: self.api_keys_dir,
             drain,

@@ -16,7 +16,6 @@ use super::metrics::Metrics;
 use super::ready;
 use super::rounds::Rounds;
 use super::upstream::Upstream;
-use crate::seal::wire::State;
 
 /// Largest challenge in bytes.
 pub const MAX_CHALLENGE: usize = 64 * 1024;
@@ -59,10 +58,9 @@ impl Admin {
         }
     }
 
-    /// The kubelet starts the runtime's container when this is `None`: only a fresh proof will do.
+    /// The kubelet starts the runtime's container when this is `None`.
     fn not_started(&self) -> Option<String> {
-        let state = self.core.report().state;
-        (state != State::Proven).then(|| format!("not proven: {state:?}"))
+        (!self.core.may_start()).then(|| format!("not proven: {:?}", self.core.report().state))
     }
 
     fn not_ready(&self) -> Option<String> {

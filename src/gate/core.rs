@@ -54,6 +54,7 @@ pub struct Status {
 #[derive(Debug)]
 struct Inner {
     machine: Machine,
+    unsealed: bool,
     runtime: RuntimeView,
     drain: Drain,
     drain_for: DrainFor,
@@ -91,6 +92,7 @@ impl Core {
             pod_uid,
             inner: Mutex::new(Inner {
                 machine,
+                unsealed: false,
                 runtime,
                 drain: Drain::No,
                 drain_for: DrainFor::Pod,
@@ -169,6 +171,21 @@ impl Core {
         self.change(|inner, _| inner.machine.self_probe(targets, observations));
     }
 
+    /// Of a pod whose object asks for no seal (`seal.mode: Unsealed`): it serves without a proof and reports
+    /// that it is not sealed.
+    #[must_use]
+    pub fn unsealed(self) -> Self {
+        self.inner().unsealed = true;
+        self
+    }
+
+    /// Whether the kubelet may start the runtime's container: only a fresh proof will do.
+    #[must_use]
+    pub fn may_start(&self) -> bool {
+        let inner = self.inner();
+        inner.unsealed || inner.machine.state(Instant::now()) == State::Proven
+    }
+
     /// Whether a request may be served now; otherwise the reason, a word of the condition `Sealed`.
     ///
     /// # Errors
@@ -176,7 +193,7 @@ impl Core {
     pub fn admits(&self) -> Result<(), String> {
         let inner = self.inner();
         let now = Instant::now();
-        if inner.machine.serves(now) {
+        if inner.unsealed || inner.machine.serves(now) {
             return Ok(());
         }
         Err(match (inner.machine.opening(), inner.machine.state(now)) {
@@ -313,13 +330,18 @@ impl Core {
 impl Inner {
     fn status(&self, now: Instant) -> Status {
         let engine_runs = matches!(self.runtime.phase, Runtime::Starting | Runtime::Running);
-        let word = match self.machine.lease(now, engine_runs) {
+        let lease = if self.unsealed {
+            Word::Granted
+        } else {
+            self.machine.lease(now, engine_runs)
+        };
+        let word = match lease {
             Word::Granted if self.drain == Drain::Done => Word::Drained,
             word => word,
         };
         Status {
             state: self.machine.state(now),
-            serves: self.machine.serves(now),
+            serves: self.unsealed || self.machine.serves(now),
             word,
             drain: self.drain,
         }

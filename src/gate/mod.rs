@@ -75,6 +75,8 @@ pub struct Config {
     pub trusted: TrustedKeys,
     /// The seal's settings.
     pub seal: state::Config,
+    /// The object asks for no seal.
+    pub unsealed: bool,
     /// Between two probes of its own.
     pub probe_every: Duration,
     /// The API keys' directory.
@@ -129,7 +131,12 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
 
     let machine = Machine::new(config.seal, config.pod_uid.clone());
-    let core = Arc::new(Core::new(machine, config.pod_uid));
+    let core = Core::new(machine, config.pod_uid);
+    let core = Arc::new(if config.unsealed {
+        core.unsealed()
+    } else {
+        core
+    });
     let keys = Arc::new(Keys::new(config.api_keys_dir));
     let metrics = Arc::new(metrics::Metrics::default());
     let upstream = upstream::Upstream(config.runtime_socket);

@@ -90,18 +90,20 @@ pub fn tool_pod(namespace: &str, name: &str, image: &str, app: &str, args: &[&st
     .to_string()
 }
 
-/// A policy for every pod of a namespace that lets packets out to these blocks.
+/// A policy for every pod of a namespace that lets packets out to one block, or to everybody.
+///
+/// Everybody is a rule without peers: Cilium never applies a block to pods, nodes and the API server.
 #[must_use]
-pub fn egress_hole(namespace: &str, name: &str, blocks: &[&str]) -> String {
-    let to: Vec<_> = blocks
-        .iter()
-        .map(|block| json!({"ipBlock": {"cidr": block}}))
-        .collect();
+pub fn egress_hole(namespace: &str, name: &str, block: Option<&str>) -> String {
+    let rule = block.map_or(
+        json!({}),
+        |block| json!({"to": [{"ipBlock": {"cidr": block}}]}),
+    );
     json!({
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [{"to": to}]},
+        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]},
     })
     .to_string()
 }

@@ -81,7 +81,7 @@ async fn narrow(stage: &Stage) -> Result<()> {
         .apply(&egress_hole(
             ns,
             "one-address",
-            &[&format!("{}/32", stage.unprobed_address())],
+            Some(&format!("{}/32", stage.unprobed_address())),
         ))
         .await?;
     let closed = stage
@@ -108,7 +108,7 @@ async fn wide(stage: &Stage) -> Result<()> {
     let (ns, name) = (model.namespace.as_str(), model.name.as_str());
     stage
         .world
-        .apply(&egress_hole(ns, "everything", &["0.0.0.0/0", "::/0"]))
+        .apply(&egress_hole(ns, "everything", None))
         .await?;
     let opened = stage
         .world
@@ -152,7 +152,7 @@ async fn no_restart(stage: &Stage) -> Result<()> {
     );
     stage
         .world
-        .apply(&egress_hole(ns, "everything", &["0.0.0.0/0", "::/0"]))
+        .apply(&egress_hole(ns, "everything", None))
         .await?;
     stage
         .world

@@ -46,6 +46,10 @@ fn command(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
     flag("runtime-socket", RUNTIME_SOCKET);
     flag("engine", object.spec.runtime.engine.as_str());
     flag("drain-seconds", &object.spec.drain_seconds.to_string());
+    // Such a build exists for packet tests alone, which measure the network lock without the other.
+    if cfg!(feature = "kernel-lock-off") {
+        command.push("--no-kernel-lock".to_owned());
+    }
     let model = format!("/models/{}", inputs.entry);
     let context = settings.context_length.to_string();
     let parallel = settings.parallel.to_string();
