@@ -25,6 +25,9 @@ const MAX_CHALLENGES: usize = 512;
 /// Why a peer's answer cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
+    /// The peer's pod has no address yet.
+    #[error("failed to speak with a pod that has no address yet")]
+    NoAddress,
     /// The client could not be made, or the peer could not be reached or read.
     #[error("failed to speak with {peer}: {what}")]
     Http {

@@ -11,6 +11,7 @@ pub mod edge;
 pub mod metrics;
 pub mod planner;
 pub mod run;
+pub mod seen;
 pub mod stores;
 pub mod targets;
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! Moves messages between the planner and the world.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -18,6 +18,7 @@ use super::cluster::{Cluster, ClusterError, KubeCluster};
 use super::config::Config;
 use super::edge::{Edge, EdgeError};
 use super::planner::{Action, Begun, Finished, Owners, Planner};
+use super::seen::Seen;
 use super::stores::Stores;
 use super::targets::{self, Controls};
 use super::view::{Canary, View};
@@ -30,8 +31,6 @@ const MAX_NODES: usize = 16;
 const MAX_BATCHES: usize = 3;
 /// Messages that wait for the planner; senders wait when it is full.
 const MAX_MESSAGES: usize = 256;
-/// Time between two looks at what canaries saw when no round is under way: gates probe by themselves too.
-const SEEN_IDLE: Duration = Duration::from_secs(5);
 
 /// What tasks tell the planner.
 enum Message {
@@ -119,7 +118,7 @@ pub async fn drive<C: Cluster>(
         observed: Instant::now(),
         batches: 0,
         waiting: VecDeque::new(),
-        seen: SeenState::default(),
+        seen: Seen::default(),
     };
     loop {
         tokio::select! {
@@ -133,18 +132,6 @@ pub async fn drive<C: Cluster>(
         }
         driver.step(&stores);
     }
-}
-
-/// Where each canary's list was read to.
-#[derive(Default)]
-struct SeenState {
-    since: HashMap<String, u64>,
-    asking: HashSet<String>,
-    /// Canaries that forgot nonces: the next round does not count on them.
-    lost: HashSet<String>,
-    asked: Option<Instant>,
-    /// A round ended since.
-    wanted: bool,
 }
 
 struct Driver<C> {
@@ -165,7 +152,7 @@ struct Driver<C> {
     batches: usize,
     /// Batches that no canary has room for yet.
     waiting: VecDeque<Vec<String>>,
-    seen: SeenState,
+    seen: Seen,
 }
 
 impl<C: Cluster> Driver<C> {
@@ -218,19 +205,19 @@ impl<C: Cluster> Driver<C> {
                 }
             }
             Message::Finished(finished) => {
-                self.seen.wanted = true;
+                self.seen.round_ended(&self.view.shared.canaries);
                 let actions = self.planner.finished(*finished, now);
                 self.act(actions);
             }
             Message::Seen { canary, answer } => {
-                self.seen.asking.remove(&canary.uid);
+                let read = answer
+                    .as_ref()
+                    .ok()
+                    .map(|report| (report.next, report.lost));
+                self.seen.answered(&canary.uid, read);
                 let Ok(report) = answer else {
                     return;
                 };
-                self.seen.since.insert(canary.uid.clone(), report.next);
-                if report.lost {
-                    self.seen.lost.insert(canary.uid.clone());
-                }
                 let actions = self.planner.seen(&canary, &report.seen, now);
                 self.act(actions);
             }
@@ -261,7 +248,7 @@ impl<C: Cluster> Driver<C> {
         self.batches += 1;
         let (gates, nodes) = self.planner.to_dial(&uids);
         let targets = self.planner.control_targets(&nodes);
-        let lost = std::mem::take(&mut self.seen.lost);
+        let lost = self.seen.take_lost();
         let mut asked = JoinSet::new();
         let mut reports = BTreeMap::new();
         for canary in &self.view.shared.canaries {
@@ -324,35 +311,14 @@ impl<C: Cluster> Driver<C> {
     }
 
     fn ask_seen(&mut self, now: Instant) {
-        let idle = self
-            .seen
-            .asked
-            .is_none_or(|asked| now.duration_since(asked) >= SEEN_IDLE);
-        if !(self.seen.wanted || idle) {
-            return;
-        }
-        self.seen.asked = Some(now);
-        self.seen.wanted = false;
-        let here: HashSet<&String> = self
-            .view
-            .shared
-            .canaries
-            .iter()
-            .map(|one| &one.uid)
-            .collect();
-        self.seen.since.retain(|uid, _| here.contains(uid));
-        for canary in &self.view.shared.canaries {
-            let Some(address) = control_address(canary, &self.config) else {
-                continue;
-            };
-            if !self.seen.asking.insert(canary.uid.clone()) {
-                self.seen.wanted = true;
-                continue;
-            }
-            let since = self.seen.since.get(&canary.uid).copied().unwrap_or(0);
-            let (edge, sender, canary) = (self.edge.clone(), self.sender.clone(), canary.clone());
+        for (canary, since) in self.seen.due(&self.view.shared.canaries, now) {
+            let address = control_address(&canary, &self.config);
+            let (edge, sender) = (self.edge.clone(), self.sender.clone());
             self.tasks.spawn(async move {
-                let answer = edge.seen(address, since).await;
+                let answer = match address {
+                    Some(address) => edge.seen(address, since).await,
+                    None => Err(EdgeError::NoAddress),
+                };
                 let _ = sender.send(Message::Seen { canary, answer }).await;
             });
         }
