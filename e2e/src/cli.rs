@@ -6,7 +6,7 @@ use anyhow::{Context, Result, bail};
 use clap::{Parser, Subcommand};
 
 use crate::{
-    artifact,
+    artifact, bench,
     cluster::{Bed, Cluster, Provider, Shape, cache, source},
     demo,
     dial::{self, Protocol},
@@ -133,6 +133,14 @@ enum Command {
         #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
         keep: bool,
     },
+    /// Measure, on a running cluster, how fast an opening is closed
+    Bench {
+        #[command(flatten)]
+        shape: Shape,
+        /// The operator's static program
+        #[arg(long)]
+        operator: PathBuf,
+    },
     /// What runs inside test pods
     Tool {
         #[command(subcommand)]
@@ -236,6 +244,9 @@ impl Cli {
                 filter,
                 keep,
             } => suite::whole(&shape, &operator, &unlocked, &filter, keep).await,
+            Command::Bench { shape, operator } => {
+                bench::holes(&suite::prepared(&shape, &operator, false).await?).await
+            }
             Command::Tool { tool } => tool.run().await,
             Command::Smoke { shape } => smoke::run(&shape).await,
         }

@@ -144,7 +144,7 @@ pub async fn whole(
         cluster.up().await?;
         let result = async {
             for (needs, program) in enforced.into_iter().filter(|(needs, _)| wanted(*needs)) {
-                tally.add(run(&prepared(shape, program).await?, needs, filter).await);
+                tally.add(run(&prepared(shape, program, true).await?, needs, filter).await);
             }
             anyhow::Ok(())
         }
@@ -165,7 +165,7 @@ pub async fn whole(
         let result = async {
             anyhow::Ok(
                 run(
-                    &prepared(&shape, unlocked).await?,
+                    &prepared(&shape, unlocked, true).await?,
                     Needs::Unenforced,
                     filter,
                 )
@@ -188,11 +188,14 @@ pub async fn whole(
     Ok(())
 }
 
-/// A stage with this program as the operator.
-async fn prepared(shape: &Shape, program: &Path) -> Result<Stage> {
+/// A stage on the running cluster, with this program as the operator.
+///
+/// # Errors
+/// When something cannot be built, pushed or installed.
+pub async fn prepared(shape: &Shape, program: &Path, hostile: bool) -> Result<Stage> {
     let cluster = Cluster::new(shape)?;
     let world = World::new(cluster.environment()?).await?;
-    let pushed = install::push(&cluster, program, true).await?;
+    let pushed = install::push(&cluster, program, hostile).await?;
     install::install(&world, &pushed).await?;
     Ok(Stage::new(world, cluster, pushed.images, pushed.model.oras))
 }

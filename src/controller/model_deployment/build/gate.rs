@@ -101,7 +101,7 @@ pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
             ..Lifecycle::default()
         }),
         resources: pod::resources(
-            [("cpu", "50m"), ("memory", "32Mi")],
+            [("cpu", "10m"), ("memory", "32Mi")],
             [("cpu", "1"), ("memory", "256Mi")],
         ),
         security_context: Some(pod::restricted()),

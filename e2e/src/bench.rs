@@ -1,0 +1,116 @@
+//! What is measured and not tested: how fast an opening is closed, and what the parts weigh.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use jiff::Timestamp;
+
+use crate::suite::fixtures::egress_hole;
+use crate::suite::{PROGRAM, Stage};
+
+/// Holes that are opened.
+const HOLES: usize = 20;
+
+/// One hole, in seconds since the API server had answered the write.
+#[derive(Clone, Copy, Debug)]
+struct Hole {
+    first_refused: f64,
+    last_accepted: f64,
+    recovered: f64,
+}
+
+/// Opens a hole again and again while a client asks without a pause, and prints the three times.
+///
+/// # Errors
+/// When the model does not shut or does not come back.
+pub async fn holes(stage: &Stage) -> Result<()> {
+    let mut all = vec![];
+    for n in 1..=HOLES {
+        let hole = hole(stage)
+            .await
+            .with_context(|| format!("failed in hole {n}"))?;
+        println!(
+            "bench hole {n:>2} first refused {:.2}s, last accepted {:.2}s, serving again {:.1}s after it was removed",
+            hole.first_refused, hole.last_accepted, hole.recovered
+        );
+        all.push(hole);
+    }
+    for (name, value) in [
+        (
+            "to the first refused request",
+            (|h| h.first_refused) as fn(&Hole) -> f64,
+        ),
+        ("to the last accepted request", |h| h.last_accepted),
+        ("hole removed to serving again", |h| h.recovered),
+    ] {
+        let mut sorted: Vec<f64> = all.iter().map(value).collect();
+        sorted.sort_by(f64::total_cmp);
+        let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
+        println!(
+            "bench {name}: least {:.2}s, median {:.2}s, most {:.2}s, n={}",
+            at(0),
+            at(sorted.len() / 2),
+            at(sorted.len().saturating_sub(1)),
+            sorted.len()
+        );
+    }
+    Ok(())
+}
+
+async fn hole(stage: &Stage) -> Result<Hole> {
+    let model = stage.assistant().await?;
+    let (ns, name) = (model.namespace.as_str(), model.name.as_str());
+    let ready = Duration::from_secs(90);
+    let world = &stage.world;
+    world
+        .wait_condition(ns, name, "Ready", "True", "", ready)
+        .await?;
+    let url = format!("{}/v1/models", model.url);
+    let ask = [
+        PROGRAM,
+        "tool",
+        "fetch",
+        "--exit-zero",
+        "--times",
+        "250",
+        "--pause-ms",
+        "20",
+        "--timeout-seconds",
+        "1",
+        &url,
+    ];
+    let client = world.exec_program(ns, "client", "tool", &ask);
+    let asking = tokio::spawn(async move { client.run().await });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    world.apply(&egress_hole(ns, "measured", None)).await?;
+    let opened = Timestamp::now();
+    let lines = asking.await??.stdout;
+    world
+        .kubectl(&["delete", "networkpolicy", "-n", ns, "measured"])
+        .await?;
+    let removed = Timestamp::now();
+    world
+        .wait_condition(ns, name, "Ready", "True", "", ready)
+        .await?;
+    let recovered = seconds(removed, Timestamp::now());
+    let answers = lines.lines().filter_map(|line| {
+        let mut words = line.split(' ');
+        let at: Timestamp = words.next()?.parse().ok()?;
+        Some((at, words.next()? == "200"))
+    });
+    let after: Vec<_> = answers.filter(|(at, _)| *at >= opened).collect();
+    let refused = after
+        .iter()
+        .find(|(_, accepted)| !accepted)
+        .context("failed to see a refused request")?;
+    let accepted = after.iter().rev().find(|(_, accepted)| *accepted);
+    Ok(Hole {
+        first_refused: seconds(opened, refused.0),
+        last_accepted: accepted.map_or(0.0, |(at, _)| seconds(opened, *at)),
+        recovered,
+    })
+}
+
+fn seconds(from: Timestamp, to: Timestamp) -> f64 {
+    (to - from).total(jiff::Unit::Second).unwrap_or_default()
+}
