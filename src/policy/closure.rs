@@ -20,7 +20,8 @@ pub enum Allowed {
     Rules(Vec<(PolicyRef, Rule)>),
 }
 
-/// The union of what all policies that select the pod allow in one direction.
+/// The union of what all policies that select the pod allow in one direction, rules included that some network
+/// plugins carry out although the policy's `policyTypes` leave the direction out.
 #[must_use]
 pub fn allowed(
     policies: &[Policy],
@@ -38,6 +39,8 @@ pub fn allowed(
             isolated = true;
             all.extend(rules.iter().map(|rule| (policy.id.clone(), rule.clone())));
         }
+        let unlisted = policy.unlisted.iter().filter(|(at, _)| *at == direction);
+        all.extend(unlisted.map(|(_, rule)| (policy.id.clone(), rule.clone())));
     }
     if isolated {
         Allowed::Rules(all)

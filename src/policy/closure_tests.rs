@@ -272,3 +272,14 @@ fn a_registry_edge_is_declared_egress() {
     assert!(declared.has_egress());
     assert!(!Declared { policies: own() }.has_egress());
 }
+
+#[test]
+fn rules_that_policy_types_leave_out_widen() {
+    // The API says that the egress rule means nothing; Cilium carries it out.
+    let spec = "{podSelector: {}, policyTypes: [Ingress], egress: [{ports: [{port: 9000}]}]}";
+    let detail = with(&[("quiet", spec)]).detail();
+    assert!(
+        detail.starts_with("NetworkPolicy team-a/quiet lets this pod send to"),
+        "{detail}"
+    );
+}

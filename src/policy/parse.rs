@@ -21,6 +21,9 @@ pub struct Policy {
     pub ingress: Option<Vec<Rule>>,
     /// Its egress rules, `None` when it does not isolate egress.
     pub egress: Option<Vec<Rule>>,
+    /// Rules in a direction that its `policyTypes` leave out. The API says that they mean nothing; Cilium
+    /// carries them out, so a closure has to count them.
+    pub unlisted: Vec<(Direction, Rule)>,
 }
 
 impl Policy {
@@ -31,17 +34,28 @@ impl Policy {
         let namespace = policy.metadata.namespace.clone().unwrap_or_default();
         let none = NetworkPolicySpec::default();
         let spec = policy.spec.as_ref().unwrap_or(&none);
-        let rules = |direction| {
-            isolates(spec, direction).then(|| match direction {
+        let written = |direction| -> Vec<Rule> {
+            match direction {
                 Direction::Ingress => (spec.ingress.iter().flatten())
                     .map(|rule| parse_rule(&namespace, rule.from.as_deref(), rule.ports.as_deref()))
                     .collect(),
                 Direction::Egress => (spec.egress.iter().flatten())
                     .map(|rule| parse_rule(&namespace, rule.to.as_deref(), rule.ports.as_deref()))
                     .collect(),
-            })
+            }
         };
+        let rules = |direction| isolates(spec, direction).then(|| written(direction));
+        let unlisted = [Direction::Ingress, Direction::Egress]
+            .into_iter()
+            .filter(|direction| !isolates(spec, *direction))
+            .flat_map(|direction| {
+                written(direction)
+                    .into_iter()
+                    .map(move |rule| (direction, rule))
+            })
+            .collect();
         Self {
+            unlisted,
             selector: spec
                 .pod_selector
                 .as_ref()
