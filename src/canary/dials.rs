@@ -19,8 +19,15 @@ const MAX_TIME: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Dials(Semaphore);
 
+impl Default for Dials {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
 impl Dials {
     /// All free.
+    #[must_use]
     pub fn new() -> Self {
         Self(Semaphore::new(MAX_DIALS))
     }

@@ -86,7 +86,7 @@ async fn unsealed(stage: &Stage) -> Result<()> {
         .collect();
     stage.world.apply(&pods.join("\n---\n")).await?;
     let seen = wait(Duration::from_secs(240), "fifty callers", async || {
-        let names = stage.heard(&format!("hostile free-")).await?;
+        let names = stage.heard("hostile free-").await?;
         Ok((names.len() == PODS as usize).then_some(()))
     })
     .await;
