@@ -56,8 +56,8 @@ e2e: ## The tests on the cluster, with two nodes; FILTER=name for some of them, 
 	@$(E2E) test --operator $(BIN)/sealroom-locked --unlocked $(BIN)/sealroom-unlocked --filter "$(FILTER)"
 
 .PHONY: soak
-soak: ## The policy evaluator against packets, for 200 generated policies; POLICY_SAMPLES=n for more
-	@POLICY_SAMPLES=$${POLICY_SAMPLES:-200} $(MAKE) e2e FILTER=agree
+soak: ## All end-to-end tests, the long ones too, and 200 generated policies against packets
+	@SOAK=1 POLICY_SAMPLES=$${POLICY_SAMPLES:-200} $(MAKE) e2e
 
 .PHONY: bed
 bed: ## Start a cluster with the operator in it; the last line says how to use it
