@@ -68,9 +68,6 @@ fn allow_dns_for_all_pods_is_named_with_the_cure() {
     "{podSelector: {matchExpressions: [{key: sealroom.dev/sealed, operator: DoesNotExist}]}, egress: [{}]}"
 )]
 #[case::deny_all("{podSelector: {}, policyTypes: [Ingress, Egress]}")]
-#[case::egress_rules_of_an_ingress_policy(
-    "{podSelector: {}, policyTypes: [Ingress], egress: [{}]}"
-)]
 #[case::a_block_without_addresses(
     "{podSelector: {}, egress: [{to: [{ipBlock: {cidr: 10.0.0.0/8, except: [10.0.0.0/9, 10.128.0.0/9]}}]}]}"
 )]

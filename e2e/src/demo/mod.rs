@@ -133,7 +133,7 @@ impl Demo<'_> {
                 } else {
                     "artifact"
                 };
-                show.done(step, format!("{}: {}", ready.reason, ready.message));
+                show.done(step, format!("{} {}", ready.reason, ready.message));
             }
             if ready.status == "True" {
                 return Ok(());
@@ -223,13 +223,15 @@ impl Demo<'_> {
 
     /// Status and body; an error when no answer comes.
     async fn fetch(&self, url: &str, data: Option<&str>) -> Result<(u16, String)> {
+        // Who asks for a completion waits; who asks whether there is anybody does not.
+        let patience = if data.is_some() { "50" } else { "2" };
         let mut command = vec![
             crate::suite::PROGRAM,
             "tool",
             "fetch",
             "--exit-zero",
             "--timeout-seconds",
-            "50",
+            patience,
             url,
         ];
         if let Some(data) = data {
