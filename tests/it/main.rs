@@ -13,3 +13,4 @@ mod gate;
 mod launch;
 mod policy;
 mod pull;
+mod rooms;
