@@ -1,6 +1,7 @@
 //! The cluster to test on, the images and the model for it, and what the end-to-end tests are made of.
 
 pub mod artifact;
+mod asking;
 pub mod bench;
 pub mod cli;
 pub mod cluster;

@@ -12,6 +12,7 @@ use crate::kube::wait;
 use crate::suite::fixtures::{capital_of_france, tool_pod};
 use crate::world::{API, World, condition_of, name_of};
 
+mod hole;
 mod seal;
 mod show;
 
@@ -224,28 +225,8 @@ impl Demo<'_> {
     /// Status and body; an error when no answer comes.
     async fn fetch(&self, url: &str, data: Option<&str>) -> Result<(u16, String)> {
         // Who asks for a completion waits; who asks whether there is anybody does not.
-        let patience = if data.is_some() { "50" } else { "2" };
-        let mut command = vec![
-            crate::suite::PROGRAM,
-            "tool",
-            "fetch",
-            "--exit-zero",
-            "--timeout-seconds",
-            patience,
-            url,
-        ];
-        if let Some(data) = data {
-            command.extend(["--data", data]);
-        }
-        let output = self.world.exec(NAMESPACE, CLIENT, "tool", &command).await?;
-        let (first, body) = output
-            .stdout
-            .split_once('\n')
-            .unwrap_or((&output.stdout, ""));
-        Ok((
-            first.split(' ').next().unwrap_or_default().parse()?,
-            body.to_owned(),
-        ))
+        let patience = if data.is_some() { 50 } else { 2 };
+        self.world.fetch(NAMESPACE, url, data, patience).await
     }
 
     /// One chat completion through the Service, as an application asks.
@@ -318,20 +299,12 @@ impl Demo<'_> {
     }
 
     async fn tokens(&self) -> Result<(f64, f64)> {
-        let metrics = self
-            .world
-            .pod_text(NAMESPACE, &self.pod().await?, 8082, "/metrics")
-            .await?;
-        let value = |kind: &str| {
-            let line = metrics
-                .lines()
-                .find(|line| {
-                    line.starts_with("sealroom_runtime_tokens_total") && line.contains(kind)
-                })
-                .with_context(|| format!("failed to find the counter of {kind} tokens"))?;
-            anyhow::Ok(line.rsplit(' ').next().unwrap_or_default().parse()?)
-        };
-        Ok((value("prompt")?, value("generated")?))
+        let pod = self.pod().await?;
+        let prompt = self.world.tokens(NAMESPACE, &pod, "prompt").await?;
+        Ok((
+            prompt,
+            self.world.tokens(NAMESPACE, &pod, "generated").await?,
+        ))
     }
 
     async fn print_seal(&self, show: &mut Show) -> Result<()> {
@@ -351,85 +324,6 @@ impl Demo<'_> {
             show.say(&format!("  {line}"));
         }
         show.say(&format!("  exits: {}", object["status"]["seal"]["exits"]));
-        Ok(())
-    }
-
-    /// Opens a hole from the examples, watches the model shut, closes the hole, watches it open again.
-    async fn hole(&self, show: &mut Show, stage: &str, file: &str, reason: &str) -> Result<()> {
-        let hole = self.example(&format!("holes/{file}"))?;
-        let base = self.object().await?["status"]["url"]
-            .as_str()
-            .unwrap_or_default()
-            .trim_end_matches("/v1")
-            .to_owned();
-        let begun = Instant::now();
-        self.world.apply(&hole).await?;
-        show.now(format!("examples/holes/{file} is applied"));
-        let sealed = self
-            .world
-            .wait_condition(
-                NAMESPACE,
-                NAME,
-                "Sealed",
-                "False",
-                reason,
-                Duration::from_secs(60),
-            )
-            .await?;
-        let took = begun.elapsed();
-        show.done_in(
-            stage,
-            took,
-            format!(
-                "examples/holes/{file} applied: Sealed=False {} {}",
-                sealed.reason, sealed.message
-            ),
-        );
-        let refused = wait(Duration::from_secs(20), "a refused request", async || {
-            let status = self
-                .fetch(&format!("{base}/v1/models"), None)
-                .await
-                .map(|(status, _)| status);
-            Ok(match status {
-                Ok(200) => None,
-                Ok(status) => Some(format!("{status}")),
-                Err(_) => Some("no connection: no pod is ready".to_owned()),
-            })
-        })
-        .await?;
-        show.done_in(
-            "shut",
-            begun.elapsed(),
-            format!("a request now gets: {refused}"),
-        );
-        let begun = Instant::now();
-        self.world
-            .environment
-            .kubectl(["delete", "-f", "-"])
-            .input(hole)
-            .run()
-            .await?;
-        show.now("the hole is gone, waiting for the proof");
-        self.world
-            .wait_condition(
-                NAMESPACE,
-                NAME,
-                "Ready",
-                "True",
-                "",
-                Duration::from_secs(120),
-            )
-            .await?;
-        let answer = self.chat("").await?;
-        ensure!(
-            answer.contains("Paris"),
-            "expected the answer again, got {answer:?}"
-        );
-        show.done_in(
-            "again",
-            begun.elapsed(),
-            format!("hole removed, proven and serving again by itself: {answer:?}"),
-        );
         Ok(())
     }
 }

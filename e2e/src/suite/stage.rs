@@ -6,7 +6,6 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use tokio::sync::OnceCell;
 
-use super::PROGRAM;
 use super::fixtures::{Model, tool_pod};
 use crate::cluster::Cluster;
 use crate::kube::wait;
@@ -192,28 +191,7 @@ impl Stage {
         data: Option<&str>,
     ) -> Result<(u16, String)> {
         let url = format!("{}{path}", model.url);
-        let mut command = vec![
-            PROGRAM,
-            "tool",
-            "fetch",
-            "--exit-zero",
-            "--timeout-seconds",
-            "40",
-            &url,
-        ];
-        if let Some(data) = data {
-            command.extend(["--data", data]);
-        }
-        let output = self.world.exec(HOME, "client", "tool", &command).await?;
-        let (first, body) = output
-            .stdout
-            .split_once('\n')
-            .unwrap_or((&output.stdout, ""));
-        let status = first.split(' ').next().unwrap_or_default().parse();
-        Ok((
-            status.with_context(|| format!("failed to read a status from {first:?}"))?,
-            body.to_owned(),
-        ))
+        self.world.fetch(HOME, &url, data, 40).await
     }
 
     /// The status of a GET; `None` when no answer comes.
@@ -231,17 +209,7 @@ impl Stage {
     pub async fn generated_tokens(&self, model: &Served) -> Result<f64> {
         let pods = self.world.pods(&model.namespace, &model.name).await?;
         let pod = pods.first().map(name_of).context("failed to find a pod")?;
-        let metrics = self
-            .world
-            .pod_text(&model.namespace, pod, 8082, "/metrics")
-            .await?;
-        metrics
-            .lines()
-            .find(|line| {
-                line.starts_with("sealroom_runtime_tokens_total") && line.contains("generated")
-            })
-            .and_then(|line| line.rsplit(' ').next()?.parse().ok())
-            .context("failed to find sealroom_runtime_tokens_total in the gate's metrics")
+        self.world.tokens(&model.namespace, pod, "generated").await
     }
 
     /// Prints what a reader of a failed test wants to see.

@@ -1,0 +1,57 @@
+//! Asking a model as an application does, from a pod of the tool image.
+
+use anyhow::{Context as _, Result};
+
+use crate::suite::PROGRAM;
+use crate::world::World;
+
+impl World {
+    /// Sends one request from the tool pod `client`, a POST when there is data: status and body.
+    ///
+    /// # Errors
+    /// When no answer comes within `seconds`.
+    pub async fn fetch(
+        &self,
+        namespace: &str,
+        url: &str,
+        data: Option<&str>,
+        seconds: u32,
+    ) -> Result<(u16, String)> {
+        let seconds = seconds.to_string();
+        let mut command = vec![
+            PROGRAM,
+            "tool",
+            "fetch",
+            "--exit-zero",
+            "--timeout-seconds",
+            &seconds,
+            url,
+        ];
+        if let Some(data) = data {
+            command.extend(["--data", data]);
+        }
+        let output = self.exec(namespace, "client", "tool", &command).await?;
+        let (first, body) = output
+            .stdout
+            .split_once('\n')
+            .unwrap_or((&output.stdout, ""));
+        let status = first.split(' ').next().unwrap_or_default().parse();
+        Ok((
+            status.with_context(|| format!("failed to read a status from {first:?}"))?,
+            body.to_owned(),
+        ))
+    }
+
+    /// How many tokens of this kind (`prompt`, `generated`) the runtime has counted, as the gate passes it on.
+    ///
+    /// # Errors
+    /// When the counter cannot be read.
+    pub async fn tokens(&self, namespace: &str, pod: &str, kind: &str) -> Result<f64> {
+        let metrics = self.pod_text(namespace, pod, 8082, "/metrics").await?;
+        metrics
+            .lines()
+            .find(|line| line.starts_with("sealroom_runtime_tokens_total") && line.contains(kind))
+            .and_then(|line| line.rsplit(' ').next()?.parse().ok())
+            .with_context(|| format!("failed to find the counter of {kind} tokens"))
+    }
+}

@@ -1,0 +1,95 @@
+//! Somebody opens a hole, and closes it again.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Result, ensure};
+
+use super::{Demo, NAME, NAMESPACE, Show};
+use crate::kube::wait;
+
+impl Demo<'_> {
+    /// Opens a hole from the examples, watches the model shut, closes the hole, watches it open again.
+    pub(super) async fn hole(
+        &self,
+        show: &mut Show,
+        stage: &str,
+        file: &str,
+        reason: &str,
+    ) -> Result<()> {
+        let hole = self.example(&format!("holes/{file}"))?;
+        let base = self.object().await?["status"]["url"]
+            .as_str()
+            .unwrap_or_default()
+            .trim_end_matches("/v1")
+            .to_owned();
+        let begun = Instant::now();
+        self.world.apply(&hole).await?;
+        show.now(format!("examples/holes/{file} is applied"));
+        let sealed = self
+            .world
+            .wait_condition(
+                NAMESPACE,
+                NAME,
+                "Sealed",
+                "False",
+                reason,
+                Duration::from_secs(60),
+            )
+            .await?;
+        let took = begun.elapsed();
+        show.done_in(
+            stage,
+            took,
+            format!(
+                "examples/holes/{file} applied: Sealed=False {} {}",
+                sealed.reason, sealed.message
+            ),
+        );
+        let refused = wait(Duration::from_secs(20), "a refused request", async || {
+            let status = self
+                .fetch(&format!("{base}/v1/models"), None)
+                .await
+                .map(|(status, _)| status);
+            Ok(match status {
+                Ok(200) => None,
+                Ok(status) => Some(format!("{status}")),
+                Err(_) => Some("no connection: no pod is ready".to_owned()),
+            })
+        })
+        .await?;
+        show.done_in(
+            "shut",
+            begun.elapsed(),
+            format!("a request now gets: {refused}"),
+        );
+        let begun = Instant::now();
+        self.world
+            .environment
+            .kubectl(["delete", "-f", "-"])
+            .input(hole)
+            .run()
+            .await?;
+        show.now("the hole is gone, waiting for the proof");
+        self.world
+            .wait_condition(
+                NAMESPACE,
+                NAME,
+                "Ready",
+                "True",
+                "",
+                Duration::from_secs(120),
+            )
+            .await?;
+        let answer = self.chat("").await?;
+        ensure!(
+            answer.contains("Paris"),
+            "expected the answer again, got {answer:?}"
+        );
+        show.done_in(
+            "again",
+            begun.elapsed(),
+            format!("hole removed, proven and serving again by itself: {answer:?}"),
+        );
+        Ok(())
+    }
+}
