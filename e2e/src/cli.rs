@@ -15,7 +15,7 @@ use crate::{
     progress::Stage,
     registry::Registry,
     run::Program,
-    smoke, suite,
+    suite,
     tool::Tool,
     world::World,
 };
@@ -146,11 +146,6 @@ enum Command {
         #[command(subcommand)]
         tool: Tool,
     },
-    /// Check the cluster itself: an image by digest, a volume, and who reaches the outside
-    Smoke {
-        #[command(flatten)]
-        shape: Shape,
-    },
 }
 
 #[derive(Debug, Clone, Copy, Subcommand)]
@@ -248,7 +243,6 @@ impl Cli {
                 bench::holes(&suite::prepared(&shape, &operator, false).await?).await
             }
             Command::Tool { tool } => tool.run().await,
-            Command::Smoke { shape } => smoke::run(&shape).await,
         }
     }
 }

@@ -89,7 +89,7 @@ impl Image {
         let images = cache.join("images");
         let layout = images.join(format!("{}-{}", self.name, &key[..16]));
         if layout.is_dir() {
-            return Ok(layout);
+            return self.fits(&layout).map(|()| layout);
         }
         fs::create_dir_all(&images).context("failed to make the images' directory")?;
         let work = tempfile::tempdir_in(&images).context("failed to make a build context")?;
@@ -127,16 +127,21 @@ impl Image {
         ]);
         push.arg(format!("oci:{}", made.display())).run().await?;
         buildah(&["rmi", &id]).run().await?;
-        let size = size(&made)?;
+        self.fits(&made)?;
+        fs::rename(&made, &layout)
+            .with_context(|| format!("failed to keep the image {}", self.name))?;
+        Ok(layout)
+    }
+
+    fn fits(&self, layout: &Path) -> Result<()> {
+        let size = size(layout)?;
         ensure!(
             size <= self.limit,
             "failed to build the image {}: {size} bytes where {} are allowed",
             self.name,
             self.limit
         );
-        fs::rename(&made, &layout)
-            .with_context(|| format!("failed to keep the image {}", self.name))?;
-        Ok(layout)
+        Ok(())
     }
 
     /// The hash of the Dockerfile and of everything that it copies.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::artifact;
 use crate::cluster::{Cluster, cache, source};
@@ -22,6 +22,9 @@ use crate::world::World;
 const NAMESPACE: &str = "sealroom-system";
 const RELEASE: &str = "sealroom";
 
+/// A name that the tests' installations declare for the same registry, with an authority that is not its own.
+pub const STRANGE_REGISTRY: &str = "strange.internal:5000";
+
 /// What hostile runtimes dial: the listener outside, over both families.
 const OUTSIDE: [&str; 2] = ["172.31.9.10:9000", "[fd31:9::10]:9000"];
 
@@ -36,6 +39,8 @@ pub struct Pushed {
     pub images: Images,
     /// The model.
     pub model: artifact::Pushed,
+    /// Whether the runtimes of the tests are there too.
+    pub hostile: bool,
 }
 
 /// Builds and pushes the images and the model, `hostile` with the runtimes of the tests and a build of the
@@ -94,6 +99,7 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
         llama,
         images,
         model,
+        hostile,
     })
 }
 
@@ -115,38 +121,65 @@ async fn llama_root() -> Result<PathBuf> {
 /// What helm said.
 pub async fn install(world: &World, pushed: &Pushed) -> Result<()> {
     let stage = Stage::begin("operator");
-    let environment = &world.environment;
     world.namespace(NAMESPACE).await?;
-    let mut ca = String::new();
-    if let Some(path) = &environment.registry_ca {
-        ca = std::fs::read_to_string(path)?;
-    }
+    let values = json!({
+        "image": pushed.sealroom,
+        "engines": {"llamaCpp": {"image": pushed.llama}},
+        "imagePullSecrets": ["registry"],
+        "registries": registries(world, pushed.hostile).await?,
+    });
+    let file = tempfile::Builder::new().suffix(".json").tempfile()?;
+    std::fs::write(file.path(), values.to_string())?;
+    let values = ["--values", &file.path().to_string_lossy()];
+    kube::helm(&world.environment, RELEASE, NAMESPACE, &chart(), &values).await?;
+    stage.end("chart installed from charts/sealroom");
+    Ok(())
+}
+
+/// The registries that are declared, with `hostile` also one that another authority signed for.
+async fn registries(world: &World, hostile: bool) -> Result<Vec<Value>> {
+    let environment = &world.environment;
     let addresses = &environment.registry_addresses;
     let peers: Vec<_> = addresses
         .iter()
         .map(|ip| json!({"ipBlock": {"cidr": format!("{ip}/{}", if ip.is_ipv4() { 32 } else { 128 })}}))
         .collect();
-    let values = json!({
-        "image": pushed.sealroom,
-        "engines": {"llamaCpp": {"image": pushed.llama}},
-        "imagePullSecrets": ["registry"],
-        "registries": [{
-            "host": environment.registry,
+    let declared = |host: Option<&str>, ca: &str| {
+        json!({
+            "host": host,
             "addresses": addresses,
             "peers": peers,
             "ports": [{"port": 5000, "protocol": "TCP"}],
             "ca": ca,
-        }],
-    });
-    let file = tempfile::Builder::new().suffix(".json").tempfile()?;
-    std::fs::write(file.path(), values.to_string())?;
-    let chart = repository().join("charts/sealroom");
-    kube::helm(environment, RELEASE, NAMESPACE, &chart, file.path()).await?;
-    stage.end(&format!(
-        "chart installed from {}",
-        chart.file_name().unwrap_or_default().to_string_lossy()
-    ));
-    Ok(())
+        })
+    };
+    let ca = match &environment.registry_ca {
+        Some(path) => std::fs::read_to_string(path)?,
+        None => String::new(),
+    };
+    let mut registries = vec![declared(environment.registry.as_deref(), &ca)];
+    if hostile {
+        // The same registry under another name, with the cluster's own authority, which did not sign for it.
+        let path = format!("/api/v1/namespaces/{NAMESPACE}/configmaps/kube-root-ca.crt");
+        let root = world.get(&path).await?.unwrap_or_default();
+        let ca = root["data"]["ca.crt"].as_str().unwrap_or_default();
+        registries.push(declared(Some(STRANGE_REGISTRY), ca));
+    }
+    Ok(registries)
+}
+
+/// Changes some of the chart's values, `key=value`, and waits until they hold.
+///
+/// # Errors
+/// What helm said.
+pub async fn set(world: &World, values: &[&str]) -> Result<()> {
+    let mut settings = vec!["--reuse-values"];
+    settings.extend(values.iter().flat_map(|value| ["--set", value]));
+    kube::helm(&world.environment, RELEASE, NAMESPACE, &chart(), &settings).await
+}
+
+fn chart() -> PathBuf {
+    repository().join("charts/sealroom")
 }
 
 /// The repository's root.

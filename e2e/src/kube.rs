@@ -22,37 +22,6 @@ pub async fn client(environment: &Environment) -> Result<Client> {
     Client::try_from(config).context("failed to make a client")
 }
 
-/// Applies YAML as a user would, server-side.
-///
-/// # Errors
-/// When the API server refuses a part of it.
-pub async fn apply(environment: &Environment, yaml: &str) -> Result<()> {
-    environment
-        .kubectl(["apply", "--server-side", "-f", "-"])
-        .input(yaml)
-        .run()
-        .await?;
-    Ok(())
-}
-
-/// Makes a Secret with the registry's password in a namespace, for `imagePullSecrets`.
-///
-/// # Errors
-/// When the cluster has no registry of its own or the API server refuses.
-pub async fn pull_secret(environment: &Environment, namespace: &str, name: &str) -> Result<()> {
-    let auth = environment
-        .registry_auth
-        .as_ref()
-        .context("failed to find the registry's password")?;
-    let auth = std::fs::read_to_string(auth).context("failed to read the registry's password")?;
-    let secret = serde_json::json!({
-        "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
-        "metadata": {"name": name, "namespace": namespace},
-        "stringData": {".dockerconfigjson": auth},
-    });
-    apply(environment, &secret.to_string()).await
-}
-
 /// Installs or upgrades a chart with real helm and waits for it.
 ///
 /// # Errors
@@ -62,22 +31,15 @@ pub async fn helm(
     release: &str,
     namespace: &str,
     chart: &Path,
-    values: &Path,
+    settings: &[&str],
 ) -> Result<()> {
     Program::new(&environment.helm)
         .env("KUBECONFIG", &environment.kubeconfig)
         .args(["upgrade", "--install", release])
         .arg(chart)
-        .args([
-            "--namespace",
-            namespace,
-            "--create-namespace",
-            "--wait",
-            "--timeout",
-            "120s",
-            "--values",
-        ])
-        .arg(values)
+        .args(["--namespace", namespace, "--create-namespace"])
+        .args(["--wait", "--timeout", "120s"])
+        .args(settings)
         .deadline(Duration::from_secs(150))
         .run()
         .await

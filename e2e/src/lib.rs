@@ -14,7 +14,6 @@ pub mod outside;
 pub mod progress;
 pub mod registry;
 pub mod run;
-pub mod smoke;
 pub mod suite;
 pub mod tool;
 pub mod world;

@@ -1,6 +1,5 @@
 //! What the demo and the tests do to a cluster: apply, ask, wait, look from inside and outside.
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -266,7 +265,8 @@ impl World {
         ))
         .await?;
         if let Some(auth) = &self.environment.registry_auth {
-            self.pull_secret(name, "registry", auth).await?;
+            let config = std::fs::read_to_string(auth)?;
+            self.pull_secret(name, "registry", &config).await?;
         }
         wait(
             Duration::from_secs(30),
@@ -282,12 +282,11 @@ impl World {
         Ok(())
     }
 
-    /// A Secret of type `kubernetes.io/dockerconfigjson` from a file.
+    /// A Secret of type `kubernetes.io/dockerconfigjson` with this content.
     ///
     /// # Errors
     /// What kubectl said.
-    pub async fn pull_secret(&self, namespace: &str, name: &str, config: &Path) -> Result<()> {
-        let config = std::fs::read_to_string(config)?;
+    pub async fn pull_secret(&self, namespace: &str, name: &str, config: &str) -> Result<()> {
         let secret = serde_json::json!({
             "apiVersion": "v1", "kind": "Secret", "type": "kubernetes.io/dockerconfigjson",
             "metadata": {"name": name, "namespace": namespace},

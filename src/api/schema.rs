@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 /// Removes `nullable` everywhere: an API server then drops a `null` before it applies defaults and rules,
 /// so `has(self.field)` in a rule means what it says. Joins the lines of descriptions, which wrap in source.
+/// Gives unsigned numbers a format that the API knows, with the bound that the other implied.
 pub fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     for version in &mut crd.spec.versions {
         if let Some(schema) = version
@@ -23,6 +24,12 @@ pub fn tidy(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
 
 fn tidy_schema(schema: &mut JSONSchemaProps) {
     schema.nullable = None;
+    if let Some(unsigned @ ("uint32" | "uint64")) = schema.format.as_deref() {
+        if unsigned == "uint32" {
+            schema.maximum.get_or_insert(f64::from(u32::MAX));
+        }
+        schema.format = Some("int64".to_owned());
+    }
     if let Some(text) = schema.description.as_mut() {
         let paragraphs: Vec<_> = text.split("\n\n").map(|p| p.replace('\n', " ")).collect();
         *text = paragraphs.join("\n\n");

@@ -239,6 +239,7 @@ fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
     let status = pod.status.as_ref()?;
     let statuses = status.init_container_statuses.iter().flatten();
     let mut gates = statuses.filter(|container| container.name == GATE);
+    let mut engines = status.container_statuses.iter().flatten();
     let conditions = status.conditions.iter().flatten();
     let mut sealed = conditions.filter(|condition| condition.type_ == CONDITION);
     Some(SealedPod {
@@ -263,6 +264,7 @@ fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
                 .as_ref()
                 .is_some_and(|state| state.running.is_some())
         }),
+        engine_started: engines.any(|engine| engine.started == Some(true)),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         condition: sealed.next().map(|condition| {
             let since = condition.last_transition_time.as_ref();

@@ -24,6 +24,7 @@ fn sealed(ips: &[&str]) -> SealedPod {
         node: "node-1".to_owned(),
         node_addresses: addresses(&["172.20.0.1", "fd20::1"]),
         gate_running: true,
+        engine_started: false,
         terminating: false,
         condition: None,
     }

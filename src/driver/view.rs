@@ -31,6 +31,8 @@ pub struct SealedPod {
     pub node_addresses: Vec<IpAddr>,
     /// Whether its gate is running, so that a challenge can be delivered.
     pub gate_running: bool,
+    /// Whether its engine has started, and so shown its lock to the gate.
+    pub engine_started: bool,
     /// Whether somebody deleted it; it is challenged until it is gone.
     pub terminating: bool,
     /// Status and reason of its condition `sealroom.dev/sealed` as last seen, and since when.

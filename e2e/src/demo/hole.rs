@@ -53,7 +53,7 @@ impl Demo<'_> {
             Ok(match status {
                 Ok(200) => None,
                 Ok(status) => Some(format!("{status}")),
-                Err(_) => Some("no connection: no pod is ready".to_owned()),
+                Err(_) => Some("no connection: the Service has no pod that is ready".to_owned()),
             })
         })
         .await?;

@@ -35,7 +35,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 const SYSTEM: &str = "sealroom-system";
-/// A round is begun every 30 s, and the condition follows it.
+/// A proof is valid for three rounds of ten seconds, and then the condition follows.
 const ROUND: Duration = Duration::from_secs(75);
 
 async fn scale(stage: &Stage, namespace: &str, deployment: &str, replicas: u32) -> Result<()> {
@@ -106,6 +106,7 @@ async fn unknown_but_serving(stage: &Stage) -> Result<String> {
 async fn canaries_gone(stage: &Stage) -> Result<()> {
     let ns = "controls-gone";
     stage.assistant().await?;
+    stage.short_rounds().await?;
     let room = stage.room(ns).await?;
     scale(stage, SYSTEM, "sealroom-canary", 0).await?;
     let held = async {
@@ -161,6 +162,7 @@ async fn canaries_gone(stage: &Stage) -> Result<()> {
 /// Applies a policy to the canaries, waits for the unknown, takes the policy away, waits for the known.
 async fn broken_by(stage: &Stage, spec: serde_json::Value) -> Result<String> {
     stage.assistant().await?;
+    stage.short_rounds().await?;
     let policy = json!({
         "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
         "metadata": {"name": "break-a-control", "namespace": SYSTEM}, "spec": spec,
@@ -241,9 +243,9 @@ async fn no_listener(stage: &Stage) -> Result<()> {
 }
 
 async fn no_dns(stage: &Stage) -> Result<()> {
-    stage.assistant().await?;
-    scale(stage, "kube-system", "coredns", 0).await?;
     let model = stage.assistant().await?;
+    stage.short_rounds().await?;
+    scale(stage, "kube-system", "coredns", 0).await?;
     // The client cannot resolve the Service now, so only the condition is asked.
     let unknown = stage
         .world

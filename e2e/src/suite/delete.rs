@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 async fn deleted(stage: &Stage) -> Result<()> {
     let ns = "delete-stubborn";
-    let room = stage.room(ns).await?;
+    let room = stage.counting_room(ns).await?;
     let model = Model::new(ns, "stubborn", stage.artifact())
         .runtime(&stage.images.dialler)
         .set("/drainSeconds", 10);

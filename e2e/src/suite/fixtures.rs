@@ -90,7 +90,8 @@ pub fn tool_pod(namespace: &str, name: &str, image: &str, app: &str, args: &[&st
     .to_string()
 }
 
-/// A policy for every pod of a namespace that lets packets out to one block, or to everybody.
+/// A policy for the sealed pods of a namespace that lets packets out to one block, or to everybody. The client
+/// that asks them keeps what it has.
 ///
 /// Everybody is a rule without peers: Cilium never applies a block to pods, nodes and the API server.
 #[must_use]
@@ -103,7 +104,11 @@ pub fn egress_hole(namespace: &str, name: &str, block: Option<&str>) -> String {
         "apiVersion": "networking.k8s.io/v1",
         "kind": "NetworkPolicy",
         "metadata": {"name": name, "namespace": namespace},
-        "spec": {"podSelector": {}, "policyTypes": ["Egress"], "egress": [rule]},
+        "spec": {
+            "podSelector": {"matchExpressions": [{"key": "sealroom.dev/sealed", "operator": "Exists"}]},
+            "policyTypes": ["Egress"],
+            "egress": [rule],
+        },
     })
     .to_string()
 }

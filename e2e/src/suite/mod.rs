@@ -1,6 +1,6 @@
 //! The end-to-end tests: what users and attackers do, on the real cluster.
 //!
-//! Tests run one after the other, because they count packets and because two cores are soon busy.
+//! Tests that count packets run one after the other, those that wait beside them: two cores are soon busy.
 
 use std::future::Future;
 use std::path::Path;
@@ -72,60 +72,76 @@ impl Tally {
     }
 }
 
-/// Every test, in the order in which they run.
-#[must_use]
-pub fn cases() -> Vec<Case> {
-    [
-        serve::cases(),
-        idle::cases(),
-        lock::cases(),
-        hole::cases(),
-        start::cases(),
-        delete::cases(),
-        controls::cases(),
-        agree::cases(),
-        refuse::cases(),
-        unenforced::cases(),
+/// Tests that run one after the other.
+type Lane = Vec<Case>;
+
+/// Every test. Groups run one after the other, the lanes of a group at once: whoever counts packets or breaks
+/// something has the other such tests in its own lane, and beside it only what waits in namespaces of its own.
+fn groups() -> Vec<Vec<Lane>> {
+    let counting = [hole::cases(), start::cases(), delete::cases()];
+    let mut beside: Vec<Lane> = refuse::cases().into_iter().map(|case| vec![case]).collect();
+    beside.insert(0, counting.into_iter().flatten().collect());
+    vec![
+        vec![serve::cases()],
+        vec![idle::cases()],
+        vec![lock::cases()],
+        beside,
+        vec![controls::cases(), agree::cases()],
+        vec![unenforced::cases()],
     ]
-    .into_iter()
-    .flatten()
-    .collect()
 }
 
-/// Rooms that `make test` leaves to `make soak`, because a run of it has no time for them.
-const LONG: [&str; 4] = ["agree/", "controls/", "refuse/", "start/without"];
+/// Whether a test of these needs is chosen by the filter, which is a part of its name.
+fn any(needs: Needs, filter: &str) -> bool {
+    let mut cases = groups().into_iter().flatten().flatten();
+    cases.any(|case| case.chosen(needs, filter))
+}
 
-/// Whether a run with this filter has the test in it: without a filter, all but the long ones, unless `SOAK` is
-/// set.
-fn wanted(case: &Case, filter: &str) -> bool {
-    let soak = std::env::var_os("SOAK").is_some_and(|value| !value.is_empty());
-    let long = LONG.iter().any(|room| case.name.starts_with(room));
-    case.name.contains(filter) && (!filter.is_empty() || soak || !long)
+impl Case {
+    fn chosen(&self, needs: Needs, filter: &str) -> bool {
+        self.needs == needs && self.name.contains(filter)
+    }
 }
 
 /// Runs those of `needs` whose name contains `filter`, and prints a line for each.
 pub async fn run(stage: &Stage, needs: Needs, filter: &str) -> Tally {
     let mut tally = Tally::default();
-    for case in cases()
-        .into_iter()
-        .filter(|case| case.needs == needs && wanted(case, filter))
-    {
-        let begun = Instant::now();
-        let result = (case.run)(stage).await;
-        let seconds = begun.elapsed().as_secs_f32();
-        match result {
-            Ok(()) => {
-                tally.passed += 1;
-                println!("e2e ok     {:<52} {seconds:>6.1}s", case.name);
+    for group in groups() {
+        let lanes = group.into_iter().map(async |lane| {
+            let mut tally = Tally::default();
+            for case in lane.iter().filter(|case| case.chosen(needs, filter)) {
+                tally.add(one(stage, case).await);
             }
-            Err(error) => {
-                tally.failed += 1;
-                println!("e2e FAILED {:<52} {seconds:>6.1}s\n{error:#}", case.name);
-                stage.describe(case.name).await;
-            }
+            tally
+        });
+        for lane in futures::future::join_all(lanes).await {
+            tally.add(lane);
         }
     }
     tally
+}
+
+async fn one(stage: &Stage, case: &Case) -> Tally {
+    let begun = Instant::now();
+    let result = (case.run)(stage).await;
+    let seconds = begun.elapsed().as_secs_f32();
+    match result {
+        Ok(()) => {
+            println!("e2e ok     {:<52} {seconds:>6.1}s", case.name);
+            Tally {
+                passed: 1,
+                failed: 0,
+            }
+        }
+        Err(error) => {
+            println!("e2e FAILED {:<52} {seconds:>6.1}s\n{error:#}", case.name);
+            stage.describe(case.name).await;
+            Tally {
+                passed: 0,
+                failed: 1,
+            }
+        }
+    }
 }
 
 /// Every cluster that the tests need, one after the other: two nodes with both locks, the same without the
@@ -141,20 +157,18 @@ pub async fn whole(
     keep: bool,
 ) -> Result<()> {
     let mut tally = Tally::default();
-    let any = |needs: Needs| {
-        cases()
-            .iter()
-            .any(|case| case.needs == needs && wanted(case, filter))
-    };
     let enforced = [
         (Needs::BothLocks, operator),
         (Needs::NetworkLockAlone, unlocked),
     ];
-    if enforced.iter().any(|(needs, _)| any(*needs)) {
+    if enforced.iter().any(|(needs, _)| any(*needs, filter)) {
         let cluster = Cluster::new(shape)?;
         cluster.up().await?;
         let result = async {
-            for (needs, program) in enforced.into_iter().filter(|(needs, _)| any(*needs)) {
+            for (needs, program) in enforced
+                .into_iter()
+                .filter(|(needs, _)| any(*needs, filter))
+            {
                 tally.add(run(&prepared(shape, program, true).await?, needs, filter).await);
             }
             anyhow::Ok(())
@@ -165,7 +179,7 @@ pub async fn whole(
         }
         result?;
     }
-    if any(Needs::Unenforced) && !keep {
+    if any(Needs::Unenforced, filter) && !keep {
         let shape = Shape {
             nodes: 1,
             cni: Cni::Ptp,

@@ -8,6 +8,7 @@ use tokio::sync::OnceCell;
 
 use super::fixtures::{Model, tool_pod};
 use crate::cluster::Cluster;
+use crate::install;
 use crate::kube::wait;
 use crate::outside::{self, Record};
 use crate::world::{World, name_of};
@@ -33,6 +34,7 @@ pub struct Stage {
     cluster: Cluster,
     artifact: String,
     assistant: OnceCell<Served>,
+    short_rounds: OnceCell<()>,
 }
 
 /// A model that serves.
@@ -65,6 +67,7 @@ impl Stage {
             cluster,
             artifact,
             assistant: OnceCell::new(),
+            short_rounds: OnceCell::new(),
         }
     }
 
@@ -86,20 +89,29 @@ impl Stage {
         "172.31.9.21"
     }
 
-    /// A fresh namespace, and packet counters at zero.
+    /// A fresh namespace.
     ///
     /// # Errors
-    /// When either cannot be had.
+    /// When it cannot be had.
     pub async fn room(&self, name: &str) -> Result<Room<'_>> {
         self.world.namespace(name).await?;
-        outside::reset(&self.cluster).await?;
         Ok(Room {
             stage: self,
             name: name.to_owned(),
         })
     }
 
-    /// Packets that arrived outside since the room was entered, of every kind and from whomever.
+    /// A fresh namespace, and packet counters at zero: for one test at a time.
+    ///
+    /// # Errors
+    /// When either cannot be had.
+    pub async fn counting_room(&self, name: &str) -> Result<Room<'_>> {
+        let room = self.room(name).await?;
+        outside::reset(&self.cluster).await?;
+        Ok(room)
+    }
+
+    /// Packets that arrived outside since the counting room was entered, of every kind and from whomever.
     ///
     /// # Errors
     /// When the counters cannot be read.
@@ -178,6 +190,16 @@ impl Stage {
             })
         });
         Ok(served.await?.clone())
+    }
+
+    /// From now on a proof is valid for half a minute and not for a minute and a half, so that tests which wait
+    /// for one to run out take less long.
+    ///
+    /// # Errors
+    /// What helm said.
+    pub async fn short_rounds(&self) -> Result<()> {
+        let set = async || install::set(&self.world, &["seal.roundSeconds=10"]).await;
+        self.short_rounds.get_or_try_init(set).await.copied()
     }
 
     /// Sends a request from the client that was let in: status and body.

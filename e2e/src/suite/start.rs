@@ -38,7 +38,7 @@ const PODS: u32 = 50;
 
 /// Namespace, policy, artifact and pods are all made in the same instant.
 async fn sealed(stage: &Stage, ns: &str) -> Result<()> {
-    let room = stage.room(ns).await?;
+    let room = stage.counting_room(ns).await?;
     let model = Model::new(ns, "fifty", stage.artifact())
         .runtime(&stage.images.dialler)
         .replicas(PODS);
@@ -72,7 +72,7 @@ async fn sealed(stage: &Stage, ns: &str) -> Result<()> {
 
 async fn unsealed(stage: &Stage) -> Result<()> {
     let ns = "start-unsealed";
-    let room = stage.room(ns).await?;
+    let room = stage.counting_room(ns).await?;
     let pods: Vec<_> = (0..PODS)
         .map(|n| {
             tool_pod(
@@ -102,7 +102,7 @@ async fn unsealed(stage: &Stage) -> Result<()> {
 async fn race(stage: &Stage) -> Result<()> {
     const TRIES: u32 = 60;
     let ns = "start-race";
-    let room = stage.room(ns).await?;
+    let room = stage.counting_room(ns).await?;
     let mut objects = vec![];
     for n in 0..TRIES {
         let name = format!("race-{n}");

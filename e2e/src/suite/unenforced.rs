@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 async fn never_served(stage: &Stage) -> Result<()> {
     let ns = "unenforced";
-    let room = stage.room(ns).await?;
+    let room = stage.counting_room(ns).await?;
     stage
         .world
         .apply(

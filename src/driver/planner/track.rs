@@ -97,7 +97,9 @@ impl Track {
         owner: Option<&Known>,
         now: Instant,
     ) {
-        if pod.gate_running && !self.pod.gate_running {
+        let began = |is: fn(&SealedPod) -> bool| is(pod) && !is(&self.pod);
+        // Once the engine runs there is a lock to report.
+        if began(|pod| pod.gate_running) || began(|pod| pod.engine_started) {
             self.hurry(now);
         }
         self.pod = pod.clone();

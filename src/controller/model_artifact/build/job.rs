@@ -120,6 +120,11 @@ pub fn build(step: Step, artifact: &ModelArtifact, registry: &Registry, config: 
     }
 }
 
+/// Where a Secret lies. A message about the file names the Secret.
+fn mounted(secret: &str) -> String {
+    format!("{AUTH}/{secret}")
+}
+
 fn arguments(step: Step, artifact: &ModelArtifact, registry: &Registry) -> Vec<String> {
     let mut arguments: Vec<String> = ["pull", &artifact.spec.image, "--to", "/models"]
         .map(str::to_owned)
@@ -137,8 +142,11 @@ fn arguments(step: Step, artifact: &ModelArtifact, registry: &Registry) -> Vec<S
     if !registry.ca.is_empty() {
         flag("--ca", "/etc/sealroom/registry/ca.crt".to_owned());
     }
-    for (index, _) in artifact.spec.pull_secrets.iter().enumerate() {
-        flag("--auth-file", format!("{AUTH}/{index}/.dockerconfigjson"));
+    for secret in &artifact.spec.pull_secrets {
+        flag(
+            "--auth-file",
+            format!("{}/.dockerconfigjson", mounted(&secret.name)),
+        );
     }
     flag("--progress-listen", "[::]:8081".to_owned());
     flag("--termination-message", "/dev/termination-log".to_owned());
@@ -181,7 +189,7 @@ fn volumes(
     ];
     for (index, secret) in artifact.spec.pull_secrets.iter().enumerate() {
         let name = format!("auth-{index}");
-        mounts.push(pod::mount(&name, &format!("{AUTH}/{index}"), true));
+        mounts.push(pod::mount(&name, &mounted(&secret.name), true));
         volumes.push(Volume {
             name,
             secret: Some(SecretVolumeSource {

@@ -162,6 +162,18 @@ fn a_policy_event_is_followed_by_a_challenge_at_once() {
 }
 
 #[test]
+fn an_engine_that_starts_is_followed_by_a_challenge_at_once() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.run(8.0);
+    let before = sim.gates["p"].challenges.len();
+    sim.view.pods[0].engine_started = true;
+    sim.step();
+    assert_eq!(sim.gates["p"].challenges.len(), before + 1);
+    sim.step();
+    assert_eq!(sim.gates["p"].challenges.len(), before + 1);
+}
+
+#[test]
 fn an_alarm_that_is_not_delivered_is_repeated() {
     let mut sim = Sim::new(vec![sealed_pod("p")]);
     sim.run(8.0);

@@ -53,6 +53,7 @@ pub(super) fn sealed_pod(name: &str) -> SealedPod {
         node: "node-1".to_owned(),
         node_addresses: vec!["172.20.0.1".parse().expect("an address")],
         gate_running: true,
+        engine_started: false,
         terminating: false,
         condition: None,
     }

@@ -1,0 +1,69 @@
+//! What is wrong with the object or stands beside it.
+
+use anyhow::{Result, ensure};
+use serde_json::json;
+
+use super::{bad, ends_in};
+use crate::suite::Stage;
+
+pub(super) async fn tag(stage: &Stage) -> Result<()> {
+    let ns = "refuse-tag";
+    let room = stage.room(ns).await?;
+    let name = stage.artifact().split('@').next().unwrap_or_default();
+    let model = bad(ns, &format!("{name}:latest"));
+    let refused = stage.world.apply(&model.yaml()).await;
+    room.leave().await?;
+    let said = refused
+        .err()
+        .map(|error| error.to_string())
+        .unwrap_or_default();
+    ensure!(
+        said.contains("by digest, not by tag"),
+        "expected the API server to refuse the tag, it said {said:?}"
+    );
+    Ok(())
+}
+
+pub(super) async fn taken_name(stage: &Stage) -> Result<()> {
+    let ns = "refuse-name";
+    let room = stage.room(ns).await?;
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service", "metadata": {"name": "bad", "namespace": ns},
+        "spec": {"selector": {"app": "somebody-else"}, "ports": [{"port": 80}]},
+    });
+    stage.world.apply(&service.to_string()).await?;
+    let told = ("Stalled", "True", "NameConflict");
+    let ended = ends_in(stage, ns, bad(ns, stage.artifact()), told).await;
+    let path = format!("/api/v1/namespaces/{ns}/services/bad");
+    let service = stage.world.get(&path).await?.unwrap_or_default();
+    room.leave().await?;
+    ended?;
+    ensure!(
+        service["spec"]["selector"]["app"] == "somebody-else",
+        "expected the other Service to stay as it was"
+    );
+    Ok(())
+}
+
+pub(super) async fn allow_dns(stage: &Stage) -> Result<()> {
+    let ns = "refuse-dns";
+    let room = stage.room(ns).await?;
+    let policy = json!({
+        "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
+        "metadata": {"name": "allow-dns", "namespace": ns},
+        "spec": {
+            "podSelector": {}, "policyTypes": ["Egress"],
+            "egress": [{"ports": [{"protocol": "UDP", "port": 53}]}],
+        },
+    });
+    stage.world.apply(&policy.to_string()).await?;
+    let told = ("Sealed", "False", "PolicyWidens");
+    let ended = ends_in(stage, ns, bad(ns, stage.artifact()), told).await;
+    room.leave().await?;
+    let message = ended?.message;
+    ensure!(
+        message.contains("allow-dns") && message.contains("sealroom.dev/sealed"),
+        "expected name and cure in {message:?}"
+    );
+    Ok(())
+}
