@@ -133,18 +133,33 @@ enum Command {
         #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
         keep: bool,
     },
-    /// Measure, on a running cluster, how fast an opening is closed
+    /// Measure and assert nothing: prints what docs/benchmarks.md lists
     Bench {
+        #[command(subcommand)]
+        what: Measure,
+    },
+    /// What runs inside test pods
+    Tool {
+        #[command(subcommand)]
+        tool: Tool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Measure {
+    /// How fast an opening is closed, on a running cluster
+    Holes {
         #[command(flatten)]
         shape: Shape,
         /// The operator's static program
         #[arg(long)]
         operator: PathBuf,
     },
-    /// What runs inside test pods
-    Tool {
-        #[command(subcommand)]
-        tool: Tool,
+    /// What the gate adds to a request, on this machine alone
+    Gate {
+        /// The operator's static program
+        #[arg(long)]
+        operator: PathBuf,
     },
 }
 
@@ -239,9 +254,12 @@ impl Cli {
                 filter,
                 keep,
             } => suite::whole(&shape, &operator, &unlocked, &filter, keep).await,
-            Command::Bench { shape, operator } => {
-                bench::holes(&suite::prepared(&shape, &operator, false).await?).await
-            }
+            Command::Bench { what } => match what {
+                Measure::Holes { shape, operator } => {
+                    bench::holes(&suite::prepared(&shape, &operator, false).await?).await
+                }
+                Measure::Gate { operator } => bench::gate(&operator).await,
+            },
             Command::Tool { tool } => tool.run().await,
         }
     }

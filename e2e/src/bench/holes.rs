@@ -1,4 +1,4 @@
-//! What is measured and not tested: how fast an opening is closed, and what the parts weigh.
+//! How fast an opening is closed, on a running cluster.
 
 use std::time::Duration;
 
