@@ -6,7 +6,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 # Everything is everything, whatever is set for the other targets; and a cluster that stays would be a leftover.
-unset FILTER KEEP POLICY_SAMPLES SOAK
+unset FILTER KEEP POLICY_SAMPLES
 export PROVIDER=${PROVIDER:-bed} NODES=2 CNI=cilium
 . e2e/env.sh
 . e2e/stages.sh

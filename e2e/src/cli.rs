@@ -147,13 +147,16 @@ enum Command {
 
 #[derive(Debug, Subcommand)]
 enum Measure {
-    /// How fast an opening is closed, on a running cluster
-    Holes {
+    /// How fast an opening is closed and what one object costs, on a running cluster
+    Cluster {
         #[command(flatten)]
         shape: Shape,
         /// The operator's static program
         #[arg(long)]
         operator: PathBuf,
+        /// Leave the cluster up
+        #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
+        keep: bool,
     },
     /// What the gate adds to a request, on this machine alone
     Gate {
@@ -255,9 +258,11 @@ impl Cli {
                 keep,
             } => suite::whole(&shape, &operator, &unlocked, &filter, keep).await,
             Command::Bench { what } => match what {
-                Measure::Holes { shape, operator } => {
-                    bench::holes(&suite::prepared(&shape, &operator, false).await?).await
-                }
+                Measure::Cluster {
+                    shape,
+                    operator,
+                    keep,
+                } => bench::cluster(&shape, &operator, keep).await,
                 Measure::Gate { operator } => bench::gate(&operator).await,
             },
             Command::Tool { tool } => tool.run().await,

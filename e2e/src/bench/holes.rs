@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 
+use super::processes::{Process, all};
 use crate::suite::fixtures::egress_hole;
 use crate::suite::{PROGRAM, Stage};
 
@@ -16,10 +17,11 @@ const HOLES: usize = 20;
 struct Hole {
     first_refused: f64,
     last_accepted: f64,
+    runtime_ended: f64,
     recovered: f64,
 }
 
-/// Opens a hole again and again while a client asks without a pause, and prints the three times.
+/// Opens a hole again and again while a client asks without a pause, and prints the times.
 ///
 /// # Errors
 /// When the model does not shut or does not come back.
@@ -30,8 +32,8 @@ pub async fn holes(stage: &Stage) -> Result<()> {
             .await
             .with_context(|| format!("failed in hole {n}"))?;
         println!(
-            "bench hole {n:>2} first refused {:.2}s, last accepted {:.2}s, serving again {:.1}s after it was removed",
-            hole.first_refused, hole.last_accepted, hole.recovered
+            "bench hole {n:>2} first refused {:.2}s, last accepted {:.2}s, runtime ended {:.2}s, serving again {:.1}s after it was removed",
+            hole.first_refused, hole.last_accepted, hole.runtime_ended, hole.recovered
         );
         all.push(hole);
     }
@@ -41,6 +43,9 @@ pub async fn holes(stage: &Stage) -> Result<()> {
             (|h| h.first_refused) as fn(&Hole) -> f64,
         ),
         ("to the last accepted request", |h| h.last_accepted),
+        ("to the end of the runtime's last process", |h| {
+            h.runtime_ended
+        }),
         ("hole removed to serving again", |h| h.recovered),
     ] {
         let mut sorted: Vec<f64> = all.iter().map(value).collect();
@@ -81,10 +86,23 @@ async fn hole(stage: &Stage) -> Result<Hole> {
     ];
     let client = world.exec_program(ns, "client", "tool", &ask);
     let asking = tokio::spawn(async move { client.run().await });
+    let running = engines();
+    ensure!(!running.is_empty(), "failed to find the engine's process");
     tokio::time::sleep(Duration::from_secs(1)).await;
     world.apply(&egress_hole(ns, "measured", None)).await?;
     let opened = Timestamp::now();
-    let lines = asking.await??.stdout;
+    let runtime_ended = async {
+        while running.iter().any(Process::runs) {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        Timestamp::now()
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(60), runtime_ended);
+    let (ended, lines) = tokio::join!(ended, asking);
+    let (ended, lines) = (
+        ended.context("failed to see the engine end")?,
+        lines??.stdout,
+    );
     world
         .kubectl(&["delete", "networkpolicy", "-n", ns, "measured"])
         .await?;
@@ -107,8 +125,16 @@ async fn hole(stage: &Stage) -> Result<Hole> {
     Ok(Hole {
         first_refused: seconds(opened, refused.0),
         last_accepted: accepted.map_or(0.0, |(at, _)| seconds(opened, *at)),
+        runtime_ended: seconds(opened, ended),
         recovered,
     })
+}
+
+/// The processes of llama.cpp on all nodes.
+fn engines() -> Vec<Process> {
+    let mut found = all();
+    found.retain(|process| process.is("llama-server"));
+    found
 }
 
 fn seconds(from: Timestamp, to: Timestamp) -> f64 {

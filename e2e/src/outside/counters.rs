@@ -43,19 +43,6 @@ pub async fn read(cluster: &Cluster) -> Result<Vec<Seen>> {
     parse(&output.stdout)
 }
 
-/// Sets them back to nothing.
-///
-/// # Errors
-/// When the host is not there or refuses.
-pub async fn reset(cluster: &Cluster) -> Result<()> {
-    for set in ["seen4", "seen6", "other4", "other6"] {
-        cluster
-            .outside(&["nft", "flush", "set", "inet", "sealroom", set])
-            .await?;
-    }
-    Ok(())
-}
-
 /// Reads what `nft --json list table` prints.
 ///
 /// # Errors

@@ -16,5 +16,5 @@ pub const UNPROBED: [[&str; 2]; 6] = [
 mod counters;
 mod listener;
 
-pub use counters::{Seen, parse, read, reset};
+pub use counters::{Seen, parse, read};
 pub use listener::{PORTS, Record, listen, read_log};

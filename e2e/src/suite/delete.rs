@@ -29,7 +29,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 async fn deleted(stage: &Stage) -> Result<()> {
     let ns = "delete-stubborn";
-    let room = stage.counting_room(ns).await?;
+    let room = stage.room(ns).await?;
     let model = Model::new(ns, "stubborn", stage.artifact())
         .runtime(&stage.images.dialler)
         .set("/drainSeconds", 10);
@@ -62,7 +62,7 @@ async fn deleted(stage: &Stage) -> Result<()> {
         },
     )
     .await;
-    let packets = stage.packets().await?;
+    let packets = room.packets().await?;
     let policy_goes = wait(Duration::from_secs(60), "sealroom-sealed go", async || {
         let path =
             format!("/apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies/sealroom-sealed");

@@ -27,6 +27,7 @@ mod serve;
 mod start;
 mod unenforced;
 
+pub use idle::requests_of_the_operator;
 pub use stage::{Images, Stage};
 
 /// This crate's program in the tool image.
@@ -75,17 +76,23 @@ impl Tally {
 /// Tests that run one after the other.
 type Lane = Vec<Case>;
 
-/// Every test. Groups run one after the other, the lanes of a group at once: whoever counts packets or breaks
-/// something has the other such tests in its own lane, and beside it only what waits in namespaces of its own.
+/// Every test. Groups run one after the other, the lanes of a group at once. Beside a test that expects no
+/// packet outside there is none that lets some out, and whoever counts requests or breaks something has namespaces
+/// of his own beside him or nobody.
 fn groups() -> Vec<Vec<Lane>> {
-    let counting = [hole::cases(), start::cases(), delete::cases()];
-    let mut beside: Vec<Lane> = refuse::cases().into_iter().map(|case| vec![case]).collect();
-    beside.insert(0, counting.into_iter().flatten().collect());
+    let mut silent = vec![
+        hole::cases().into_iter().chain(start::silent()).collect(),
+        delete::cases(),
+        lock::cases(),
+    ];
+    let each = |cases: Vec<Case>| cases.into_iter().map(|case| vec![case]);
+    silent.extend(each(refuse::cases()));
     vec![
         vec![serve::cases()],
         vec![idle::cases()],
-        vec![lock::cases()],
-        beside,
+        silent,
+        vec![hole::loud()],
+        each(start::loud()).collect(),
         vec![controls::cases(), agree::cases()],
         vec![unenforced::cases()],
     ]

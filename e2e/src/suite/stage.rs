@@ -53,6 +53,7 @@ pub struct Served {
 pub struct Room<'a> {
     stage: &'a Stage,
     name: String,
+    before: u64,
 }
 
 const HOME: &str = "e2e";
@@ -98,24 +99,12 @@ impl Stage {
         Ok(Room {
             stage: self,
             name: name.to_owned(),
+            before: self.packets().await?,
         })
     }
 
-    /// A fresh namespace, and packet counters at zero: for one test at a time.
-    ///
-    /// # Errors
-    /// When either cannot be had.
-    pub async fn counting_room(&self, name: &str) -> Result<Room<'_>> {
-        let room = self.room(name).await?;
-        outside::reset(&self.cluster).await?;
-        Ok(room)
-    }
-
-    /// Packets that arrived outside since the counting room was entered, of every kind and from whomever.
-    ///
-    /// # Errors
-    /// When the counters cannot be read.
-    pub async fn packets(&self) -> Result<u64> {
+    /// Packets that arrived outside so far, of every kind and from whomever.
+    async fn packets(&self) -> Result<u64> {
         Ok(outside::read(&self.cluster)
             .await?
             .iter()
@@ -259,6 +248,15 @@ impl Stage {
 }
 
 impl Room<'_> {
+    /// Packets that arrived outside since the room was entered, of every kind and from whomever: tests that
+    /// expect none may run beside each other, and none beside a test that lets some out.
+    ///
+    /// # Errors
+    /// When the counters cannot be read.
+    pub async fn packets(&self) -> Result<u64> {
+        Ok(self.stage.packets().await?.saturating_sub(self.before))
+    }
+
     /// Deletes the namespace and waits until its pods are gone, so that nothing of it is counted later.
     ///
     /// # Errors

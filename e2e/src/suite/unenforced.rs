@@ -18,7 +18,7 @@ pub(super) fn cases() -> Vec<Case> {
 
 async fn never_served(stage: &Stage) -> Result<()> {
     let ns = "unenforced";
-    let room = stage.counting_room(ns).await?;
+    let room = stage.room(ns).await?;
     stage
         .world
         .apply(
@@ -46,7 +46,7 @@ async fn never_served(stage: &Stage) -> Result<()> {
     let ready = pods
         .iter()
         .any(|pod| condition_of(pod, "Ready").status == "True");
-    let packets = stage.packets().await?;
+    let packets = room.packets().await?;
     let exists = stage
         .world
         .get(&format!(

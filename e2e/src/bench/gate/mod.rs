@@ -18,6 +18,7 @@ use futures::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::pairs::{Pairs, Side};
+use super::processes::resident;
 use client::Client;
 use engine::Engine;
 use events::EVENTS;
@@ -179,17 +180,6 @@ fn show(what: &str, other: &str, pairs: &Pairs) -> Result<()> {
     let summary = pairs.summary().context("failed to measure anything")?;
     println!("bench gate {what}: {}", summary.line(other));
     Ok(())
-}
-
-/// A process's resident memory in MiB.
-fn resident(pid: u32) -> Result<f64> {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status"))
-        .context("failed to read the gate's status")?;
-    let kib = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:")?.strip_suffix("kB"))
-        .and_then(|kib| kib.trim().parse::<f64>().ok());
-    Ok(kib.context("failed to find VmRSS")? / 1024.0)
 }
 
 /// How many processors there are and how busy they are.
