@@ -49,7 +49,8 @@ host registry "$REGISTRY4" 172.31.8.1 "$REGISTRY6" fd31:8::1
 host outside "$OUTSIDE4" 172.31.9.1 "$OUTSIDE6" fd31:9::1
 for a in $OUTSIDE_EXTRA; do
   in_ns outside ip addr add "172.31.9.$a/24" dev eth0
-  in_ns outside ip addr add "fd31:9::$a/64" dev eth0 nodad
+  # Deprecated at once, so that what the host sends comes from its first address, as with IPv4.
+  in_ns outside ip addr add "fd31:9::$a/64" dev eth0 nodad preferred_lft 0
 done
 in_ns outside nft -f "$BED_SRC/outside.nft"
 for ((i = 1; i <= NODES; i++)); do node "$i"; done
