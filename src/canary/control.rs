@@ -60,6 +60,7 @@ impl IntoResponse for OrderError {
             Self::Sequence { .. } => StatusCode::CONFLICT,
             Self::Busy => StatusCode::TOO_MANY_REQUESTS,
         };
+        // Only a 409 has a `last`; the operator reads that as a `ControlConflict`.
         let last = match &self {
             Self::Sequence { last } => Some(*last),
             _ => None,

@@ -1,7 +1,7 @@
 //! Drives the proofs: evaluates policies, runs the challenges, keeps the board of pods and their seals.
 //!
 //! Pure: [`targets`] says what a pod is asked to probe, [`planner`] which pods are due, what a report means
-//! and what is to be done. Thin: [`edge`] speaks HTTP with gates and canaries, [`cluster`] with the API
+//! and what is to be done. Shared by the two: [`sequence`]. Thin: [`edge`] speaks HTTP with gates and canaries, [`cluster`] with the API
 //! server, [`run`] moves messages between them. The planner is owned by one task, so nothing in it is locked.
 
 pub mod board;
@@ -12,6 +12,7 @@ pub mod metrics;
 pub mod planner;
 pub mod run;
 pub mod seen;
+pub mod sequence;
 pub mod stores;
 pub mod targets;
 #[cfg(test)]

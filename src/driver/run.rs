@@ -1,6 +1,6 @@
 //! Moves messages between the planner and the world.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,6 +19,7 @@ use super::config::Config;
 use super::edge::{Edge, EdgeError};
 use super::planner::{Action, Begun, Finished, Owners, Planner};
 use super::seen::Seen;
+use super::sequence::{Sequence, unix_millis};
 use super::stores::Stores;
 use super::targets::{self, Controls};
 use super::view::{Canary, View};
@@ -118,6 +119,7 @@ pub async fn drive<C: Cluster>(
         observed: Instant::now(),
         batches: 0,
         waiting: VecDeque::new(),
+        orders: HashMap::new(),
         seen: Seen::default(),
     };
     loop {
@@ -152,6 +154,8 @@ struct Driver<C> {
     batches: usize,
     /// Batches that no canary has room for yet.
     waiting: VecDeque<Vec<String>>,
+    /// The numbers of the orders to each canary, by its UID.
+    orders: HashMap<String, Sequence>,
     seen: Seen,
 }
 
@@ -249,9 +253,12 @@ impl<C: Cluster> Driver<C> {
         let (gates, nodes) = self.planner.to_dial(&uids);
         let targets = self.planner.control_targets(&nodes);
         let lost = self.seen.take_lost();
+        let canaries = &self.view.shared.canaries;
+        self.orders
+            .retain(|uid, _| canaries.iter().any(|canary| canary.uid == *uid));
         let mut asked = JoinSet::new();
         let mut reports = BTreeMap::new();
-        for canary in &self.view.shared.canaries {
+        for canary in canaries {
             if lost.contains(&canary.uid) {
                 let why = "it heard more nonces than it can remember".to_owned();
                 reports.insert(canary.uid.clone(), Err(why));
@@ -260,16 +267,17 @@ impl<C: Cluster> Driver<C> {
             let Some(address) = control_address(canary, &self.config) else {
                 continue;
             };
+            let sequence = self.orders.entry(canary.uid.clone()).or_default().clone();
             let order = ControlOrder {
                 v: VERSION,
-                seq: self.planner.next_seq(),
+                seq: sequence.next(unix_millis()),
                 canary_uid: canary.uid.clone(),
                 gates: gates.clone(),
                 targets: targets.clone(),
             };
             let (edge, uid) = (self.edge.clone(), canary.uid.clone());
             asked.spawn(async move {
-                let answer = edge.control(address, &order).await;
+                let answer = edge.control(address, &order, &sequence).await;
                 (uid, answer.map_err(|error| error.to_string()))
             });
         }
@@ -299,7 +307,9 @@ impl<C: Cluster> Driver<C> {
     fn send(&mut self, begun: Begun) {
         let (edge, sender) = (self.edge.clone(), self.sender.clone());
         self.tasks.spawn(async move {
-            let answer = edge.challenge(begun.gate, &begun.challenge).await;
+            let answer = edge
+                .challenge(begun.gate, &begun.challenge, &begun.sequence)
+                .await;
             let answer = answer.map_err(|error| {
                 tracing::debug!(%error, pod = begun.uid, "a challenge went unheard");
                 error.to_string()

@@ -14,7 +14,7 @@ use super::core::{Core, Drain};
 use super::keys::Keys;
 use super::metrics::Metrics;
 use super::ready;
-use super::rounds::Rounds;
+use super::rounds::{NotObeyed, Rounds};
 use super::upstream::Upstream;
 
 /// Largest challenge in bytes.
@@ -42,7 +42,7 @@ impl Admin {
         if request.method() == Method::POST && path == "/challenge" {
             return match self.challenge(request).await {
                 Ok(response) => response,
-                Err(refusal) => refusal.into_response(),
+                Err(refused) => refused.into_response(),
             };
         }
         if request.method() != Method::GET {
@@ -77,18 +77,19 @@ impl Admin {
         (!runtime.warm).then(|| format!("NotReady: the engine is {}", phase(&runtime.phase)))
     }
 
-    async fn challenge(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    async fn challenge(&self, request: Request<Incoming>) -> Result<Response<Body>, NotObeyed> {
         let read = Limited::new(request.into_body(), MAX_CHALLENGE).collect();
         let body = match timeout(BODY_PATIENCE, read).await {
             Ok(Ok(read)) => read.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => {
                 let message = "a challenge has at most 65,536 bytes";
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
-                return Err(Refusal::new(status, "TooLarge", message).close());
+                return Err(Refusal::new(status, "TooLarge", message).close().into());
             }
             Ok(Err(_)) | Err(_) => {
                 let message = "the body broke off or took too long";
-                return Err(Refusal::new(StatusCode::BAD_REQUEST, "Broken", message).close());
+                let status = StatusCode::BAD_REQUEST;
+                return Err(Refusal::new(status, "Broken", message).close().into());
             }
         };
         let report = self.rounds.challenge(&body).await?;

@@ -197,6 +197,7 @@ impl Drop for Record {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::session::Session;
     use crate::seal::state::{Config, Machine, OwnNode, WhenStale};
 
     /// A log whose reader is gone.
@@ -232,7 +233,10 @@ mod tests {
             grace: std::time::Duration::ZERO,
             own_node: OwnNode::Report,
         };
-        let core = Arc::new(Core::new(Machine::new(config, "pod"), "pod".to_owned()));
+        let core = Arc::new(Core::new(
+            Machine::new(config, "pod", Session::random()),
+            "pod".to_owned(),
+        ));
         audit
             .open(&http::Method::GET, core, Arc::default())
             .is_some()

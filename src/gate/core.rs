@@ -14,7 +14,7 @@ use crate::launch::lock::KERNEL;
 use crate::seal::lease::{Runtime, Word};
 use crate::seal::probe::Observation;
 use crate::seal::state::{Machine, Refused, Round};
-use crate::seal::wire::{Challenge, Report, State, Target, VERSION};
+use crate::seal::wire::{Challenge, ChallengeConflict, Report, State, Target, VERSION};
 
 /// How far the drain is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -150,6 +150,12 @@ impl Core {
     /// The state machine refuses it.
     pub fn begin(&self, challenge: Challenge) -> Result<Round, Refused> {
         self.change(|inner, now| inner.machine.begin(challenge, now))
+    }
+
+    /// What the next challenge must carry.
+    #[must_use]
+    pub fn conflict(&self) -> ChallengeConflict {
+        self.inner().machine.conflict()
     }
 
     /// Takes what a round observed.
@@ -315,6 +321,7 @@ impl Core {
             v: VERSION,
             sealed: inner.machine.serves(now),
             pod_uid: self.pod_uid.clone(),
+            session: inner.machine.session(),
             checked_at: inner.checked_at.clone(),
             state,
             opening: inner.machine.opening().cloned(),

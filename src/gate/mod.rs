@@ -34,6 +34,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, DrainFor};
+use crate::seal::session::Session;
 use crate::seal::sign::TrustedKeys;
 use crate::seal::state::{self, Machine};
 use keys::Keys;
@@ -130,7 +131,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let machine = Machine::new(config.seal, config.pod_uid.clone());
+    let machine = Machine::new(config.seal, config.pod_uid.clone(), Session::random());
     let core = Core::new(machine, config.pod_uid);
     let core = Arc::new(if config.unsealed {
         core.unsealed()

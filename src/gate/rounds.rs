@@ -3,19 +3,45 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
+use http::{Response, StatusCode};
 use tokio::sync::Semaphore;
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::answer::Refusal;
+use super::answer::{Body, Refusal, json_response};
 use super::core::Core;
 use crate::seal::probe::probe;
 use crate::seal::sign::{CHALLENGE, TrustedKeys};
 use crate::seal::state::Refused;
-use crate::seal::wire::{Challenge, Envelope, Report};
+use crate::seal::wire::{Challenge, ChallengeConflict, Envelope, Report};
 
 /// Rounds that are probed at once.
 pub const MAX_ROUNDS: usize = 8;
+
+/// Why a challenge is not answered with a report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotObeyed {
+    /// It is malformed, not trusted, or comes when too many rounds are under way.
+    Refused(Refusal),
+    /// It is for another session, or not new.
+    Conflict(ChallengeConflict),
+}
+
+impl NotObeyed {
+    /// As HTTP.
+    #[must_use]
+    pub fn into_response(self) -> Response<Body> {
+        match self {
+            Self::Refused(refusal) => refusal.into_response(),
+            Self::Conflict(conflict) => json_response(StatusCode::CONFLICT, &conflict),
+        }
+    }
+}
+
+impl From<Refusal> for NotObeyed {
+    fn from(refusal: Refusal) -> Self {
+        Self::Refused(refusal)
+    }
+}
 
 /// Takes challenges.
 #[derive(Debug)]
@@ -40,8 +66,8 @@ impl Rounds {
     ///
     /// # Errors
     /// 400 for what is no envelope or breaks a limit, 403 for a signature that is not trusted or another pod,
-    /// 409 for a replay, 429 when too many rounds are under way.
-    pub async fn challenge(&self, body: &[u8]) -> Result<Report, Refusal> {
+    /// 409 for a replay or another session, 429 when too many rounds are under way.
+    pub async fn challenge(&self, body: &[u8]) -> Result<Report, NotObeyed> {
         let refuse = |status, code, error: &dyn std::fmt::Display| {
             tracing::warn!(%error, "challenge refused");
             Refusal::new(status, code, error.to_string())
@@ -58,9 +84,13 @@ impl Rounds {
             .open(CHALLENGE, &envelope)
             .map_err(|error| refuse(StatusCode::FORBIDDEN, "NotTrusted", &error))?;
         let round = self.core.begin(challenge).map_err(|error| match error {
-            Refused::Malformed(_) => refuse(StatusCode::BAD_REQUEST, "Malformed", &error),
-            Refused::OtherPod => refuse(StatusCode::FORBIDDEN, "OtherPod", &error),
-            _ => refuse(StatusCode::CONFLICT, "Replayed", &error),
+            Refused::Malformed(_) => refuse(StatusCode::BAD_REQUEST, "Malformed", &error).into(),
+            Refused::OtherPod => refuse(StatusCode::FORBIDDEN, "OtherPod", &error).into(),
+            Refused::Session | Refused::Sequence { .. } | Refused::Nonce => {
+                // The first challenge of every leader asks this way: no reason to warn.
+                tracing::info!(%error, "challenge refused");
+                NotObeyed::Conflict(self.core.conflict())
+            }
         })?;
         let place = Arc::clone(&self.places).try_acquire_owned().map_err(|_| {
             Refusal::new(
@@ -84,6 +114,7 @@ impl Rounds {
                 "Failed",
                 "the round failed",
             )
+            .into()
         })
     }
 }

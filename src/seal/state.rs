@@ -15,8 +15,11 @@ use std::time::{Duration, Instant};
 
 use super::lease::Word;
 use super::probe::Observation;
+use super::session::Session;
 use super::verdict::{closure_name, report};
-use super::wire::{Challenge, Closure, Opening, State, Target, TargetReport, Verdict};
+use super::wire::{
+    Challenge, ChallengeConflict, Closure, Opening, State, Target, TargetReport, Verdict,
+};
 
 mod round;
 mod settings;
@@ -42,6 +45,7 @@ const MAX_NONCES: usize = 256;
 pub struct Machine {
     config: Config,
     pod_uid: String,
+    session: Session,
     last_seq: u64,
     nonces: VecDeque<String>,
     /// Goes up whenever the evidence gathered so far stops counting.
@@ -60,14 +64,16 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A gate that has just started: Unproven, whatever an earlier one knew.
+    /// A gate that has just started: Unproven, whatever an earlier one knew. It has forgotten the sequence
+    /// numbers and nonces of earlier runs, so `session` must be new: it is what keeps their challenges out.
     #[must_use]
-    pub fn new(config: Config, pod_uid: impl Into<String>) -> Self {
+    pub fn new(config: Config, pod_uid: impl Into<String>, session: Session) -> Self {
         // Bounded, so that no sum of times overflows.
         let grace = config.grace.min(MAX_VALIDITY);
         Self {
             config: Config { grace, ..config },
             pod_uid: pod_uid.into(),
+            session,
             last_seq: 0,
             nonces: VecDeque::new(),
             epoch: 0,
@@ -92,6 +98,9 @@ impl Machine {
         challenge.check()?;
         if challenge.pod_uid != self.pod_uid {
             return Err(Refused::OtherPod);
+        }
+        if challenge.session != Some(self.session) {
+            return Err(Refused::Session);
         }
         if challenge.seq <= self.last_seq {
             return Err(Refused::Sequence {
@@ -248,6 +257,21 @@ impl Machine {
             .into_iter()
             .flatten()
             .find(|change| now < *change)
+    }
+
+    /// The run of the gate, from [`Machine::new`].
+    #[must_use]
+    pub fn session(&self) -> Session {
+        self.session
+    }
+
+    /// What the next challenge must carry.
+    #[must_use]
+    pub fn conflict(&self) -> ChallengeConflict {
+        ChallengeConflict {
+            session: self.session,
+            last: self.last_seq,
+        }
     }
 
     /// Why it is Open.

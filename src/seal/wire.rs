@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::session::Session;
+
 /// The version of every message here.
 pub const VERSION: u8 = 1;
 
@@ -114,8 +116,11 @@ pub struct Challenge {
     pub pod_uid: String,
     /// 32 hex digits, new in every challenge; what a canary that sees it remembers.
     pub nonce: String,
-    /// Grows with every challenge for this pod (Unix milliseconds of its making, made unique): a gate
-    /// refuses what is not greater than the last.
+    /// The only run of the gate that may obey; `None` when the operator has not heard from it yet. A gate
+    /// refuses (409, with a [`ChallengeConflict`]) what is not for its own.
+    pub session: Option<Session>,
+    /// Grows with every challenge for this pod (Unix milliseconds of its making, or one more than the last,
+    /// whatever the clock says): a gate refuses (409, with a [`ChallengeConflict`]) what is not greater.
     pub seq: u64,
     /// How long a proof from this round holds, in milliseconds.
     pub validity_ms: u64,
@@ -185,6 +190,17 @@ pub enum State {
     Open,
 }
 
+/// A gate's answer 409: what a challenge must carry to be obeyed. Nothing of the refused one was obeyed.
+///
+/// Like every answer it is not signed. It makes the operator sign the same challenge again, once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChallengeConflict {
+    /// The gate's own session.
+    pub session: Session,
+    /// The last sequence number that this session accepted, 0 before the first.
+    pub last: u64,
+}
+
 /// The answer of `GET /sealz` and of `POST /challenge`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -196,6 +212,8 @@ pub struct Report {
     /// The pod that reports.
     #[serde(rename = "podUID")]
     pub pod_uid: String,
+    /// The run of the gate that reports: the next challenge must carry it.
+    pub session: Session,
     /// RFC 3339 time of the last finished round, empty before the first.
     pub checked_at: String,
     /// The gate's state.
@@ -223,7 +241,7 @@ pub struct Report {
 pub struct ControlOrder {
     /// [`VERSION`].
     pub v: u8,
-    /// Unix milliseconds, made unique; a canary refuses (409, with its `last`) what is not greater.
+    /// Like a challenge's; a canary refuses (409, with a [`ControlConflict`]) what is not greater.
     pub seq: u64,
     /// The only canary that may obey: its pod UID.
     pub canary_uid: String,
@@ -231,6 +249,13 @@ pub struct ControlOrder {
     pub gates: Vec<SocketAddr>,
     /// Shared targets to dial, such as DNS and the API server, at most 32; `control` is ignored.
     pub targets: Vec<Target>,
+}
+
+/// A canary's answer 409, beside an error for people.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ControlConflict {
+    /// The last sequence number that it accepted since its start.
+    pub last: u64,
 }
 
 /// How one dial of a canary went.

@@ -107,7 +107,6 @@ pub struct Planner {
     nonces: HashMap<String, String>,
     declared: DeclaredMemory,
     bucket: Bucket,
-    last_seq: u64,
 }
 
 impl Planner {
@@ -121,7 +120,6 @@ impl Planner {
             tracks: BTreeMap::new(),
             nonces: HashMap::new(),
             declared: DeclaredMemory::default(),
-            last_seq: 0,
         }
     }
 

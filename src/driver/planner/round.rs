@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime};
 
+use crate::driver::sequence::{Sequence, unix_millis};
 use crate::driver::targets::{self, Controls};
 use crate::policy::Closure;
 use crate::seal::check::new_nonce;
@@ -24,6 +25,8 @@ pub struct Begun {
     pub gate: SocketAddr,
     /// To be signed and sent.
     pub challenge: Challenge,
+    /// The numbers of this pod's challenges, should the gate ask for a higher one.
+    pub sequence: Sequence,
     /// When it was made.
     pub begun: Instant,
     /// Whether it only says that the pod is open.
@@ -72,16 +75,6 @@ impl Planner {
         targets::for_operator(&self.view.shared, self.config.ports)
     }
 
-    /// A sequence number that no message before had: Unix milliseconds, made to grow.
-    pub fn next_seq(&mut self) -> u64 {
-        let since = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .unwrap_or_default();
-        let millis = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
-        self.last_seq = millis.max(self.last_seq.saturating_add(1));
-        self.last_seq
-    }
-
     /// The challenge of a pod whose controls are there; `None` when the pod is gone by now.
     pub fn begin(&mut self, uid: &str, controls: &Controls, now: Instant) -> Option<Begun> {
         let ports = self.config.ports;
@@ -113,7 +106,6 @@ impl Planner {
     }
 
     fn challenge(&mut self, uid: &str, targets: Vec<Target>, now: Instant) -> Option<Begun> {
-        let seq = self.next_seq();
         let validity = self.validity();
         let track = self.tracks.get_mut(uid)?;
         let ip = *track.pod.pod.addresses.first()?;
@@ -132,12 +124,15 @@ impl Planner {
                 v: VERSION,
                 pod_uid: uid.to_owned(),
                 nonce,
-                seq,
+                // A gate that restarted since refuses it and says its new one.
+                session: track.report.as_ref().map(|report| report.session),
+                seq: track.sequence.next(unix_millis()),
                 validity_ms: u64::try_from(validity.as_millis()).unwrap_or(u64::MAX),
                 closure: track.wire_closure(),
                 open: None,
                 targets,
             },
+            sequence: track.sequence.clone(),
             begun: now,
             alarm: false,
             failed: Vec::new(),

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::driver::board::PodSeal;
+use crate::driver::sequence::Sequence;
 use crate::driver::view::{PodKind, SealedPod};
 use crate::policy::{Closure, Policy, PolicyRef, closure};
 use crate::seal::state::OwnNode;
@@ -40,6 +41,8 @@ pub(super) struct Track {
     pub(super) unheard: u32,
     pub(super) notes: Vec<String>,
     pub(super) nonces: VecDeque<String>,
+    /// The numbers of its challenges.
+    pub(super) sequence: Sequence,
     pub(super) last_targets: Vec<Target>,
     pub(super) report: Option<Arc<Report>>,
     /// When the challenge that brought the report was made.
@@ -75,6 +78,7 @@ impl Track {
             unheard: 0,
             notes: Vec::new(),
             nonces: VecDeque::new(),
+            sequence: Sequence::default(),
             last_targets: Vec::new(),
             report: None,
             report_begun: None,

@@ -19,6 +19,7 @@ fn challenge() -> Challenge {
         v: VERSION,
         pod_uid: "uid".to_owned(),
         nonce: new_nonce(),
+        session: None,
         seq: 1,
         validity_ms: 90_000,
         closure: Closure::Equal,

@@ -14,6 +14,9 @@ pub enum Refused {
     /// It is for another pod.
     #[error("failed to accept challenge: it is for another pod")]
     OtherPod,
+    /// It is for another run of this gate, or its maker did not know which one runs.
+    #[error("failed to accept challenge: it is for another session of this gate")]
+    Session,
     /// Its sequence number is not greater than the last: a replay, or overtaken by a newer one.
     #[error("failed to accept challenge: sequence {seq} is not greater than {last}")]
     Sequence {

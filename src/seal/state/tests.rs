@@ -27,6 +27,10 @@ fn target(name: &str, required: bool, control: Control) -> Target {
     }
 }
 
+fn session() -> Session {
+    "0123456789abcdef0123456789abcdef".parse().unwrap()
+}
+
 /// A required target, a tripwire, and the own node.
 fn targets() -> Vec<Target> {
     vec![
@@ -45,6 +49,7 @@ fn challenge(seq: u64) -> Challenge {
         v: VERSION,
         pod_uid: POD.to_owned(),
         nonce: new_nonce(),
+        session: Some(session()),
         seq,
         validity_ms: 90_000,
         closure: Closure::Equal,
@@ -84,7 +89,7 @@ impl Gate {
             own_node,
         };
         Self {
-            machine: Machine::new(config, POD),
+            machine: Machine::new(config, POD, session()),
             now: Instant::now(),
             seq: 1,
         }
@@ -99,6 +104,7 @@ impl Gate {
     fn begin(&mut self, change: impl FnOnce(&mut Challenge)) -> Round {
         self.seq += 1;
         let mut challenge = challenge(self.seq);
+        challenge.session = Some(self.machine.session());
         change(&mut challenge);
         self.machine.begin(challenge, self.now).unwrap()
     }
@@ -335,12 +341,51 @@ fn a_challenge_is_obeyed_once_by_one_pod() {
         ..challenge(11)
     };
     assert_eq!(refuse(other), Refused::OtherPod);
+    for session in [None, Some(Session::random())] {
+        let other = Challenge {
+            session,
+            ..challenge(11)
+        };
+        assert_eq!(refuse(other), Refused::Session);
+    }
     let version = Challenge {
         v: 9,
         ..challenge(11)
     };
     assert_eq!(refuse(version), Refused::Malformed(Malformed::Version(9)));
+    let conflict = gate.machine.conflict();
+    assert_eq!((conflict.session, conflict.last), (session(), 10));
     assert!(gate.machine.begin(challenge(11), gate.now).is_ok());
+}
+
+#[test]
+fn nothing_of_an_earlier_session_is_obeyed() {
+    type Change = fn(&mut Challenge);
+    let sound: Change = |_| {};
+    let open: Change = |c| c.open = Some(order());
+    let wide: Change = |c| c.closure = widened(1).closure;
+    for change in [sound, open, wide] {
+        // It has been proven since its restart, or has heard nothing yet.
+        for proven in [true, false] {
+            let mut gate = fresh();
+            let config = gate.machine.config;
+            gate.machine = Machine::new(config, POD, Session::random());
+            let earlier = |seq| {
+                let mut earlier = challenge(seq);
+                change(&mut earlier);
+                earlier
+            };
+            if proven {
+                gate.prove();
+            }
+            let before = format!("{:?}", gate.machine);
+            for seq in [1, 7, 1_000, u64::MAX] {
+                let refused = gate.machine.begin(earlier(seq), gate.now);
+                assert_eq!(refused.unwrap_err(), Refused::Session);
+            }
+            assert_eq!(before, format!("{:?}", gate.machine));
+        }
+    }
 }
 
 #[test]
@@ -350,7 +395,7 @@ fn no_number_on_the_wire_overflows_the_clock() {
         grace: Duration::MAX,
         own_node: OwnNode::Report,
     };
-    let mut machine = Machine::new(config, POD);
+    let mut machine = Machine::new(config, POD, session());
     let mut now = Instant::now();
     for seq in (u64::MAX - 5)..=u64::MAX {
         let order = Challenge {

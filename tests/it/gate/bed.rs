@@ -6,6 +6,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use sealroom::seal::lease::{Runtime, Word};
+use sealroom::seal::session::Session;
 use sealroom::seal::sign::{CHALLENGE, SigningKey};
 use sealroom::seal::wire::{
     Challenge, Closure, Control, Opening, Proto, Report, State, Target, TargetKind,
@@ -36,6 +37,8 @@ pub struct Gate {
     pub metrics: SocketAddr,
     pub audit: Lines<BufReader<ChildStdout>>,
     key: SigningKey,
+    /// Of the gate that runs.
+    session: Session,
     seq: u64,
     extra: Vec<String>,
     /// A port where nobody listens: a required target there is refused, so blocked beside a good control.
@@ -126,9 +129,12 @@ impl Gate {
             }
         });
         let audit = BufReader::new(child.stdout.take().unwrap()).lines();
+        let admin = port(&line, "admin");
+        let report: Report = serde_json::from_str(&get(admin, "/sealz").await.body).unwrap();
         Self {
             api: port(&line, "api"),
-            admin: port(&line, "admin"),
+            admin,
+            session: report.session,
             metrics: port(&line, "metrics"),
             shut: free_port(),
             dir,
@@ -160,6 +166,7 @@ impl Gate {
             v: 1,
             pod_uid: POD.to_owned(),
             nonce: sealroom::seal::check::new_nonce(),
+            session: Some(self.session),
             seq: self.seq,
             validity_ms: 90_000,
             closure: Closure::Equal,
@@ -169,9 +176,17 @@ impl Gate {
     }
 
     pub async fn send(&self, challenge: &Challenge) -> Answer {
+        self.post(&self.signed(challenge)).await
+    }
+
+    /// What the operator puts on the wire, to be recorded.
+    pub fn signed(&self, challenge: &Challenge) -> String {
         let envelope = self.key.sign(CHALLENGE, challenge).unwrap();
-        let body = serde_json::to_string(&envelope).unwrap();
-        post(self.admin, "/challenge", &body, "").await
+        serde_json::to_string(&envelope).unwrap()
+    }
+
+    pub async fn post(&self, signed: &str) -> Answer {
+        post(self.admin, "/challenge", signed, "").await
     }
 
     pub async fn round(&mut self) -> Report {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sealroom::seal::lease::{Runtime, Word};
 use sealroom::seal::sign::{CHALLENGE, SigningKey};
-use sealroom::seal::wire::{Closure, Control, State, Verdict};
+use sealroom::seal::wire::{ChallengeConflict, Closure, Control, Opening, State, Verdict};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
@@ -167,6 +167,45 @@ async fn a_restarted_gate_is_unproven() {
     assert_eq!(launch.word().await, Some(Word::Held));
 }
 
+/// Everything that an earlier run was sent is recorded, and comes again as it was.
+#[tokio::test]
+async fn a_restarted_gate_obeys_no_recorded_challenge() {
+    let mut gate = Gate::start(&[]).await;
+    let mut recorded = Vec::new();
+    while gate.sealz().await.state != State::Proven {
+        let sound = gate.challenge();
+        let sound = gate.signed(&sound);
+        assert_eq!(gate.post(&sound).await.status, 200);
+        recorded.push(sound);
+        sleep(Duration::from_millis(650)).await;
+    }
+    let mut order = gate.challenge();
+    order.open = Some(Opening {
+        reason: "EgressOpen".to_owned(),
+        detail: "a canary saw the nonce".to_owned(),
+    });
+    recorded.push(gate.signed(&order));
+    let earlier = gate.sealz().await.session;
+
+    let mut gate = gate.restart().await;
+    let fresh = gate.sealz().await;
+    assert_ne!(fresh.session, earlier);
+    for signed in &recorded {
+        let answer = gate.post(signed).await;
+        assert_eq!(answer.status, 409, "{answer:?}");
+        let conflict: ChallengeConflict = serde_json::from_str(&answer.body).unwrap();
+        assert_eq!((conflict.session, conflict.last), (fresh.session, 0));
+        sleep(Duration::from_millis(650)).await;
+    }
+    assert_eq!(gate.sealz().await, fresh, "nothing has changed");
+
+    let mut unknown = gate.challenge();
+    unknown.session = None;
+    assert_eq!(gate.send(&unknown).await.status, 409);
+    assert_eq!(gate.round().await.state, State::Unproven);
+    gate.prove().await;
+}
+
 #[tokio::test]
 async fn only_a_fresh_order_of_the_operator_counts() {
     let mut gate = Gate::start(&[]).await;
@@ -186,7 +225,11 @@ async fn only_a_fresh_order_of_the_operator_counts() {
     other.pod_uid = "another".to_owned();
     assert_eq!(gate.send(&other).await.status, 403);
     assert_eq!(gate.send(&challenge).await.status, 200);
-    assert_eq!(gate.send(&challenge).await.status, 409, "a replay");
+    let replay = gate.send(&challenge).await;
+    assert_eq!(replay.status, 409, "{replay:?}");
+    let conflict: ChallengeConflict = serde_json::from_str(&replay.body).unwrap();
+    assert_eq!(Some(conflict.session), challenge.session);
+    assert_eq!(conflict.last, challenge.seq);
     let mut again = gate.challenge();
     again.nonce.clone_from(&challenge.nonce);
     assert_eq!(gate.send(&again).await.status, 409, "a nonce twice");

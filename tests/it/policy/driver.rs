@@ -1,10 +1,13 @@
 use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
 
 use kube::runtime::watcher::Event;
-use sealroom::seal::wire::State;
+use sealroom::seal::check::new_nonce;
+use sealroom::seal::wire::{Challenge, ChallengeConflict, Closure, State, VERSION};
 use serde_json::json;
+use tokio::time::sleep;
 
-use super::world::{World, policy};
+use super::world::{World, machine, policy};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_is_proven_over_the_wire_and_a_hole_closes_it_until_it_is_gone() {
@@ -44,7 +47,7 @@ async fn a_pod_is_proven_over_the_wire_and_a_hole_closes_it_until_it_is_gone() {
         seal.sealed.message
     );
     while world.gate_state() != State::Open {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(20)).await;
     }
     world.policies.apply_watcher_event(&Event::Delete(hole));
     world.until("True", "NoEgress").await;
@@ -81,7 +84,7 @@ async fn a_nonce_that_a_canary_saw_convicts_although_the_gate_saw_silence() {
         seal.sealed.message
     );
     while world.gate_state() != State::Open {
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        sleep(Duration::from_millis(20)).await;
     }
     world.fakes.one_way.store(false, Ordering::SeqCst);
     world.until("True", "NoEgress").await;
@@ -125,4 +128,53 @@ async fn what_connects_without_a_policy_that_explains_it_is_not_enforced() {
         seal.sealed.message
     );
     assert_eq!(world.gate_state(), State::Open);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_gate_that_restarted_or_heard_a_faster_clock_is_proven_as_ever() {
+    let world = World::start().await;
+    let conflicts = || world.fakes.conflicts.load(Ordering::SeqCst);
+    world.until("True", "NoEgress").await;
+    // Nobody knows the session before the first report; rounds overlap until it is there.
+    let at_first = conflicts();
+    assert!((1..=4).contains(&at_first), "{at_first}");
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(conflicts(), at_first, "one request for each round");
+
+    *world.fakes.machine.lock().unwrap() = machine();
+    while world.gate_state() != State::Proven {
+        sleep(Duration::from_millis(20)).await;
+    }
+    let after_restart = conflicts();
+    assert!(after_restart > at_first);
+
+    // A leader whose clock was an hour ahead has been here, with one challenge that proves nothing.
+    let seq = {
+        let mut machine = world.fakes.machine.lock().unwrap();
+        let ChallengeConflict { session, last } = machine.conflict();
+        let challenge = Challenge {
+            v: VERSION,
+            pod_uid: "sealed-pod".to_owned(),
+            nonce: new_nonce(),
+            session: Some(session),
+            seq: last + 3_600_000,
+            validity_ms: 1,
+            closure: Closure::Equal,
+            open: None,
+            targets: Vec::new(),
+        };
+        let seq = challenge.seq;
+        machine.begin(challenge, Instant::now()).unwrap();
+        seq
+    };
+    let last = || world.fakes.machine.lock().unwrap().conflict().last;
+    while last() < seq + 3 {
+        assert_eq!(world.gate_state(), State::Proven, "its rounds go on");
+        sleep(Duration::from_millis(20)).await;
+    }
+    assert_eq!(
+        conflicts(),
+        after_restart + 1,
+        "asked once, known from then on"
+    );
 }

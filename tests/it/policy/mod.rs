@@ -1,4 +1,5 @@
 //! The driver against gates and canaries over real sockets.
 
 mod driver;
+mod edge;
 mod world;

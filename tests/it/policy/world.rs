@@ -1,12 +1,13 @@
 //! One sealed pod and two canaries on loopback, a cluster that remembers, and stores that are fed by hand.
 
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use axum::extract::State as Shared;
 use axum::http::StatusCode;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference, Pod, Service};
@@ -22,6 +23,7 @@ use sealroom::driver::{
 };
 use sealroom::policy::{Declared, Policy};
 use sealroom::seal::probe::Observation;
+use sealroom::seal::session::Session;
 use sealroom::seal::sign::{CHALLENGE, CONTROL, SigningKey, TrustedKeys};
 use sealroom::seal::state::{Config as GateConfig, Machine, OwnNode, WhenStale};
 use sealroom::seal::wire::{
@@ -42,6 +44,8 @@ pub struct Inner {
     pub machine: Mutex<Machine>,
     /// Every target's name of the last challenge.
     pub asked: Mutex<Vec<String>>,
+    /// Challenges that the gate refused with 409.
+    pub conflicts: AtomicUsize,
     /// The gate's probes connect.
     pub hole: AtomicBool,
     /// The gate's packets arrive at the second canary, and nothing comes back.
@@ -164,6 +168,16 @@ fn pod(name: &str, ip: &str, labels: serde_json::Value) -> Pod {
     .expect("a pod")
 }
 
+/// What a gate knows that has just started.
+pub fn machine() -> Machine {
+    let config = GateConfig {
+        when_stale: WhenStale::Serve,
+        grace: Duration::from_secs(1),
+        own_node: OwnNode::Report,
+    };
+    Machine::new(config, "sealed-pod", Session::random())
+}
+
 /// A store that has had its first list.
 fn filled<K>(objects: Vec<K>) -> (reflector::Store<K>, Writer<K>)
 where
@@ -182,15 +196,11 @@ impl World {
     pub async fn start() -> Self {
         let key = SigningKey::generate();
         let pem = key.verifying_key().to_pem().unwrap();
-        let config = GateConfig {
-            when_stale: WhenStale::Serve,
-            grace: Duration::from_secs(1),
-            own_node: OwnNode::Report,
-        };
         let fakes = Arc::new(Inner {
             keys: TrustedKeys::from_pems(&[pem]).unwrap(),
-            machine: Mutex::new(Machine::new(config, "sealed-pod")),
+            machine: Mutex::new(machine()),
             asked: Mutex::default(),
+            conflicts: AtomicUsize::new(0),
             hole: AtomicBool::new(false),
             one_way: AtomicBool::new(false),
             canaries_down: AtomicBool::new(false),
@@ -295,15 +305,21 @@ fn serve(listener: TcpListener, routes: Router<Arc<Inner>>, fakes: &Arc<Inner>) 
 async fn challenge(
     Shared(fakes): Shared<Arc<Inner>>,
     Json(envelope): Json<Envelope>,
-) -> Result<Json<Report>, StatusCode> {
+) -> Result<Json<Report>, Response> {
     let order: Challenge = fakes
         .keys
         .open(CHALLENGE, &envelope)
-        .map_err(|_| StatusCode::UNAUTHORIZED)?;
+        .map_err(|_| StatusCode::UNAUTHORIZED.into_response())?;
     let (nonce, targets) = (order.nonce.clone(), order.targets.clone());
     *fakes.asked.lock().unwrap() = targets.iter().map(|target| target.name.clone()).collect();
-    let round = fakes.machine.lock().unwrap().begin(order, Instant::now());
-    let round = round.map_err(|_| StatusCode::CONFLICT)?;
+    let (round, session) = {
+        let mut machine = fakes.machine.lock().unwrap();
+        let begun = machine.begin(order, Instant::now()).map_err(|_| {
+            fakes.conflicts.fetch_add(1, Ordering::SeqCst);
+            (StatusCode::CONFLICT, Json(machine.conflict())).into_response()
+        });
+        (begun?, machine.session())
+    };
     tokio::time::sleep(Duration::from_millis(100)).await;
     let hole = fakes.hole.load(Ordering::SeqCst);
     if fakes.one_way.load(Ordering::SeqCst) {
@@ -325,11 +341,16 @@ async fn challenge(
         .collect();
     let now = Instant::now();
     let mut machine = fakes.machine.lock().unwrap();
+    if machine.session() != session {
+        // The gate was restarted, and the round ended with the old one.
+        return Err(StatusCode::BAD_GATEWAY.into_response());
+    }
     machine.finish(round, &observed, now);
     Ok(Json(Report {
         v: VERSION,
         sealed: machine.serves(now),
         pod_uid: "sealed-pod".to_owned(),
+        session,
         checked_at: String::new(),
         state: machine.state(now),
         opening: machine.opening().cloned(),

@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 
 use crate::driver::config::Config;
 use crate::driver::planner::Planner;
+use crate::driver::sequence::unix_millis;
 use crate::driver::view::SealedPod;
 use crate::seal::wire::State;
 
@@ -189,10 +190,32 @@ fn an_alarm_that_is_not_delivered_is_repeated() {
 }
 
 #[test]
-fn sequence_numbers_grow_whatever_the_clock_does() {
-    let mut planner = Planner::new(Config::default(), Instant::now());
-    let numbers: Vec<u64> = (0..100).map(|_| planner.next_seq()).collect();
-    assert!(numbers.windows(2).all(|pair| pair[0] < pair[1]));
+fn a_gate_asks_for_its_session_once_and_again_after_a_restart() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.run(60.0);
+    assert_eq!(
+        (sim.gates["p"].conflicts, sim.state("p")),
+        (1, State::Proven)
+    );
+    sim.restart_gate();
+    sim.run(60.0);
+    assert_eq!(
+        (sim.gates["p"].conflicts, sim.state("p")),
+        (2, State::Proven)
+    );
+}
+
+#[test]
+fn a_pod_whose_numbers_are_far_ahead_moves_no_other() {
+    let mut sim = Sim::new(many(2));
+    sim.run(1.0);
+    let (one, other) = (
+        &sim.planner.tracks["pod-00000"],
+        &sim.planner.tracks["pod-00001"],
+    );
+    let now = unix_millis();
+    let ahead = one.sequence.above(now + 3_600_000, now).unwrap();
+    assert!(other.sequence.next(now) < ahead);
 }
 
 #[test]

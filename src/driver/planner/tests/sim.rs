@@ -15,7 +15,8 @@ use crate::driver::targets::{Controls, OPERATOR};
 use crate::driver::view::{Canary, Infrastructure, PodKind, SealedPod, ServiceAddresses, View};
 use crate::policy::{Declared, Pod, Policy};
 use crate::seal::probe::Observation;
-use crate::seal::state::{Config as GateConfig, Machine, OwnNode, WhenStale};
+use crate::seal::session::Session;
+use crate::seal::state::{Config as GateConfig, Machine, OwnNode, Refused, WhenStale};
 use crate::seal::wire::{ControlReport, Dialled, Proto, Report, Seen, State, Target, VERSION};
 
 pub(super) const SEALED: &str = "{podSelector: {matchExpressions: [{key: sealroom.dev/sealed, operator: Exists}]}, policyTypes: [Ingress, Egress]}";
@@ -115,6 +116,8 @@ pub(super) struct Gate {
     /// No challenge reaches it.
     pub deaf: bool,
     pub challenges: Vec<Instant>,
+    /// Challenges that it refused with 409.
+    pub conflicts: usize,
 }
 
 pub(super) struct Sim {
@@ -162,19 +165,25 @@ impl Sim {
 
     pub(super) fn pods(&mut self, pods: Vec<SealedPod>) {
         for pod in &pods {
-            let config = GateConfig {
-                when_stale: WhenStale::Serve,
-                grace: Duration::from_secs(30),
-                own_node: OwnNode::Report,
-            };
             self.gates.entry(pod.uid.clone()).or_insert_with(|| Gate {
-                machine: Machine::new(config, pod.uid.clone()),
+                machine: machine(&pod.uid),
                 runtime_ran: false,
                 deaf: false,
                 challenges: Vec::new(),
+                conflicts: 0,
             });
         }
         self.view.pods = pods;
+    }
+
+    /// Ends the gate of the first pod and starts it anew; the pod's status shows both.
+    pub(super) fn restart_gate(&mut self) {
+        let pod = &mut self.view.pods[0];
+        let uid = pod.uid.clone();
+        pod.gate_running = false;
+        self.step();
+        self.gates.get_mut(&uid).expect("a gate").machine = machine(&uid);
+        self.view.pods[0].gate_running = true;
     }
 
     /// Lets time pass in steps of 190 ms, as the driver's loop does.
@@ -248,9 +257,18 @@ impl Sim {
             Err("no connection".to_owned())
         } else {
             gate.challenges.push(now);
+            // As the driver's HTTP side does it.
+            let mut challenge = begun.challenge.clone();
+            let conflict = gate.machine.conflict();
+            if challenge.session != Some(conflict.session) {
+                let refused = gate.machine.begin(challenge.clone(), now);
+                assert_eq!(refused.err(), Some(Refused::Session));
+                gate.conflicts += 1;
+                challenge.session = Some(conflict.session);
+            }
             let round = gate
                 .machine
-                .begin(begun.challenge.clone(), now)
+                .begin(challenge, now)
                 .expect("a good challenge");
             let mut observed = Vec::new();
             for target in &begun.challenge.targets {
@@ -338,12 +356,22 @@ impl Sim {
     }
 }
 
+fn machine(uid: &str) -> Machine {
+    let config = GateConfig {
+        when_stale: WhenStale::Serve,
+        grace: Duration::from_secs(30),
+        own_node: OwnNode::Report,
+    };
+    Machine::new(config, uid, Session::random())
+}
+
 fn report(gate: &Gate, uid: &str, now: Instant) -> Report {
     let machine = &gate.machine;
     Report {
         v: VERSION,
         sealed: machine.serves(now),
         pod_uid: uid.to_owned(),
+        session: machine.session(),
         checked_at: String::new(),
         state: machine.state(now),
         opening: machine.opening().cloned(),
