@@ -7,7 +7,8 @@ use sealroom::seal::wire::{Challenge, ChallengeConflict, Closure, State, VERSION
 use serde_json::json;
 use tokio::time::sleep;
 
-use super::world::{World, machine, policy};
+use super::peers::machine;
+use super::world::{World, policy};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_is_proven_over_the_wire_and_a_hole_closes_it_until_it_is_gone() {

@@ -2,4 +2,5 @@
 
 mod driver;
 mod edge;
+mod peers;
 mod world;

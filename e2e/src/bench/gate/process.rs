@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, bail, ensure};
 use sealroom::launch::lines::say;
 use sealroom::seal::lease::{Runtime, Word};
+use sealroom::seal::session::Session;
 use sealroom::seal::sign::{CHALLENGE, SigningKey};
 use sealroom::seal::state::MAX_VALIDITY;
 use sealroom::seal::wire::{
@@ -95,8 +96,9 @@ impl Gate {
 
     async fn prove(&self, key: &SigningKey, target: SocketAddr) -> Result<()> {
         let began = Instant::now();
+        let session = self.report().await?.session;
         for seq in 1.. {
-            let envelope = key.sign(CHALLENGE, &challenge(seq, target))?;
+            let envelope = key.sign(CHALLENGE, &challenge(session, seq, target))?;
             let url = format!("http://{}/challenge", self.admin);
             let answer = self.http.post(url).json(&envelope).send().await?;
             let report: Report = answer.error_for_status()?.json().await?;
@@ -134,22 +136,27 @@ impl Gate {
     /// # Errors
     /// When it is not proven any more.
     pub async fn still_proven(&self) -> Result<()> {
-        let url = format!("http://{}/sealz", self.admin);
-        let report: Report = self.http.get(url).send().await?.json().await?;
+        let report = self.report().await?;
         ensure!(
             report.state == State::Proven,
             "failed to measure a proven gate: {report:?}"
         );
         Ok(())
     }
+
+    async fn report(&self) -> Result<Report> {
+        let url = format!("http://{}/sealz", self.admin);
+        Ok(self.http.get(url).send().await?.json().await?)
+    }
 }
 
 /// What the operator says when all is well, good for as long as a gate takes it.
-fn challenge(seq: u64, addr: SocketAddr) -> Challenge {
+fn challenge(session: Session, seq: u64, addr: SocketAddr) -> Challenge {
     Challenge {
         v: VERSION,
         pod_uid: POD.to_owned(),
         nonce: sealroom::seal::check::new_nonce(),
+        session: Some(session),
         seq,
         validity_ms: MAX_VALIDITY.as_millis() as u64,
         closure: Closure::Equal,
