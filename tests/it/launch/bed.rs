@@ -158,8 +158,13 @@ impl FakeGate {
 
 impl Lease {
     pub async fn say(&mut self, word: &Word) {
+        self.try_say(word).await.unwrap();
+    }
+
+    /// An error when launch has ended.
+    pub async fn try_say(&mut self, word: &Word) -> std::io::Result<()> {
         let line = serde_json::to_string(word).unwrap() + "\n";
-        self.to.write_all(line.as_bytes()).await.unwrap();
+        self.to.write_all(line.as_bytes()).await
     }
 
     /// Repeats `word` until launch says what `until` asks for.

@@ -135,9 +135,8 @@ async fn termination_has_a_deadline_of_its_own() {
     let begun = Instant::now();
     while launch.child.try_wait().unwrap().is_none() {
         let _ = tokio::time::timeout(Duration::from_millis(200), launch.child.wait()).await;
-        if launch.child.id().is_some() {
-            lease.say(&Word::Granted).await;
-        }
+        // It may end between the wait and this.
+        let _ = lease.try_say(&Word::Granted).await;
         assert!(begun.elapsed() < PATIENCE);
     }
     assert_eq!(launch.exit_code().await, Some(0));
