@@ -44,8 +44,7 @@ impl Registry {
     /// # Errors
     /// When the cluster has none, or its CA or password cannot be read.
     pub fn new(environment: &Environment) -> Result<Self> {
-        let missing =
-            "failed to find the cluster's registry: only the built-in provider has one to push to";
+        let missing = "failed to find the cluster's registry: the built-in provider has one, PROVIDER=kubeconfig needs the variables of `make bed-env`";
         let name = environment.registry.clone().context(missing)?;
         let port = environment.registry_port.context(missing)?;
         let ca = std::fs::read(environment.registry_ca.as_ref().context(missing)?)

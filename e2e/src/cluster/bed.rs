@@ -22,9 +22,6 @@ const REGISTRY_ADDRESSES: [IpAddr; 2] = [
     IpAddr::V6(Ipv6Addr::new(0xfd31, 8, 0, 0, 0, 0, 0, 0x10)),
 ];
 
-/// Its IPv4 address.
-pub const REGISTRY_ADDRESS: &str = "172.31.8.10";
-
 /// A cluster in namespaces of this machine.
 #[derive(Debug)]
 pub struct Bed {
@@ -152,7 +149,6 @@ impl Bed {
             audit_log: Some(self.directory.join("audit.log")),
             registry: Some(REGISTRY.to_owned()),
             registry_addresses: REGISTRY_ADDRESSES.to_vec(),
-            registry_address: Some(REGISTRY_ADDRESS.to_owned()),
             registry_ca: Some(self.directory.join("pki/registry-ca.crt")),
             registry_auth: Some(self.directory.join("pki/registry-auth.json")),
             registry_port: line(&self.directory.join("registry-port")).and_then(|p| p.parse().ok()),

@@ -21,8 +21,6 @@ pub struct Environment {
     pub registry_ca: Option<PathBuf>,
     /// The registry's password as a Docker `config.json`.
     pub registry_auth: Option<PathBuf>,
-    /// The registry's IPv4 address, as pods and nodes reach it.
-    pub registry_address: Option<String>,
     /// The registry's port on this machine's loopback.
     pub registry_port: Option<u16>,
     /// The pushed model, by digest.
@@ -47,12 +45,17 @@ impl Environment {
 impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = |p: &Option<PathBuf>| p.as_ref().map(|p| p.display().to_string());
+        let addresses: Vec<_> = self
+            .registry_addresses
+            .iter()
+            .map(IpAddr::to_string)
+            .collect();
         let lines = [
             ("KUBECONFIG", Some(self.kubeconfig.display().to_string())),
             ("BED_DIR", path(&self.bed_dir)),
             ("AUDIT_LOG", path(&self.audit_log)),
             ("REGISTRY", self.registry.clone()),
-            ("REGISTRY_ADDRESS", self.registry_address.clone()),
+            ("REGISTRY_ADDRESSES", Some(addresses.join(","))),
             ("REGISTRY_PORT", self.registry_port.map(|p| p.to_string())),
             ("REGISTRY_CA", path(&self.registry_ca)),
             ("REGISTRY_AUTH", path(&self.registry_auth)),
