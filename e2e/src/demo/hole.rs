@@ -46,21 +46,26 @@ impl Demo<'_> {
             ),
         );
         let refused = wait(Duration::from_secs(20), "a refused request", async || {
-            let status = self
-                .fetch(&format!("{base}/v1/models"), None)
-                .await
-                .map(|(status, _)| status);
-            Ok(match status {
+            let url = format!("{base}/v1/models");
+            let answer = self.fetch(&url, None).await;
+            Ok(match answer.map(|(status, _)| status) {
                 Ok(200) => None,
-                Ok(status) => Some(format!("{status}")),
-                Err(_) => Some("no connection: the Service has no pod that is ready".to_owned()),
+                Ok(status) => Some(status.to_string()),
+                Err(_) => Some("no connection".to_owned()),
             })
         })
         .await?;
+        let took = begun.elapsed();
+        let past = self.ask_pod().await?;
+        ensure!(
+            past.is_none_or(|status| status == 503),
+            "expected the pod to refuse, its own address says {past:?}"
+        );
+        let past = past.map_or("nothing".to_owned(), |status| status.to_string());
         show.done_in(
             "shut",
-            begun.elapsed(),
-            format!("a request now gets: {refused}"),
+            took,
+            format!("the Service gives {refused}, the pod's own address {past}"),
         );
         let begun = Instant::now();
         self.world

@@ -164,16 +164,9 @@ impl Demo<'_> {
             Duration::from_secs(60),
             "the pod's first word",
             async || {
-                let pods = self.world.pods(NAMESPACE, NAME).await?;
-                let Some(ip) = pods.first().and_then(|pod| pod["status"]["podIP"].as_str()) else {
-                    return Ok(None);
-                };
-                let (status, _) = self
-                    .fetch(&format!("http://{ip}:8080/v1/models"), None)
-                    .await
-                    .unwrap_or_default();
+                let status = self.ask_pod().await?;
                 let sealed = condition_of(&self.object().await?, "Sealed");
-                Ok((status != 0).then_some((status, sealed)))
+                Ok(status.map(|status| (status, sealed)))
             },
         )
         .await?;
@@ -192,6 +185,17 @@ impl Demo<'_> {
             );
         }
         Ok(())
+    }
+
+    /// What the pod's own address says, past the Service; `None` while nobody answers there.
+    async fn ask_pod(&self) -> Result<Option<u16>> {
+        let pods = self.world.pods(NAMESPACE, NAME).await?;
+        let Some(ip) = pods.first().and_then(|pod| pod["status"]["podIP"].as_str()) else {
+            return Ok(None);
+        };
+        let url = format!("http://{ip}:8080/v1/models");
+        let answer = self.fetch(&url, None).await;
+        Ok(answer.ok().map(|(status, _)| status))
     }
 
     async fn opened(&self, show: &mut Show) -> Result<()> {
@@ -363,12 +367,18 @@ pub async fn whole(shape: &Shape, operator: &Path, keep: bool) -> Result<()> {
     if let Ok(record) = &result {
         record.write(&cache())?;
     }
-    if keep {
+    let stays = keep || matches!(cluster, Cluster::Kubeconfig(_));
+    if stays {
         let kubeconfig = environment.kubeconfig.display();
         show.say("demo look      it is still up; look around with");
         show.say(&format!("  export KUBECONFIG={kubeconfig}"));
         show.say("  kubectl get sealroom -A -o wide; kubectl -n team-a describe modeldeployment assistant");
-        show.say("demo end       take everything down with: make bed-down");
+        show.say(match cluster {
+            Cluster::Kubeconfig(_) => {
+                "demo end       take the demo away with: kubectl delete namespace team-a"
+            }
+            _ => "demo end       take everything down with: make bed-down",
+        });
     } else {
         cluster.down().await?;
         show.say(
