@@ -225,6 +225,7 @@ fn prove(
             tasks,
         ),
         services: driver::Services::watch(&client, &config, tasks),
+        definitions: driver::stores::watch_definitions(&client, tasks),
         changed: ctx.stores.changed.clone(),
     };
     let owners = Arc::new(StoreOwners {

@@ -5,12 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use futures::StreamExt;
+use futures::{Stream, StreamExt};
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, Store};
-use kube::runtime::{WatchStreamExt, watcher};
+use kube::runtime::{WatchStreamExt, metadata_watcher, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -41,6 +42,8 @@ pub struct Stores {
     pub canaries: Store<Pod>,
     /// The Services that are targets.
     pub services: Services,
+    /// The metadata of all CustomResourceDefinitions.
+    pub definitions: Store<PartialObjectMeta<CustomResourceDefinition>>,
     /// Whoever feeds the stores may ring it after an event; without it changes are seen a fraction of a
     /// second later.
     pub changed: Arc<Notify>,
@@ -87,15 +90,38 @@ pub fn watch_canaries(
     watch(api, watcher::Config::default().labels(selector), tasks)
 }
 
+/// Watches which kinds the cluster knows, without their schemas, which have megabytes.
+#[must_use]
+pub fn watch_definitions(
+    client: &Client,
+    tasks: &mut JoinSet<()>,
+) -> Store<PartialObjectMeta<CustomResourceDefinition>> {
+    let api = Api::<CustomResourceDefinition>::all(client.clone());
+    reflect(metadata_watcher(api, watcher::Config::default()), tasks)
+}
+
 fn watch<K>(api: Api<K>, config: watcher::Config, tasks: &mut JoinSet<()>) -> Store<K>
 where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + 'static,
     K: serde::de::DeserializeOwned,
 {
+    reflect(watcher(api, config), tasks)
+}
+
+fn reflect<K>(
+    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
+    tasks: &mut JoinSet<()>,
+) -> Store<K>
+where
+    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + 'static,
+{
     let (store, writer) = reflector::store();
-    let stream = watcher(api, config)
+    let stream = events
         .default_backoff()
-        .modify(|object| object.managed_fields_mut().clear())
+        .modify(|object| {
+            object.managed_fields_mut().clear();
+            object.annotations_mut().clear();
+        })
         .reflect(writer);
     tasks.spawn(stream.for_each(|event| async move {
         if let Err(error) = event {
@@ -112,7 +138,8 @@ impl Stores {
         let mut sum = add(&self.pods, 1)
             .wrapping_add(add(&self.policies, 2))
             .wrapping_add(add(&self.namespaces, 3))
-            .wrapping_add(add(&self.canaries, 4));
+            .wrapping_add(add(&self.canaries, 4))
+            .wrapping_add(add(&self.definitions, 8));
         let services = [
             &self.services.canary,
             &self.services.dns,
@@ -133,6 +160,7 @@ impl Stores {
         self.policies.wait_until_ready().await?;
         self.namespaces.wait_until_ready().await?;
         self.canaries.wait_until_ready().await?;
+        self.definitions.wait_until_ready().await?;
         let services = [
             &self.services.canary,
             &self.services.dns,
@@ -169,7 +197,16 @@ impl Stores {
                 .iter()
                 .map(|namespace| (namespace.name_any(), namespace.labels().clone()))
                 .collect::<BTreeMap<_, _>>(),
+            foreign: self.foreign(),
         }
+    }
+
+    fn foreign(&self) -> Vec<String> {
+        let definitions = self.definitions.state();
+        let names = definitions.iter().map(|definition| definition.name_any());
+        let mut foreign: Vec<String> = names.filter(|name| policy::is_foreign(name)).collect();
+        foreign.sort();
+        foreign
     }
 }
 

@@ -91,6 +91,8 @@ pub struct View {
     pub policies: Vec<policy::Policy>,
     /// All namespaces' labels.
     pub namespaces: BTreeMap<String, policy::Labels>,
+    /// Kinds of policy that the cluster knows and that are not evaluated, sorted.
+    pub foreign: Vec<String>,
 }
 
 impl Infrastructure {

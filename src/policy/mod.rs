@@ -12,6 +12,7 @@ mod block;
 mod closure;
 mod cover;
 mod describe;
+mod foreign;
 mod model;
 mod parse;
 mod permits;
@@ -29,6 +30,7 @@ mod properties;
 
 pub use block::Block;
 pub use closure::{Allowed, Closure, Declared, Widening, allowed, closure};
+pub use foreign::is_foreign;
 pub use model::{
     Direction, Labels, NamedPort, Peer, Peers, Pod, PolicyRef, PortMatch, Ports, Protocol, Rule,
 };

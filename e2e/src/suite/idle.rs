@@ -8,7 +8,6 @@ use serde_json::Value;
 
 use super::{Case, Needs, Stage};
 use crate::kube::wait;
-use crate::world::API;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![Case {
@@ -98,23 +97,13 @@ pub async fn requests_of_the_operator(stage: &Stage, time: Duration) -> Result<V
 async fn idle(stage: &Stage) -> Result<()> {
     let model = stage.assistant().await?;
     // What is left of its start settles first: the last is that the runtime has shown its lock.
-    let path = format!(
-        "{API}/namespaces/{}/modeldeployments/{}",
-        model.namespace, model.name
-    );
-    wait(
-        Duration::from_secs(60),
-        "the kernel lock in the status",
-        async || {
-            let object = stage.world.get(&path).await?.unwrap_or_default();
-            let locks = object["status"]["seal"]["locks"].as_array().cloned();
-            Ok(locks
-                .unwrap_or_default()
-                .contains(&"Kernel".into())
-                .then_some(()))
-        },
-    )
-    .await?;
+    let locked = async || {
+        let object = stage.object(&model).await?;
+        let locks = object["status"]["seal"]["locks"].as_array().cloned();
+        let shown = locks.unwrap_or_default().contains(&"Kernel".into());
+        Ok(shown.then_some(()))
+    };
+    wait(Duration::from_secs(60), "the kernel lock", locked).await?;
     tokio::time::sleep(Duration::from_secs(5)).await;
     let requests = requests_of_the_operator(stage, Duration::from_secs(120)).await?;
     let others: Vec<_> = requests

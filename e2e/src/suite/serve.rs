@@ -33,6 +33,11 @@ pub(super) fn cases() -> Vec<Case> {
             needs,
             run: |s| Box::pin(stranger(s)),
         },
+        Case {
+            name: "serve/the_status_says_what_is_not_evaluated",
+            needs,
+            run: |s| Box::pin(not_evaluated(s)),
+        },
     ]
 }
 
@@ -132,5 +137,17 @@ async fn stranger(stage: &Stage) -> Result<()> {
         )
         .await;
     ensure!(answered.is_err(), "expected no answer, got {answered:?}");
+    Ok(())
+}
+
+/// The cluster's CNI has kinds of policy of its own.
+async fn not_evaluated(stage: &Stage) -> Result<()> {
+    let model = stage.assistant().await?;
+    let status = stage.object(&model).await?["status"].take();
+    let told = status["seal"]["notEvaluated"].to_string();
+    ensure!(
+        told.contains("ciliumnetworkpolicies.cilium.io"),
+        "expected the CNI's own kinds in {told}"
+    );
     Ok(())
 }

@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::install;
 use crate::kube::wait;
 use crate::outside::{self, Record};
-use crate::world::{World, name_of};
+use crate::world::{API, World, name_of};
 
 /// Images by digest, as pods name them.
 #[derive(Clone, Debug)]
@@ -189,6 +189,19 @@ impl Stage {
     pub async fn short_rounds(&self) -> Result<()> {
         let set = async || install::set(&self.world, &["seal.roundSeconds=10"]).await;
         self.short_rounds.get_or_try_init(set).await.copied()
+    }
+
+    /// The model's object as it is.
+    ///
+    /// # Errors
+    /// When it is not there.
+    pub async fn object(&self, model: &Served) -> Result<serde_json::Value> {
+        let Served {
+            namespace, name, ..
+        } = model;
+        let path = format!("{API}/namespaces/{namespace}/modeldeployments/{name}");
+        let object = self.world.get(&path).await?;
+        object.with_context(|| format!("failed to find {namespace}/{name}"))
     }
 
     /// Sends a request from the client that was let in: status and body.

@@ -85,6 +85,11 @@ impl Planner {
         let mut begun = self.challenge(uid, plan.targets, now)?;
         begun.failed = plan.failed;
         begun.notes = plan.notes;
+        let foreign = view
+            .foreign
+            .iter()
+            .map(|kind| format!("{kind}: not evaluated"));
+        begun.notes.extend(foreign);
         Some(begun)
     }
 

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Namespace, ObjectReference, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, store::Writer};
 use kube::runtime::watcher::Event;
@@ -174,6 +175,7 @@ impl World {
             pods: filled(vec![pod("sealed-pod", GATE, labels)]).0,
             policies,
             namespaces: filled(Vec::<PartialObjectMeta<Namespace>>::new()).0,
+            definitions: filled(Vec::<PartialObjectMeta<CustomResourceDefinition>>::new()).0,
             canaries: filled(CANARIES.iter().map(canary).collect()).0,
             services: Services {
                 dns: Some(filled(vec![dns]).0),

@@ -148,6 +148,7 @@ impl Sim {
                 shared: shared(),
                 policies: declared.clone(),
                 namespaces: BTreeMap::new(),
+                foreign: Vec::new(),
             },
             owners: OneOwner(declared),
             now,

@@ -328,3 +328,13 @@ fn the_own_node_is_reported_and_convicts_only_where_required() {
         "{notes:?}"
     );
 }
+
+#[test]
+fn kinds_of_policy_that_nobody_evaluates_are_named() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.view.foreign = vec!["ciliumnetworkpolicies.cilium.io".to_owned()];
+    sim.run(10.0);
+    assert_sealed(&sim, Status::True, Reason::NoEgress);
+    let note = "ciliumnetworkpolicies.cilium.io: not evaluated".to_owned();
+    assert!(sim.seals["p"].notes.contains(&note));
+}
