@@ -5,13 +5,13 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{self, Store};
-use kube::runtime::{WatchStreamExt, metadata_watcher, watcher};
+use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, Resource, ResourceExt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -90,14 +90,14 @@ pub fn watch_canaries(
     watch(api, watcher::Config::default().labels(selector), tasks)
 }
 
-/// Watches which kinds the cluster knows, without their schemas, which have megabytes.
+/// Watches which kinds the cluster knows. Metadata alone: their schemas have megabytes.
 #[must_use]
 pub fn watch_definitions(
     client: &Client,
     tasks: &mut JoinSet<()>,
 ) -> Store<PartialObjectMeta<CustomResourceDefinition>> {
-    let api = Api::<CustomResourceDefinition>::all(client.clone());
-    reflect(metadata_watcher(api, watcher::Config::default()), tasks)
+    let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client.clone());
+    watch(api, watcher::Config::default(), tasks)
 }
 
 fn watch<K>(api: Api<K>, config: watcher::Config, tasks: &mut JoinSet<()>) -> Store<K>
@@ -105,18 +105,8 @@ where
     K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + 'static,
     K: serde::de::DeserializeOwned,
 {
-    reflect(watcher(api, config), tasks)
-}
-
-fn reflect<K>(
-    events: impl Stream<Item = watcher::Result<watcher::Event<K>>> + Send + 'static,
-    tasks: &mut JoinSet<()>,
-) -> Store<K>
-where
-    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + 'static,
-{
     let (store, writer) = reflector::store();
-    let stream = events
+    let stream = watcher(api, config)
         .default_backoff()
         .modify(|object| {
             object.managed_fields_mut().clear();
