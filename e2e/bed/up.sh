@@ -12,6 +12,8 @@ mkdir -p "$SEALROOM_CACHE"
 exec 8>"$SEALROOM_CACHE/bed.lock"
 flock -n 8 || die "somebody else is bringing the bed up or down"
 if "$BED_SRC/status.sh" >/dev/null 2>&1; then
+  [ "$(cat "$BED_DIR/shape")" = "NODES=$NODES CNI=$CNI" ] ||
+    die "a cluster with $(cat "$BED_DIR/shape") is up, not with NODES=$NODES CNI=$CNI: make bed-down"
   say "already up with $(cat "$BED_DIR/shape"), nothing to do ($BED_DIR)"
   exit 0
 fi

@@ -28,7 +28,7 @@ pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus};
     derive = "PartialEq",
     shortname = "md",
     category = "sealroom",
-    doc = "A language model, selected by digest, that answers the OpenAI API from pods which are proven to reach nobody. It serves only while the proof holds.",
+    doc = "A language model, selected by digest, that answers the OpenAI API from sealed pods. It begins to serve when no tested target can be reached and no NetworkPolicy permits more than is declared, and shuts when a way out is seen.",
     scale(
         spec_replicas_path = ".spec.replicas",
         status_replicas_path = ".status.replicas",
@@ -196,8 +196,8 @@ pub enum RolloutType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Seal {
-    /// `Enforced` (default): the model serves only while its pods are proven closed. `Unsealed`: it serves
-    /// without proof, only in namespaces that the platform lists.
+    /// `Enforced` (default): the model begins to serve when its pods are proven closed, and shuts when a way
+    /// out is seen. `Unsealed`: it serves without proof, only in namespaces that the platform lists.
     #[serde(default)]
     pub mode: SealMode,
     /// What happens when proofs stop coming although nothing was found open. `Serve` (default): it goes on,

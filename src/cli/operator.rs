@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use kube::Client;
@@ -164,6 +164,7 @@ async fn lead(
         progress: Default::default(),
         backoff: Default::default(),
         metrics,
+        started: Instant::now(),
     });
     let queues = Queues {
         deployments: deployments_queue,

@@ -13,7 +13,7 @@ use kube::{Resource, ResourceExt};
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::mpsc;
 
-use super::context::Context;
+use super::context::{Context, HEARING};
 use super::outcome::Outcome;
 use super::trigger::{Triggers, Wakes};
 use super::{model_artifact, model_deployment, sealed_policy};
@@ -59,7 +59,8 @@ pub async fn run(ctx: Arc<Context>, triggers: Triggers, queues: Queues) {
         deployments,
         artifacts,
         collect(&ctx),
-        follow_board(&ctx, &wakes)
+        follow_board(&ctx, &wakes),
+        stop_hearing(&wakes)
     );
 }
 
@@ -92,13 +93,18 @@ async fn control<K, F, Fut>(
         move |object: Arc<K>, ctx: Arc<Context>| {
             let (reconcile, kind) = (reconcile.clone(), kind.clone());
             async move {
+                // What is missing in half a list is not gone.
+                if let Err(store) = ctx.stores.ready().await {
+                    tracing::error!(store, "a store ended before its first list");
+                    return Ok::<_, std::convert::Infallible>(Action::await_change());
+                }
                 let begun = Instant::now();
                 let key = object.uid().unwrap_or_default();
                 let outcome = reconcile(object.clone(), ctx.clone()).await;
                 ctx.metrics
                     .reconciled(&kind, outcome.as_str(), begun.elapsed());
                 log(&kind, &object.name_any(), &outcome);
-                Ok::<_, std::convert::Infallible>(ctx.backoff.action(&key, &outcome))
+                Ok(ctx.backoff.action(&key, &outcome))
             }
         }
     };
@@ -157,6 +163,12 @@ pub async fn follow_board(ctx: &Context, wakes: &Wakes) {
             Err(RecvError::Closed) => return,
         }
     }
+}
+
+/// Looks at everything once more when a predecessor's word counts no longer.
+async fn stop_hearing(wakes: &Wakes) {
+    tokio::time::sleep(HEARING).await;
+    wakes.send(wakes.everything()).await;
 }
 
 /// Deletes shared policies that two looks in a row found unused.

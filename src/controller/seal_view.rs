@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::conditions::Truth;
-use crate::api::Reason;
-use crate::api::model_deployment::PolicyRef;
+use super::conditions::{Truth, find};
+use crate::api::model_deployment::{ModelDeploymentStatus, PolicyRef};
+use crate::api::{ConditionType, Reason};
 use crate::driver::{self, PodSeal};
 
 /// The condition `Sealed` and what stands behind it.
@@ -39,6 +39,21 @@ impl Default for SealView {
 }
 
 impl SealView {
+    /// What a status says that was written while its pods were proven.
+    #[must_use]
+    pub fn stored(status: &ModelDeploymentStatus) -> Option<Self> {
+        let sealed = find(&status.conditions, ConditionType::Sealed)?;
+        let seal = status.seal.clone().unwrap_or_default();
+        (sealed.status == "True").then(|| Self {
+            truth: Truth::True,
+            reason: Reason::parse(&sealed.reason).unwrap_or(Reason::NoEgress),
+            message: sealed.message.clone(),
+            locks: seal.locks,
+            policies: seal.policies,
+            not_evaluated: seal.not_evaluated,
+        })
+    }
+
     /// All pods together: one that is open makes the object open, one that nobody knows makes it unknown.
     /// A pod before its first proof serves nobody, so beside a proven one it does not count.
     #[must_use]
@@ -144,6 +159,23 @@ mod tests {
     ) {
         let view = SealView::of(&pods);
         assert_eq!((view.truth, view.reason), (truth, reason));
+    }
+
+    #[rstest::rstest]
+    #[case::proven("True", Some(Reason::NoEgress))]
+    #[case::open("False", None)]
+    #[case::unknown("Unknown", None)]
+    fn only_a_stored_proof_is_remembered(#[case] status: &str, #[case] reason: Option<Reason>) {
+        let stored = serde_json::json!({
+            "conditions": [{
+                "type": "Sealed", "status": status, "reason": "NoEgress", "message": "m",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            }],
+            "seal": { "locks": ["Kernel"] },
+        });
+        let view = SealView::stored(&serde_json::from_value(stored).unwrap());
+        assert_eq!(view.as_ref().map(|view| view.reason), reason);
+        assert!(view.is_none_or(|view| view.locks == ["Kernel"]));
     }
 
     #[test]

@@ -129,7 +129,7 @@ pub fn unused(stores: &Stores) -> Vec<Arc<NetworkPolicy>> {
             let namespace = policy.namespace();
             stores
                 .pods
-                .find(|pod| pod.namespace() == namespace)
+                .find(|pod| pod.namespace() == namespace && pod.labels().contains_key(SEALED))
                 .is_none()
                 && stores
                     .model_deployments

@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::names::{MANAGED_SELECTOR, SEALED, SEALED_POLICY};
+use super::names::{MANAGED_SELECTOR, OWNER_UID, SEALED_POLICY};
 use super::trigger::{Triggers, Wakes};
 use crate::api::{ModelArtifact, ModelDeployment};
 
@@ -101,7 +101,8 @@ impl Stores {
     pub fn start(client: &Client, triggers: &Triggers, tasks: &mut JoinSet<()>) -> Self {
         let all = watcher::Config::default();
         let ours = all.clone().labels(MANAGED_SELECTOR);
-        let sealed = all.clone().labels(SEALED);
+        // Not by the label that seals them: a pod that loses it must not be out of sight.
+        let owned = all.clone().labels(OWNER_UID);
         let (model_deployments, md_writer) = store();
         let (model_artifacts, ma_writer) = store();
         // Triggers look an owner up by UID, so the owners' stores come first.
@@ -178,7 +179,7 @@ impl Stores {
         let bell = changed.clone();
         spawn(
             client,
-            &sealed,
+            &owned,
             writer,
             wakes.clone(),
             tasks,

@@ -32,7 +32,7 @@ const GATE: &str = "gate";
 /// What the driver reads. All of it is fed by watches; the driver itself asks the API server nothing.
 #[derive(Clone, Debug)]
 pub struct Stores {
-    /// Pods with the label `sealroom.dev/sealed`, of all namespaces.
+    /// Pods with the label `sealroom.dev/owner-uid`, of all namespaces.
     pub pods: Store<Pod>,
     /// All NetworkPolicies.
     pub policies: Store<NetworkPolicy>,
@@ -264,6 +264,12 @@ fn policy_pod(pod: &Pod) -> Option<policy::Pod> {
 fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
     let seen = policy_pod(pod)?;
     let status = pod.status.as_ref()?;
+    let label = pod.labels().get(SEALED);
+    let mut readiness = pod.spec.as_ref()?.readiness_gates.iter().flatten();
+    let gated = readiness.any(|gate| gate.condition_type == CONDITION);
+    if label.is_none() && !gated {
+        return None;
+    }
     let statuses = status.init_container_statuses.iter().flatten();
     let mut gates = statuses.filter(|container| container.name == GATE);
     let mut engines = status.container_statuses.iter().flatten();
@@ -272,7 +278,7 @@ fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
     Some(SealedPod {
         uid: pod.uid()?,
         owner_uid: pod.labels().get(OWNER_UID).cloned().unwrap_or_default(),
-        kind: if pod.labels().get(SEALED).is_some_and(|kind| kind == "pull") {
+        kind: if label.is_some_and(|kind| kind == "pull") {
             PodKind::Ungated
         } else {
             PodKind::Gated
@@ -292,6 +298,7 @@ fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
                 .is_some_and(|state| state.running.is_some())
         }),
         engine_started: engines.any(|engine| engine.started == Some(true)),
+        unlabelled: label.is_none(),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         condition: sealed.next().map(|condition| {
             let since = condition.last_transition_time.as_ref();

@@ -8,7 +8,7 @@ use crate::policy;
 /// Who waits behind the label `sealroom.dev/sealed`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PodKind {
-    /// Has a gate and gets challenges.
+    /// Has a gate and gets challenges; also when somebody took its label away.
     Gated,
     /// A pull: held by policy and closure alone, never challenged.
     Ungated,
@@ -33,6 +33,8 @@ pub struct SealedPod {
     pub gate_running: bool,
     /// Whether its engine has started, and so shown its lock to the gate.
     pub engine_started: bool,
+    /// Whether it has lost the label that the policies select it by.
+    pub unlabelled: bool,
     /// Whether somebody deleted it; it is challenged until it is gone.
     pub terminating: bool,
     /// Status and reason of its condition `sealroom.dev/sealed` as last seen, and since when.

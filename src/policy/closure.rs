@@ -144,6 +144,13 @@ pub fn closure(
 }
 
 impl Closure {
+    /// Whether nothing widens but policies that the object declares, by name.
+    #[must_use]
+    pub fn only_own(&self) -> bool {
+        let own = |widening: &Widening| matches!(widening, Widening::Policy { own: true, .. });
+        matches!(self, Self::Widened(widenings) if widenings.iter().all(own))
+    }
+
     /// What widens and how to mend it, at most 1,024 characters; empty when nothing does.
     #[must_use]
     pub fn detail(&self) -> String {

@@ -25,13 +25,20 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
-/// The test that lets packets out.
+/// Tests that may let packets out.
 pub(super) fn loud() -> Vec<Case> {
-    vec![Case {
-        name: "hole/a_runtime_that_ends_in_the_open_does_not_start_again",
-        needs: Needs::NetworkLockAlone,
-        run: |s| Box::pin(no_restart(s)),
-    }]
+    vec![
+        Case {
+            name: "hole/a_runtime_that_ends_in_the_open_does_not_start_again_both_locks",
+            needs: Needs::BothLocks,
+            run: |s| Box::pin(no_restart(s)),
+        },
+        Case {
+            name: "hole/a_runtime_that_ends_in_the_open_does_not_start_again_network_lock_alone",
+            needs: Needs::NetworkLockAlone,
+            run: |s| Box::pin(no_restart(s)),
+        },
+    ]
 }
 
 const SOON: Duration = Duration::from_secs(40);

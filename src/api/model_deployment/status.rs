@@ -97,7 +97,7 @@ pub struct SealStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64))]
     pub policies: Vec<PolicyRef>,
-    /// Kinds of policy that are in the cluster and are not evaluated.
+    /// What is not tested, such as `otherNode`, and kinds of policy that the cluster has and nobody evaluates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 253)))]
     pub not_evaluated: Vec<String>,

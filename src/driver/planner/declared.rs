@@ -10,7 +10,7 @@ use super::{Owner, Owners};
 
 /// How long a changed declaration still counts: so long the operator may take to narrow its own policy after
 /// somebody narrowed the object, and the pod must not be closed for that.
-const OVERLAP: Duration = Duration::from_secs(5);
+pub(super) const OVERLAP: Duration = Duration::from_secs(5);
 
 /// The owners of the pods in view.
 #[derive(Debug, Default)]

@@ -49,6 +49,8 @@ pub enum Reason {
     PolicyWidens,
     /// False: it got out and no policy explains it.
     NotEnforced,
+    /// False: it is not what was made.
+    PodAltered,
     /// Unknown: the first proof is under way.
     Proving,
     /// Unknown: a control failed, so silence proves nothing.
@@ -67,6 +69,7 @@ impl Reason {
             Self::EgressOpen => "EgressOpen",
             Self::PolicyWidens => "PolicyWidens",
             Self::NotEnforced => "NotEnforced",
+            Self::PodAltered => "PodAltered",
             Self::Proving => "Proving",
             Self::ControlFailed => "ControlFailed",
             Self::EvidenceStale => "EvidenceStale",

@@ -107,6 +107,7 @@ pub struct Planner {
     nonces: HashMap<String, String>,
     declared: DeclaredMemory,
     bucket: Bucket,
+    started: Instant,
 }
 
 impl Planner {
@@ -120,6 +121,7 @@ impl Planner {
             tracks: BTreeMap::new(),
             nonces: HashMap::new(),
             declared: DeclaredMemory::default(),
+            started: now,
         }
     }
 
@@ -129,12 +131,14 @@ impl Planner {
         self.view = Arc::clone(&view);
         self.forget_gone(&view, &mut actions);
         self.declared.refresh(&view, owners, now);
+        let young = now.saturating_duration_since(self.started) < declared::OVERLAP;
         for pod in &view.pods {
             let track = self
                 .tracks
                 .entry(pod.uid.clone())
                 .or_insert_with(|| Track::new(pod, now));
-            track.observe(pod, &view.policies, self.declared.of(&pod.owner_uid), now);
+            let owner = self.declared.of(&pod.owner_uid);
+            track.observe(pod, &view.policies, owner, young, now);
             self.settle(&pod.uid, now, &mut actions);
         }
         actions

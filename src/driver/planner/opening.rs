@@ -167,6 +167,9 @@ impl Track {
                     format!("{reached}; no NetworkPolicy explains it"),
                 ),
             })
+        } else if let (Some(detail), true) = (&widened, self.pod.unlabelled) {
+            let text = format!("somebody took the label sealroom.dev/sealed away: {detail}");
+            Some((Reason::PodAltered, text))
         } else if let Some(detail) = widened {
             // The gate may have found a way out between rounds, by targets that no report lists.
             let got_out = reported.filter(|opening| opening.reason == Reason::EgressOpen.as_str());

@@ -93,12 +93,13 @@ impl Track {
         }
     }
 
-    /// Takes in the pod and the policies as they are now.
+    /// Takes in the pod and the policies as they are now; `young` while the operator has just started.
     pub(super) fn observe(
         &mut self,
         pod: &SealedPod,
         policies: &[Policy],
         owner: Option<&Known>,
+        young: bool,
         now: Instant,
     ) {
         let began = |is: fn(&SealedPod) -> bool| is(pod) && !is(&self.pod);
@@ -117,6 +118,8 @@ impl Track {
             self.own_node = owner.current().own_node.unwrap_or(OwnNode::Report);
             closure(&owner.declared(now), policies, namespace, labels)
         });
+        // The object may have been narrowed while no operator ran, and its own policy is narrowed in a moment.
+        let found = found.filter(|found| !(young && found.only_own()));
         if found != self.closure || selecting != self.policies {
             self.hurry(now);
             let widened = matches!(found, Some(Closure::Widened(_)));

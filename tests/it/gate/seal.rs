@@ -293,11 +293,10 @@ async fn a_reached_target_opens_and_cuts_every_stream() {
         gate.audit_line().await,
         gate.audit_line().await,
     ];
-    let outcomes: Vec<_> = lines
-        .iter()
-        .map(|line| line["outcome"].as_str().unwrap())
-        .collect();
-    assert_eq!(outcomes, ["reset", "reset", "refused"]);
+    let mut outcomes = lines.map(|line| line["outcome"].as_str().unwrap().to_owned());
+    // Streams end side by side with what comes after them.
+    outcomes.sort();
+    assert_eq!(outcomes, ["refused", "reset", "reset"]);
 
     // The hole is gone: it takes a whole new proof, and then it serves again by itself.
     assert_eq!(gate.round().await.state, State::Open);

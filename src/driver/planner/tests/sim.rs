@@ -55,6 +55,7 @@ pub(super) fn sealed_pod(name: &str) -> SealedPod {
         node_addresses: vec!["172.20.0.1".parse().expect("an address")],
         gate_running: true,
         engine_started: false,
+        unlabelled: false,
         terminating: false,
         condition: None,
     }

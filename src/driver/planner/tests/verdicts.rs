@@ -338,3 +338,27 @@ fn kinds_of_policy_that_nobody_evaluates_are_named() {
     let note = "ciliumnetworkpolicies.cilium.io: not evaluated".to_owned();
     assert!(sim.seals["p"].notes.contains(&note));
 }
+
+#[test]
+fn a_pod_that_lost_its_label_is_altered_and_shut() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.run(10.0);
+    assert_sealed(&sim, Status::True, Reason::NoEgress);
+    sim.view.pods[0].pod.labels.remove("sealroom.dev/sealed");
+    sim.view.pods[0].unlabelled = true;
+    sim.run(2.0);
+    assert_sealed(&sim, Status::False, Reason::PodAltered);
+    assert_eq!(sim.state("p"), State::Open);
+}
+
+#[test]
+fn an_operator_that_has_just_started_narrows_its_own_policy_before_it_convicts() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    // Wider than the object declares now: somebody narrowed the object while no operator ran.
+    sim.view.policies = vec![policy("sealroom-sealed", WIDE)];
+    sim.run(4.0);
+    assert_sealed(&sim, Status::Unknown, Reason::Proving);
+    assert!(sim.gates["p"].machine.opening().is_none());
+    sim.run(4.0);
+    assert_sealed(&sim, Status::False, Reason::PolicyWidens);
+}
