@@ -23,6 +23,7 @@ mod hole;
 mod idle;
 mod lock;
 mod refuse;
+mod restart;
 mod serve;
 mod start;
 mod unenforced;
@@ -90,6 +91,7 @@ fn groups() -> Vec<Vec<Lane>> {
     vec![
         vec![serve::cases()],
         vec![idle::cases()],
+        vec![restart::cases()],
         silent,
         vec![hole::loud()],
         each(start::loud()).collect(),
