@@ -46,8 +46,8 @@ pub struct Context {
     pub started: Instant,
 }
 
-/// For so long what a predecessor wrote counts, unless a gate says otherwise: all of them are heard within a few
-/// seconds, and an upgrade of the operator must not make every object look unproven.
+/// For so long what a predecessor wrote counts, until a pod is proven anew or seen open: that takes a few seconds,
+/// and an upgrade of the operator must not make every object look unproven.
 pub const HEARING: Duration = Duration::from_secs(15);
 
 impl Context {
@@ -58,7 +58,7 @@ impl Context {
         pods.retain(|pod| pod.kind == PodKind::Gated);
         let unheard = pods
             .iter()
-            .all(|pod| pod.report.is_none() && pod.opening.is_none());
+            .all(|pod| pod.last_proven.is_none() && pod.opening.is_none());
         let before = || object.status.as_ref().and_then(SealView::stored);
         if unheard && self.started.elapsed() < HEARING {
             return before().unwrap_or_else(|| SealView::of(&pods));

@@ -12,7 +12,7 @@ use crate::suite::{PROGRAM, Stage};
 /// Holes that are opened.
 const HOLES: usize = 20;
 
-/// One hole, in seconds since the API server had answered the write.
+/// One hole, in seconds since kubectl had returned from the write.
 #[derive(Clone, Copy, Debug)]
 struct Hole {
     first_refused: f64,
@@ -70,7 +70,14 @@ async fn hole(stage: &Stage) -> Result<Hole> {
     world
         .wait_condition(ns, name, "Ready", "True", "", ready)
         .await?;
-    let url = format!("{}/v1/models", model.url);
+    // The pod's own address: the gate's answer, and not what the Service makes of it.
+    let pods = world.pods(ns, name).await?;
+    let address = pods
+        .iter()
+        .filter(|pod| pod["metadata"]["deletionTimestamp"].is_null())
+        .find_map(|pod| pod["status"]["podIP"].as_str())
+        .context("failed to find the pod's address")?;
+    let url = format!("http://{address}:8080/v1/models");
     let ask = [
         PROGRAM,
         "tool",
@@ -82,6 +89,8 @@ async fn hole(stage: &Stage) -> Result<Hole> {
         "20",
         "--timeout-seconds",
         "1",
+        "--enough-failures",
+        "5",
         &url,
     ];
     let client = world.exec_program(ns, "client", "tool", &ask);
@@ -103,6 +112,10 @@ async fn hole(stage: &Stage) -> Result<Hole> {
         ended.context("failed to see the engine end")?,
         lines??.stdout,
     );
+    // Otherwise the status from before the hole would be taken for the one after it.
+    world
+        .wait_condition(ns, name, "Ready", "False", "", ready)
+        .await?;
     world
         .kubectl(&["delete", "networkpolicy", "-n", ns, "measured"])
         .await?;

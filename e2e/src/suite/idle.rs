@@ -7,7 +7,6 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{Case, Needs, Stage};
-use crate::kube::wait;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![Case {
@@ -95,16 +94,7 @@ pub async fn requests_of_the_operator(stage: &Stage, time: Duration) -> Result<V
 }
 
 async fn idle(stage: &Stage) -> Result<()> {
-    let model = stage.assistant().await?;
-    // What is left of its start settles first: the last is that the runtime has shown its lock.
-    let locked = async || {
-        let object = stage.object(&model).await?;
-        let locks = object["status"]["seal"]["locks"].as_array().cloned();
-        let shown = locks.unwrap_or_default().contains(&"Kernel".into());
-        Ok(shown.then_some(()))
-    };
-    wait(Duration::from_secs(60), "the kernel lock", locked).await?;
-    tokio::time::sleep(Duration::from_secs(5)).await;
+    stage.settled().await?;
     let requests = requests_of_the_operator(stage, Duration::from_secs(120)).await?;
     let others: Vec<_> = requests
         .iter()

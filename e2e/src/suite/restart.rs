@@ -19,7 +19,7 @@ pub(super) fn cases() -> Vec<Case> {
 const SYSTEM: &str = "sealroom-system";
 
 async fn changes_nothing(stage: &Stage) -> Result<()> {
-    let model = stage.assistant().await?;
+    let model = stage.settled().await?;
     let before = look(stage).await?;
     let restart = [
         "rollout",

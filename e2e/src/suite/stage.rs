@@ -191,6 +191,23 @@ impl Stage {
         self.short_rounds.get_or_try_init(set).await.copied()
     }
 
+    /// The assistant, once nothing is left of its start: the last is that the runtime has shown its lock.
+    ///
+    /// # Errors
+    /// When it does not become ready or shows no lock.
+    pub async fn settled(&self) -> Result<Served> {
+        let model = self.assistant().await?;
+        let locked = async || {
+            let object = self.object(&model).await?;
+            let locks = object["status"]["seal"]["locks"].as_array().cloned();
+            let shown = locks.unwrap_or_default().contains(&"Kernel".into());
+            Ok(shown.then_some(()))
+        };
+        wait(Duration::from_secs(60), "the kernel lock", locked).await?;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+        Ok(model)
+    }
+
     /// The model's object as it is.
     ///
     /// # Errors

@@ -25,6 +25,9 @@ pub struct Args {
     /// How often to send it, one after the other; status and milliseconds of each are printed
     #[arg(long, default_value_t = 1)]
     times: u32,
+    /// Ends after so many in a row that were no success
+    #[arg(long, default_value_t = u32::MAX)]
+    enough_failures: u32,
     /// Milliseconds between two of them
     #[arg(long, default_value_t = 0)]
     pause_ms: u64,
@@ -44,17 +47,23 @@ impl Args {
             .connect_timeout(Duration::from_secs(3))
             .build()?;
         let mut good = true;
+        let mut failures = 0;
         for turn in 0..self.times {
             if turn > 0 {
                 tokio::time::sleep(Duration::from_millis(self.pause_ms)).await;
             }
-            match self.once(&client).await {
-                Ok(success) => good &= success,
+            let success = match self.once(&client).await {
+                Ok(success) => success,
                 Err(error) if self.times == 1 => return Err(error),
                 Err(error) => {
-                    good = false;
                     println!("{} failed {error:#}", jiff::Timestamp::now());
+                    false
                 }
+            };
+            good &= success;
+            failures = if success { 0 } else { failures + 1 };
+            if failures >= self.enough_failures {
+                break;
             }
         }
         anyhow::ensure!(good || self.exit_zero, "failed: the status is no success");

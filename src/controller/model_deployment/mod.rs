@@ -70,7 +70,9 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
         .status
         .as_ref()
         .and_then(|status| status.artifact.as_ref());
-    if let Some(left) = settle {
+    // Pods that are there already are held by the proof; an operator that starts has only now seen the policy.
+    let first = lookup(&ctx.stores.deployments, namespace, &this.name_any()).is_none();
+    if let Some(left) = settle.filter(|_| first) {
         return Err(waiting(Reason::Progressing, left));
     }
     let wanted = deployment::build(
