@@ -112,9 +112,8 @@ enum Command {
         /// The operator's static program
         #[arg(long)]
         operator: PathBuf,
-        /// Leave the cluster up
-        #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
-        keep: bool,
+        #[command(flatten)]
+        keep: Keep,
     },
     /// Run the end-to-end tests
     Test {
@@ -129,9 +128,8 @@ enum Command {
         /// Only tests whose name has this in it
         #[arg(long, env = "FILTER", default_value = "")]
         filter: String,
-        /// Leave the cluster up
-        #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
-        keep: bool,
+        #[command(flatten)]
+        keep: Keep,
     },
     /// Measure and assert nothing: prints what docs/benchmarks.md lists
     Bench {
@@ -145,6 +143,13 @@ enum Command {
     },
 }
 
+#[derive(Debug, clap::Args)]
+struct Keep {
+    /// Leave the cluster up
+    #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
+    keep: bool,
+}
+
 #[derive(Debug, Subcommand)]
 enum Measure {
     /// How fast an opening is closed and what one object costs, on a running cluster
@@ -154,9 +159,8 @@ enum Measure {
         /// The operator's static program
         #[arg(long)]
         operator: PathBuf,
-        /// Leave the cluster up
-        #[arg(long, env = "KEEP", value_parser = clap::builder::FalseyValueParser::new(), action = clap::ArgAction::Set, default_value = "")]
-        keep: bool,
+        #[command(flatten)]
+        keep: Keep,
     },
     /// What the gate adds to a request, on this machine alone
     Gate {
@@ -249,20 +253,20 @@ impl Cli {
                 shape,
                 operator,
                 keep,
-            } => demo::whole(&shape, &operator, keep).await,
+            } => demo::whole(&shape, &operator, keep.keep).await,
             Command::Test {
                 shape,
                 operator,
                 unlocked,
                 filter,
                 keep,
-            } => suite::whole(&shape, &operator, &unlocked, &filter, keep).await,
+            } => suite::whole(&shape, &operator, &unlocked, &filter, keep.keep).await,
             Command::Bench { what } => match what {
                 Measure::Cluster {
                     shape,
                     operator,
                     keep,
-                } => bench::cluster(&shape, &operator, keep).await,
+                } => bench::cluster(&shape, &operator, keep.keep).await,
                 Measure::Gate { operator } => bench::gate(&operator).await,
             },
             Command::Tool { tool } => tool.run().await,

@@ -143,16 +143,21 @@ impl World {
         .await
     }
 
+    /// A ModelDeployment; `None` when it is not there.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn model(&self, namespace: &str, name: &str) -> Result<Option<Value>> {
+        let path = format!("{API}/namespaces/{namespace}/modeldeployments/{name}");
+        self.get(&path).await
+    }
+
     /// A condition of a ModelDeployment; empty when the object or the condition is not there.
     ///
     /// # Errors
     /// When the API server does not answer.
     pub async fn condition(&self, namespace: &str, name: &str, kind: &str) -> Result<Condition> {
-        let object = self
-            .get(&format!(
-                "{API}/namespaces/{namespace}/modeldeployments/{name}"
-            ))
-            .await?;
+        let object = self.model(namespace, name).await?;
         Ok(object
             .as_ref()
             .map(|object| condition_of(object, kind))

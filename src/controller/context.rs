@@ -59,10 +59,9 @@ impl Context {
         let unheard = pods
             .iter()
             .all(|pod| pod.last_proven.is_none() && pod.opening.is_none());
-        let before = || object.status.as_ref().and_then(SealView::stored);
-        if unheard && self.started.elapsed() < HEARING {
-            return before().unwrap_or_else(|| SealView::of(&pods));
-        }
-        SealView::of(&pods)
+        let hearing = unheard && self.started.elapsed() < HEARING;
+        let status = object.status.as_ref().filter(|_| hearing);
+        let before = status.and_then(SealView::stored);
+        before.unwrap_or_else(|| SealView::of(&pods))
     }
 }

@@ -233,10 +233,7 @@ mod tests {
             grace: std::time::Duration::ZERO,
             own_node: OwnNode::Report,
         };
-        let core = Arc::new(Core::new(
-            Machine::new(config, "pod", Session::random()),
-            "pod".to_owned(),
-        ));
+        let core = Arc::new(Core::new(Machine::new(config, "pod", Session::random())));
         audit
             .open(&http::Method::GET, core, Arc::default())
             .is_some()

@@ -14,7 +14,7 @@ use crate::launch::lock::KERNEL;
 use crate::seal::lease::{Runtime, Word};
 use crate::seal::probe::Observation;
 use crate::seal::state::{Machine, Refused, Round};
-use crate::seal::wire::{Challenge, ChallengeConflict, Report, State, Target, VERSION};
+use crate::seal::wire::{Challenge, ChallengeConflict, Report, State, Target};
 
 /// How far the drain is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -65,7 +65,6 @@ struct Inner {
 /// The gate's knowledge.
 #[derive(Debug)]
 pub struct Core {
-    pod_uid: String,
     inner: Mutex<Inner>,
     status: watch::Sender<Status>,
     /// Every connection on the API port.
@@ -79,7 +78,7 @@ pub struct InFlight(Arc<Core>);
 impl Core {
     /// Of a gate that has just started: unproven.
     #[must_use]
-    pub fn new(machine: Machine, pod_uid: String) -> Self {
+    pub fn new(machine: Machine) -> Self {
         let now = Instant::now();
         let runtime = RuntimeView::new(now);
         let status = Status {
@@ -89,7 +88,6 @@ impl Core {
             drain: Drain::No,
         };
         Self {
-            pod_uid,
             inner: Mutex::new(Inner {
                 machine,
                 unsealed: false,
@@ -307,29 +305,19 @@ impl Core {
     #[must_use]
     pub fn report(&self) -> Report {
         let inner = self.inner();
-        let now = Instant::now();
-        let state = inner.machine.state(now);
-        let findings = inner.machine.findings();
+        let report = inner.machine.report(Instant::now());
         let mut locks = Vec::new();
         if inner.runtime.connected && inner.runtime.kernel {
             locks.push(KERNEL.to_owned());
         }
-        if state == State::Proven {
+        if report.state == State::Proven {
             locks.push("NetworkPolicy".to_owned());
         }
         Report {
-            v: VERSION,
-            sealed: inner.machine.serves(now),
-            pod_uid: self.pod_uid.clone(),
-            session: inner.machine.session(),
             checked_at: inner.checked_at.clone(),
-            state,
-            opening: inner.machine.opening().cloned(),
-            closure: inner.machine.closure().to_owned(),
             locks,
-            nonce: findings.nonce.clone(),
             runtime_ran: inner.runtime.run > 0,
-            targets: findings.targets.clone(),
+            ..report
         }
     }
 }

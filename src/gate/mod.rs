@@ -131,8 +131,8 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
 
-    let machine = Machine::new(config.seal, config.pod_uid.clone(), Session::random());
-    let core = Core::new(machine, config.pod_uid);
+    let machine = Machine::new(config.seal, config.pod_uid, Session::random());
+    let core = Core::new(machine);
     let core = Arc::new(if config.unsealed {
         core.unsealed()
     } else {

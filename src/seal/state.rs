@@ -18,7 +18,8 @@ use super::probe::Observation;
 use super::session::Session;
 use super::verdict::{closure_name, report};
 use super::wire::{
-    Challenge, ChallengeConflict, Closure, Opening, State, Target, TargetReport, Verdict,
+    Challenge, ChallengeConflict, Closure, Opening, Report, State, Target, TargetReport, VERSION,
+    Verdict,
 };
 
 mod round;
@@ -271,6 +272,25 @@ impl Machine {
         ChallengeConflict {
             session: self.session,
             last: self.last_seq,
+        }
+    }
+
+    /// What it says of itself. Whoever runs it adds when a round was finished, the locks and the engine.
+    #[must_use]
+    pub fn report(&self, now: Instant) -> Report {
+        Report {
+            v: VERSION,
+            sealed: self.serves(now),
+            pod_uid: self.pod_uid.clone(),
+            session: self.session,
+            checked_at: String::new(),
+            state: self.state(now),
+            opening: self.opening.clone(),
+            closure: self.closure().to_owned(),
+            locks: Vec::new(),
+            nonce: self.findings.nonce.clone(),
+            runtime_ran: false,
+            targets: self.findings.targets.clone(),
         }
     }
 

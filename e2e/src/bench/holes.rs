@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use jiff::Timestamp;
 
+use super::pairs::quantiles;
 use super::processes::{Process, all};
 use crate::suite::fixtures::egress_hole;
 use crate::suite::{PROGRAM, Stage};
@@ -48,15 +49,12 @@ pub async fn holes(stage: &Stage) -> Result<()> {
         }),
         ("hole removed to serving again", |h| h.recovered),
     ] {
-        let mut sorted: Vec<f64> = all.iter().map(value).collect();
-        sorted.sort_by(f64::total_cmp);
-        let at = |index: usize| sorted.get(index).copied().unwrap_or_default();
+        let values: Vec<f64> = all.iter().map(value).collect();
+        let [least, median, most] =
+            quantiles(&values, [0, 50, 100]).context("failed to measure anything")?;
         println!(
-            "bench {name}: least {:.2}s, median {:.2}s, most {:.2}s, n={}",
-            at(0),
-            at(sorted.len() / 2),
-            at(sorted.len().saturating_sub(1)),
-            sorted.len()
+            "bench {name}: least {least:.2}s, median {median:.2}s, most {most:.2}s, n={}",
+            values.len()
         );
     }
     Ok(())

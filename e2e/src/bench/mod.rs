@@ -20,18 +20,12 @@ pub use gate::gate;
 /// # Errors
 /// When the model does not serve, does not shut or does not come back.
 pub async fn cluster(shape: &Shape, operator: &Path, keep: bool) -> Result<()> {
-    let cluster = Cluster::new(shape)?;
-    cluster.up().await?;
-    let measured = async {
+    let work = async {
         let stage = prepared(shape, operator, false).await?;
         stage.assistant().await?;
         objects::memory();
         objects::writes(&stage).await?;
         holes::holes(&stage).await
-    }
-    .await;
-    if !keep {
-        cluster.down().await?;
-    }
-    measured
+    };
+    Cluster::new(shape)?.during(keep, work).await
 }

@@ -82,7 +82,7 @@ impl Summary {
 }
 
 /// Percentiles by nearest rank: the least value that at least so many percent of all do not exceed.
-fn quantiles<const N: usize>(values: &[f64], percents: [usize; N]) -> Option<[f64; N]> {
+pub fn quantiles<const N: usize>(values: &[f64], percents: [usize; N]) -> Option<[f64; N]> {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let last = sorted.len().checked_sub(1)?;

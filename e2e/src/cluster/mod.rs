@@ -108,6 +108,19 @@ impl Cluster {
         }
     }
 
+    /// Starts it, does the work, and removes it again unless it is to be kept, also when the work failed.
+    ///
+    /// # Errors
+    /// When it does not become usable or something is left, or that of the work.
+    pub async fn during<T>(&self, keep: bool, work: impl Future<Output = Result<T>>) -> Result<T> {
+        self.up().await?;
+        let done = work.await;
+        if !keep {
+            self.down().await?;
+        }
+        done
+    }
+
     /// Where everything is.
     ///
     /// # Errors

@@ -75,16 +75,7 @@ impl Demo<'_> {
             .run()
             .await?;
         show.now("the hole is gone, waiting for the proof");
-        self.world
-            .wait_condition(
-                NAMESPACE,
-                NAME,
-                "Ready",
-                "True",
-                "",
-                Duration::from_secs(120),
-            )
-            .await?;
+        self.ready().await?;
         let answer = self.chat("").await?;
         ensure!(
             answer.contains("Paris"),

@@ -10,7 +10,7 @@ use crate::cluster::{Cluster, Shape, cache};
 use crate::install;
 use crate::kube::wait;
 use crate::suite::fixtures::{capital_of_france, tool_pod};
-use crate::world::{API, World, condition_of, name_of};
+use crate::world::{API, Condition, World, condition_of, name_of};
 
 mod hole;
 mod seal;
@@ -66,8 +66,8 @@ struct Demo<'a> {
 
 impl Demo<'_> {
     async fn object(&self) -> Result<Value> {
-        let path = format!("{API}/namespaces/{NAMESPACE}/modeldeployments/{NAME}");
-        Ok(self.world.get(&path).await?.unwrap_or_default())
+        let object = self.world.model(NAMESPACE, NAME).await?;
+        Ok(object.unwrap_or_default())
     }
 
     fn example(&self, file: &str) -> Result<String> {
@@ -198,19 +198,16 @@ impl Demo<'_> {
         Ok(answer.ok().map(|(status, _)| status))
     }
 
+    async fn ready(&self) -> Result<Condition> {
+        let patience = Duration::from_secs(120);
+        self.world
+            .wait_condition(NAMESPACE, NAME, "Ready", "True", "", patience)
+            .await
+    }
+
     async fn opened(&self, show: &mut Show) -> Result<()> {
         show.now("five rounds over three seconds, then the engine starts and loads the model");
-        let ready = self
-            .world
-            .wait_condition(
-                NAMESPACE,
-                NAME,
-                "Ready",
-                "True",
-                "",
-                Duration::from_secs(120),
-            )
-            .await?;
+        let ready = self.ready().await?;
         let object = self.object().await?;
         let sealed = condition_of(&object, "Sealed");
         show.done(

@@ -7,7 +7,6 @@ use anyhow::{Result, ensure};
 use super::fixtures::Model;
 use super::{Case, Needs, Stage};
 use crate::kube::wait;
-use crate::world::API;
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |name, needs| Case {
@@ -54,10 +53,7 @@ async fn deleted(stage: &Stage) -> Result<()> {
         "the model and its pods go",
         async || {
             let pods = stage.world.pods(ns, "stubborn").await?;
-            let object = stage
-                .world
-                .get(&format!("{API}/namespaces/{ns}/modeldeployments/stubborn"))
-                .await?;
+            let object = stage.world.model(ns, "stubborn").await?;
             Ok((pods.is_empty() && object.is_none()).then_some(()))
         },
     )

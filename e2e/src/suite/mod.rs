@@ -171,22 +171,16 @@ pub async fn whole(
         (Needs::NetworkLockAlone, unlocked),
     ];
     if enforced.iter().any(|(needs, _)| any(*needs, filter)) {
-        let cluster = Cluster::new(shape)?;
-        cluster.up().await?;
-        let result = async {
+        let work = async {
             for (needs, program) in enforced
                 .into_iter()
                 .filter(|(needs, _)| any(*needs, filter))
             {
                 tally.add(run(&prepared(shape, program, true).await?, needs, filter).await);
             }
-            anyhow::Ok(())
-        }
-        .await;
-        if !keep {
-            cluster.down().await?;
-        }
-        result?;
+            Ok(())
+        };
+        Cluster::new(shape)?.during(keep, work).await?;
     }
     if any(Needs::Unenforced, filter) && !keep {
         let shape = Shape {
@@ -194,21 +188,11 @@ pub async fn whole(
             cni: Cni::Ptp,
             ..shape.clone()
         };
-        let cluster = Cluster::new(&shape)?;
-        cluster.up().await?;
-        let result = async {
-            anyhow::Ok(
-                run(
-                    &prepared(&shape, unlocked, true).await?,
-                    Needs::Unenforced,
-                    filter,
-                )
-                .await,
-            )
-        }
-        .await;
-        cluster.down().await?;
-        tally.add(result?);
+        let work = async {
+            let stage = prepared(&shape, unlocked, true).await?;
+            Ok(run(&stage, Needs::Unenforced, filter).await)
+        };
+        tally.add(Cluster::new(&shape)?.during(keep, work).await?);
     }
     println!(
         "e2e: {} passed, {} failed, 0 skipped",

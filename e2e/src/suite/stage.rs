@@ -11,7 +11,7 @@ use crate::cluster::Cluster;
 use crate::install;
 use crate::kube::wait;
 use crate::outside::{self, Record};
-use crate::world::{API, World, name_of};
+use crate::world::{World, name_of};
 
 /// Images by digest, as pods name them.
 #[derive(Clone, Debug)]
@@ -216,8 +216,7 @@ impl Stage {
         let Served {
             namespace, name, ..
         } = model;
-        let path = format!("{API}/namespaces/{namespace}/modeldeployments/{name}");
-        let object = self.world.get(&path).await?;
+        let object = self.world.model(namespace, name).await?;
         object.with_context(|| format!("failed to find {namespace}/{name}"))
     }
 

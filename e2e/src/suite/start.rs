@@ -51,14 +51,7 @@ async fn sealed(stage: &Stage, ns: &str) -> Result<()> {
         .replicas(PODS);
     stage.world.apply(&model.yaml()).await?;
     let all = wait(Duration::from_secs(420), "fifty ready pods", async || {
-        let object = stage
-            .world
-            .get(&format!(
-                "{}/namespaces/{ns}/modeldeployments/fifty",
-                crate::world::API
-            ))
-            .await?;
-        let object = object.unwrap_or_default();
+        let object = stage.world.model(ns, "fifty").await?.unwrap_or_default();
         let ready = object["status"]["readyReplicas"].as_u64().unwrap_or(0);
         Ok(
             (ready == u64::from(PODS) && condition_of(&object, "Sealed").status == "True")

@@ -146,18 +146,9 @@ async fn challenge(
     }
     machine.finish(round, &observed, now);
     Ok(Json(Report {
-        v: VERSION,
-        sealed: machine.serves(now),
-        pod_uid: "sealed-pod".to_owned(),
-        session,
-        checked_at: String::new(),
-        state: machine.state(now),
-        opening: machine.opening().cloned(),
-        closure: machine.closure().to_owned(),
         locks: vec!["Kernel".to_owned()],
-        nonce: machine.findings().nonce.clone(),
         runtime_ran: true,
-        targets: machine.findings().targets.clone(),
+        ..machine.report(now)
     }))
 }
 

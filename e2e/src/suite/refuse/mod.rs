@@ -92,6 +92,14 @@ async fn ends_in(
     Ok(ended)
 }
 
+/// The same, with nothing else in the namespace.
+async fn refused(stage: &Stage, ns: &str, model: Model, told: Told) -> Result<Condition> {
+    let room = stage.room(ns).await?;
+    let ended = ends_in(stage, ns, model, told).await;
+    room.leave().await?;
+    ended
+}
+
 /// Waits until the artifact is there after all.
 async fn cured(stage: &Stage, ns: &str) -> Result<()> {
     let world = &stage.world;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::{bad, cured, ends_in};
+use super::{bad, cured, ends_in, refused};
 use crate::install::STRANGE_REGISTRY;
 use crate::suite::Stage;
 
@@ -15,11 +15,9 @@ fn elsewhere(stage: &Stage, host: &str) -> String {
 
 pub(super) async fn undeclared(stage: &Stage) -> Result<()> {
     let ns = "refuse-undeclared";
-    let room = stage.room(ns).await?;
     let model = bad(ns, &elsewhere(stage, "registry.example.org"));
-    let ended = ends_in(stage, ns, model, ("Stalled", "True", "RegistryNotDeclared")).await;
-    room.leave().await?;
-    let message = ended?.message;
+    let told = ("Stalled", "True", "RegistryNotDeclared");
+    let message = refused(stage, ns, model, told).await?.message;
     ensure!(
         message.contains("registry.example.org"),
         "expected the host in {message:?}"
@@ -29,11 +27,9 @@ pub(super) async fn undeclared(stage: &Stage) -> Result<()> {
 
 pub(super) async fn unknown_ca(stage: &Stage) -> Result<()> {
     let ns = "refuse-authority";
-    let room = stage.room(ns).await?;
     let model = bad(ns, &elsewhere(stage, STRANGE_REGISTRY));
-    let ended = ends_in(stage, ns, model, ("ArtifactReady", "False", "UnknownCA")).await;
-    room.leave().await?;
-    ended.map(drop)
+    let told = ("ArtifactReady", "False", "UnknownCA");
+    refused(stage, ns, model, told).await.map(drop)
 }
 
 pub(super) async fn wrong_password(stage: &Stage) -> Result<()> {

@@ -285,7 +285,7 @@ impl Sim {
                 });
             }
             gate.machine.finish(round, &observed, now);
-            Ok(report(gate, &begun.uid, now))
+            Ok(report(gate, now))
         };
         self.last = Some(begun.clone());
         let actions = self.planner.finished(Finished { begun, answer }, now);
@@ -367,20 +367,10 @@ fn machine(uid: &str) -> Machine {
     Machine::new(config, uid, Session::random())
 }
 
-fn report(gate: &Gate, uid: &str, now: Instant) -> Report {
-    let machine = &gate.machine;
+fn report(gate: &Gate, now: Instant) -> Report {
     Report {
-        v: VERSION,
-        sealed: machine.serves(now),
-        pod_uid: uid.to_owned(),
-        session: machine.session(),
-        checked_at: String::new(),
-        state: machine.state(now),
-        opening: machine.opening().cloned(),
-        closure: machine.closure().to_owned(),
         locks: vec!["Kernel".to_owned()],
-        nonce: machine.findings().nonce.clone(),
         runtime_ran: gate.runtime_ran,
-        targets: machine.findings().targets.clone(),
+        ..gate.machine.report(now)
     }
 }
