@@ -18,6 +18,8 @@ use super::core::{Core, Drain, DrainFor};
 const LAME_DUCK: Duration = Duration::from_secs(3);
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(50);
+/// For launch to hear that it is done, before the gate ends.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// Most hooks that wait at once.
 const MAX_HOOKS: usize = 4;
 
@@ -60,6 +62,15 @@ pub fn start(core: &Arc<Core>, by: DrainFor, limit: Duration) {
 pub async fn done(core: &Core) {
     let mut status = core.watch();
     let _ = status.wait_for(|status| status.drain == Drain::Done).await;
+}
+
+/// Waits until launch has hung up, at most a second: it takes a gate that is gone without its last word for a
+/// crash, and kills the engine.
+pub async fn heard(core: &Core) {
+    let begun = Instant::now();
+    while core.runtime().connected && begun.elapsed() < FAREWELL {
+        sleep(LOOK).await;
+    }
 }
 
 /// Serves the hooks.

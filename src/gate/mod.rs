@@ -217,6 +217,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     if stopped.is_ok() {
         drain::start(&core, DrainFor::Pod, config.drain);
         drain::done(&core).await;
+        drain::heard(&core).await;
     }
     stopped
 }
