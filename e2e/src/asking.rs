@@ -6,7 +6,8 @@ use crate::suite::PROGRAM;
 use crate::world::World;
 
 impl World {
-    /// Sends one request from the tool pod `client`, a POST when there is data: status and body.
+    /// Sends one request from the tool pod `client`, a POST when there is data, with a key when there is one:
+    /// status and body.
     ///
     /// # Errors
     /// When no answer comes within `seconds`.
@@ -15,6 +16,7 @@ impl World {
         namespace: &str,
         url: &str,
         data: Option<&str>,
+        key: Option<&str>,
         seconds: u32,
     ) -> Result<(u16, String)> {
         let seconds = seconds.to_string();
@@ -29,6 +31,9 @@ impl World {
         ];
         if let Some(data) = data {
             command.extend(["--data", data]);
+        }
+        if let Some(key) = key {
+            command.extend(["--key", key]);
         }
         let output = self.exec(namespace, "client", "tool", &command).await?;
         let (first, body) = output

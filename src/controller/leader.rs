@@ -27,6 +27,8 @@ pub struct Candidate {
     identity: String,
     /// The version of the lease that was last seen to change, and when.
     seen: Option<(String, Instant)>,
+    /// The lease as our last renewal left it: the next one need not read it.
+    held: Option<Lease>,
 }
 
 impl Candidate {
@@ -37,6 +39,7 @@ impl Candidate {
             api: Api::namespaced(client, namespace),
             identity,
             seen: None,
+            held: None,
         }
     }
 
@@ -85,6 +88,13 @@ impl Candidate {
 
     /// One try. True when the lease is ours now.
     async fn attempt(&mut self) -> Result<bool, kube::Error> {
+        if let Some(mut held) = self.held.take() {
+            held.spec = Some(self.spec(held.spec.as_ref()));
+            if self.write(&held).await? {
+                return Ok(true);
+            }
+            // Somebody else has written it, which is no takeover yet.
+        }
         let Some(mut lease) = self.api.get_opt(LEASE).await? else {
             let fresh = Lease {
                 metadata: ObjectMeta {
@@ -94,7 +104,8 @@ impl Candidate {
                 },
                 spec: Some(self.spec(None)),
             };
-            return won(self.api.create(&params(), &fresh).await);
+            let created = self.api.create(&params(), &fresh).await;
+            return self.won(created);
         };
         let version = lease.metadata.resource_version.clone().unwrap_or_default();
         if self.seen.as_ref().is_none_or(|(seen, _)| *seen != version) {
@@ -105,7 +116,28 @@ impl Candidate {
             return Ok(false);
         }
         lease.spec = Some(self.spec(Some(&old)));
-        won(self.api.replace(LEASE, &params(), &lease).await)
+        self.write(&lease).await
+    }
+
+    async fn write(&mut self, lease: &Lease) -> Result<bool, kube::Error> {
+        let written = self.api.replace(LEASE, &params(), lease).await;
+        self.won(written)
+    }
+
+    /// Keeps what was written. That somebody else was quicker, or deleted it, is no failure.
+    fn won(&mut self, result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
+        match result {
+            Ok(lease) => {
+                self.held = Some(lease);
+                Ok(true)
+            }
+            Err(kube::Error::Api(status))
+                if status.is_conflict() || status.is_already_exists() || status.is_not_found() =>
+            {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 
     fn ours(&self, spec: &LeaseSpec) -> bool {
@@ -149,16 +181,5 @@ fn params() -> PostParams {
     PostParams {
         field_manager: Some(MANAGER.to_owned()),
         ..PostParams::default()
-    }
-}
-
-/// Somebody else was quicker: no failure.
-fn won(result: Result<Lease, kube::Error>) -> Result<bool, kube::Error> {
-    match result {
-        Ok(_) => Ok(true),
-        Err(kube::Error::Api(status)) if status.is_conflict() || status.is_already_exists() => {
-            Ok(false)
-        }
-        Err(error) => Err(error),
     }
 }

@@ -23,6 +23,8 @@ pub struct SealView {
     pub policies: Vec<PolicyRef>,
     /// What is not tested or not evaluated.
     pub not_evaluated: Vec<String>,
+    /// A gate asks for API keys and has none.
+    pub keys_missing: bool,
 }
 
 impl Default for SealView {
@@ -34,6 +36,7 @@ impl Default for SealView {
             locks: Vec::new(),
             policies: Vec::new(),
             not_evaluated: Vec::new(),
+            keys_missing: false,
         }
     }
 }
@@ -51,6 +54,7 @@ impl SealView {
             locks: seal.locks,
             policies: seal.policies,
             not_evaluated: seal.not_evaluated,
+            keys_missing: false,
         })
     }
 
@@ -98,6 +102,7 @@ impl SealView {
                 .collect(),
             policies: policies.into_iter().take(64).collect(),
             not_evaluated: notes.into_iter().take(32).cloned().collect(),
+            keys_missing: counted.iter().any(|pod| pod.keys_missing()),
         }
     }
 }

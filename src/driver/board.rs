@@ -57,6 +57,15 @@ impl PodSeal {
             || self.opening != other.opening
             || self.policies != other.policies
             || self.notes != other.notes
+            || self.keys_missing() != other.keys_missing()
+    }
+
+    /// Whether the gate asks for API keys and has none.
+    #[must_use]
+    pub fn keys_missing(&self) -> bool {
+        self.report
+            .as_ref()
+            .is_some_and(|report| report.keys_missing)
     }
 }
 

@@ -22,13 +22,17 @@ impl Collector for BoardMetrics {
         pods.retain(|pod| pod.kind == PodKind::Gated);
         let mut states = encoder.encode_descriptor(
             "sealroom_seal_state",
-            "State of the seal: 0 unproven, 1 proven, 2 stale, 3 open",
+            "1 for the state that the seal is in",
             None,
             MetricType::Gauge,
         )?;
         for pod in &pods {
-            let gauge = ConstGauge::new(state(pod));
-            gauge.encode(states.encode_family(&labels(pod))?)?;
+            for (state, name) in State::NAMES {
+                let gauge = ConstGauge::new(i64::from(state == state_of(pod)));
+                let [namespace, pod] = labels(pod);
+                let labels = [namespace, pod, ("state", name.to_owned())];
+                gauge.encode(states.encode_family(&labels)?)?;
+            }
         }
         let mut times = encoder.encode_descriptor(
             "sealroom_seal_last_proven_timestamp_seconds",
@@ -54,14 +58,10 @@ fn labels(pod: &PodSeal) -> [(&'static str, String); 2] {
     ]
 }
 
-fn state(pod: &PodSeal) -> i64 {
+/// What the operator knows goes before what the gate said last.
+fn state_of(pod: &PodSeal) -> State {
     if pod.opening.is_some() {
-        return 3;
+        return State::Open;
     }
-    match pod.state {
-        None | Some(State::Unproven) => 0,
-        Some(State::Proven) => 1,
-        Some(State::Stale) => 2,
-        Some(State::Open) => 3,
-    }
+    pod.state.unwrap_or(State::Unproven)
 }

@@ -16,6 +16,7 @@ use super::metrics::Metrics;
 use super::ready;
 use super::rounds::{NotObeyed, Rounds};
 use super::upstream::Upstream;
+use crate::seal::wire::Report;
 
 /// Largest challenge in bytes.
 pub const MAX_CHALLENGE: usize = 64 * 1024;
@@ -53,8 +54,15 @@ impl Admin {
             "/readyz" => verdict(self.not_ready()),
             "/startupz" => verdict(self.not_started()),
             "/runtimez" => verdict(self.core.hangs().then(|| "the engine hangs".to_owned())),
-            "/sealz" => json_response(StatusCode::OK, &self.core.report()),
+            "/sealz" => json_response(StatusCode::OK, &self.with_keys(self.core.report())),
             _ => text_response(StatusCode::NOT_FOUND, "no such route"),
+        }
+    }
+
+    fn with_keys(&self, report: Report) -> Report {
+        Report {
+            keys_missing: self.keys.missing().is_some(),
+            ..report
         }
     }
 
@@ -93,7 +101,7 @@ impl Admin {
             }
         };
         let report = self.rounds.challenge(&body).await?;
-        Ok(json_response(StatusCode::OK, &report))
+        Ok(json_response(StatusCode::OK, &self.with_keys(report)))
     }
 }
 

@@ -46,13 +46,6 @@ pub struct Metrics {
     tokens: Family<KindLabel, Counter>,
 }
 
-const STATES: [(State, &str); 4] = [
-    (State::Unproven, "unproven"),
-    (State::Proven, "proven"),
-    (State::Stale, "stale"),
-    (State::Open, "open"),
-];
-
 impl Default for Metrics {
     fn default() -> Self {
         let mut metrics = Self {
@@ -106,7 +99,7 @@ impl Metrics {
         self.in_flight
             .set(i64::try_from(core.in_flight()).unwrap_or(i64::MAX));
         let now = core.report().state;
-        for (state, name) in STATES {
+        for (state, name) in State::NAMES {
             self.state
                 .get_or_create(&StateLabel { state: name })
                 .set(i64::from(state == now));

@@ -290,6 +290,7 @@ impl Machine {
             locks: Vec::new(),
             nonce: self.findings.nonce.clone(),
             runtime_ran: false,
+            keys_missing: false,
             targets: self.findings.targets.clone(),
         }
     }

@@ -190,6 +190,16 @@ pub enum State {
     Open,
 }
 
+impl State {
+    /// Every state, and its name in metrics.
+    pub const NAMES: [(Self, &'static str); 4] = [
+        (Self::Unproven, "unproven"),
+        (Self::Proven, "proven"),
+        (Self::Stale, "stale"),
+        (Self::Open, "open"),
+    ];
+}
+
 /// A gate's answer 409: what a challenge must carry to be obeyed. Nothing of the refused one was obeyed.
 ///
 /// Like every answer it is not signed. It makes the operator sign the same challenge again, once.
@@ -231,6 +241,9 @@ pub struct Report {
     /// True once an engine was started in this pod since the gate started.
     #[serde(default)]
     pub runtime_ran: bool,
+    /// True while the gate asks for keys and finds none: nobody is let in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keys_missing: bool,
     /// The last round's findings.
     pub targets: Vec<TargetReport>,
 }

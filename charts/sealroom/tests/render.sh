@@ -104,6 +104,13 @@ check "crds: all $files are kept when the release goes" test "$(count '^    helm
 check "crds: each has one metadata and one set of annotations" test \
   "$(count '^metadata:$' "$work/crds")/$(count '^  annotations:$' "$work/crds")" = "$files/$files"
 
+# The example's values, with their placeholders filled in.
+digest=sha256:$(printf '%064d' 0)
+sed -e "s|\${SEALROOM_IMAGE}|registry.internal:5000/sealroom@$digest|" -e "s|\${REGISTRY_ADDRESS}|192.0.2.10|" \
+  -e "s|\${LLAMA_CPP_IMAGE}|registry.internal:5000/llama.cpp@$digest|" "$root/examples/platform/values.yaml" >"$work/platform.yaml"
+printf -- '-----BEGIN CERTIFICATE-----\n' >"$work/ca.crt"
+check "examples/platform: renders" render --values "$work/platform.yaml" --set-file "registries[0].ca=$work/ca.crt"
+
 # What must be refused, with words that help.
 for values in "$here"/bad/*.yaml; do
   want=$(sed -n '1s/^# //p' "$values")

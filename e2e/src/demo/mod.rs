@@ -227,7 +227,7 @@ impl Demo<'_> {
     async fn fetch(&self, url: &str, data: Option<&str>) -> Result<(u16, String)> {
         // Who asks for a completion waits; who asks whether there is anybody does not.
         let patience = if data.is_some() { 50 } else { 2 };
-        self.world.fetch(NAMESPACE, url, data, patience).await
+        self.world.fetch(NAMESPACE, url, data, None, patience).await
     }
 
     /// One chat completion through the Service, as an application asks.

@@ -6,7 +6,9 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use super::fixtures::Model;
+use super::stage::Served;
 use super::{Case, Needs, Stage};
+use crate::kube::wait;
 
 pub(super) fn cases() -> Vec<Case> {
     let needs = Needs::BothLocks;
@@ -108,9 +110,20 @@ async fn canaries_gone(stage: &Stage) -> Result<()> {
     stage.assistant().await?;
     stage.short_rounds().await?;
     let room = stage.room(ns).await?;
+    let strict = Model::new(ns, "strict", stage.artifact())
+        .from_home()
+        .set("/seal/whenStale", "Refuse");
+    stage.world.apply(&strict.yaml()).await?;
+    let long = Duration::from_secs(120);
+    stage
+        .world
+        .wait_condition(ns, "strict", "Ready", "True", "", long)
+        .await?;
     scale(stage, SYSTEM, "sealroom-canary", 0).await?;
     let held = async {
         unknown_but_serving(stage).await?;
+        // The proof's age and then the grace time.
+        refuses_in_the_end(stage, &Served::of(ns, "strict")).await?;
         stage
             .world
             .apply(&Model::new(ns, "new", stage.artifact()).yaml())
@@ -140,23 +153,45 @@ async fn canaries_gone(stage: &Stage) -> Result<()> {
             !pods.is_empty() && !started,
             "expected a pod whose runtime does not start"
         );
-        Ok(())
+        anyhow::Ok(())
     }
     .await;
     scale(stage, SYSTEM, "sealroom-canary", 2).await?;
     let cured = async {
         well_again(stage).await?;
-        stage
-            .world
-            .wait_condition(ns, "new", "Ready", "True", "", Duration::from_secs(90))
-            .await
+        for name in ["new", "strict"] {
+            stage
+                .world
+                .wait_condition(ns, name, "Ready", "True", "", Duration::from_secs(90))
+                .await?;
+        }
+        anyhow::Ok(())
     }
     .await;
     room.leave().await?;
     held?;
-    cured
-        .context("failed to get well again by itself")
-        .map(drop)
+    cured.context("failed to get well again by itself")
+}
+
+/// `whenStale: Refuse`: the pod is no longer behind its Service, and says so who asks it.
+async fn refuses_in_the_end(stage: &Stage, model: &Served) -> Result<()> {
+    wait(ROUND, "the model to stop", async || {
+        let status = stage.get_status(model, "/v1/models").await;
+        Ok((status != Some(200)).then_some(()))
+    })
+    .await?;
+    let pods = stage.world.pods(&model.namespace, &model.name).await?;
+    let address = pods.first().and_then(|pod| pod["status"]["podIP"].as_str());
+    let past = Served {
+        url: format!("http://{}:8080", address.context("failed to find the pod")?),
+        ..model.clone()
+    };
+    let status = stage.get_status(&past, "/v1/models").await;
+    ensure!(
+        status == Some(503),
+        "expected a refusal, it said {status:?}"
+    );
+    Ok(())
 }
 
 /// Applies a policy to the canaries, waits for the unknown, takes the policy away, waits for the known.

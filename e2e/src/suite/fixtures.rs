@@ -2,6 +2,8 @@
 
 use serde_json::{Value, json};
 
+use super::stage::HOME;
+
 /// A ModelDeployment that tests vary.
 #[derive(Clone, Debug)]
 pub struct Model {
@@ -37,6 +39,16 @@ impl Model {
         }
         *place = value.into();
         self
+    }
+
+    /// Lets in the client that asks for all tests, which lives in another namespace.
+    #[must_use]
+    pub fn from_home(self) -> Self {
+        let peer = json!({
+            "namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": HOME}},
+            "podSelector": {"matchLabels": {"app": "client"}},
+        });
+        self.set("/access/from", vec![peer])
     }
 
     /// Runs another image in the engine's place.

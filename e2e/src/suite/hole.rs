@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Result, bail, ensure};
 
 use super::fixtures::{Model, egress_hole};
 use super::stage::Served;
@@ -44,14 +44,14 @@ pub(super) fn loud() -> Vec<Case> {
 const SOON: Duration = Duration::from_secs(40);
 const RECOVERY: Duration = Duration::from_secs(90);
 
-/// Waits until the model is not served any more, and asks its pods past the Service, which must refuse.
+/// Waits until the model is not served any more, and asks its pods past the Service: those that listen refuse.
 async fn refuses(stage: &Stage, model: &Served) -> Result<()> {
     wait(SOON, "requests refused", async || {
         let status = stage.get_status(model, "/v1/models").await;
         Ok((status != Some(200)).then_some(()))
     })
     .await?;
-    let mut asked = 0;
+    let mut refused = 0;
     for pod in stage.world.pods(&model.namespace, &model.name).await? {
         let Some(address) = pod["status"]["podIP"].as_str() else {
             continue;
@@ -61,13 +61,14 @@ async fn refuses(stage: &Stage, model: &Served) -> Result<()> {
             ..model.clone()
         };
         let status = stage.get_status(&past, "/v1/models").await;
-        ensure!(
-            status == Some(503),
-            "expected {address} to refuse, it said {status:?}"
-        );
-        asked += 1;
+        match status {
+            Some(503) => refused += 1,
+            // A pod that ends, or has not begun.
+            None => {}
+            Some(other) => bail!("expected {address} to refuse, it said {other}"),
+        }
     }
-    ensure!(asked > 0, "expected a pod to ask");
+    ensure!(refused > 0, "expected a pod that refuses");
     Ok(())
 }
 
@@ -111,7 +112,28 @@ async fn narrow(stage: &Stage) -> Result<()> {
         closed.message
     );
     refused?;
+    told(stage, &model, "PolicyWidens", "one-address").await?;
     recovers(stage, &model).await
+}
+
+/// An Event on the object with this reason, whose text contains `says`.
+async fn told(stage: &Stage, model: &Served, reason: &str, says: &str) -> Result<()> {
+    let path = format!(
+        "/apis/events.k8s.io/v1/namespaces/{}/events",
+        model.namespace
+    );
+    wait(SOON, "the Event", async || {
+        let events = stage.world.list(&path).await?;
+        let found = events.iter().any(|event| {
+            event["regarding"]["name"] == model.name.as_str()
+                && event["reason"] == reason
+                && event["note"]
+                    .as_str()
+                    .is_some_and(|note| note.contains(says))
+        });
+        Ok(found.then_some(()))
+    })
+    .await
 }
 
 async fn wide(stage: &Stage) -> Result<()> {
@@ -140,15 +162,19 @@ async fn wide(stage: &Stage) -> Result<()> {
     recovers(stage, &model).await
 }
 
-/// A runtime that dials all the time; a policy lets everything out; once the model is shut nothing more comes.
+/// A runtime that dials all the time; a policy lets everything out; once the model is shut it answers nobody and
+/// nothing more comes, although the kubelet and the Deployment would start it again.
 async fn no_restart(stage: &Stage) -> Result<()> {
     let ns = "hole-restart";
+    // The client that asks comes with it.
+    stage.assistant().await?;
     let room = stage.room(ns).await?;
     stage
         .world
         .apply(
             &Model::new(ns, "caller", stage.artifact())
                 .runtime(&stage.images.dialler)
+                .from_home()
                 .yaml(),
         )
         .await?;
@@ -156,6 +182,12 @@ async fn no_restart(stage: &Stage) -> Result<()> {
         .world
         .wait_condition(ns, "caller", "Ready", "True", "", Duration::from_secs(90))
         .await?;
+    let caller = Served::of(ns, "caller");
+    let serves = stage.get_status(&caller, "/v1/models").await;
+    ensure!(
+        serves == Some(200),
+        "expected it to serve first, it said {serves:?}"
+    );
     let before = room.packets().await?;
     ensure!(
         before == 0,
@@ -172,7 +204,9 @@ async fn no_restart(stage: &Stage) -> Result<()> {
     // The bound for the engine's end is three seconds after the opening was seen.
     tokio::time::sleep(Duration::from_secs(5)).await;
     let shut = room.packets().await?;
+    refuses(stage, &caller).await?;
     tokio::time::sleep(Duration::from_secs(15)).await;
+    refuses(stage, &caller).await?;
     let later = room.packets().await?;
     let served = stage.world.condition(ns, "caller", "Available").await?;
     room.leave().await?;

@@ -36,7 +36,8 @@ impl Request {
     /// True for what an operator does that has nothing to do.
     #[must_use]
     pub fn is_steady(&self) -> bool {
-        self.verb == "watch" || (self.resource == "leases" && self.name == "sealroom-operator")
+        let lease = self.resource == "leases" && self.name == "sealroom-operator";
+        self.verb == "watch" || (self.verb == "update" && lease)
     }
 }
 

@@ -48,6 +48,18 @@ pub struct Served {
     pub url: String,
 }
 
+impl Served {
+    /// The model of that name, at the address of its Service.
+    #[must_use]
+    pub fn of(namespace: &str, name: &str) -> Self {
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            url: format!("http://{name}.{namespace}.svc.cluster.local:8080"),
+        }
+    }
+}
+
 /// A namespace of one test.
 #[derive(Debug)]
 pub struct Room<'a> {
@@ -56,7 +68,8 @@ pub struct Room<'a> {
     before: u64,
 }
 
-const HOME: &str = "e2e";
+/// Where the assistant and the client live.
+pub(super) const HOME: &str = "e2e";
 
 impl Stage {
     /// A stage on a running cluster.
@@ -172,11 +185,7 @@ impl Stage {
                     ])
                     .await?;
             }
-            anyhow::Ok(Served {
-                namespace: HOME.to_owned(),
-                name: "assistant".to_owned(),
-                url: format!("http://assistant.{HOME}.svc.cluster.local:8080"),
-            })
+            anyhow::Ok(Served::of(HOME, "assistant"))
         });
         Ok(served.await?.clone())
     }
@@ -230,8 +239,22 @@ impl Stage {
         path: &str,
         data: Option<&str>,
     ) -> Result<(u16, String)> {
+        self.ask_with(model, path, data, None).await
+    }
+
+    /// The same, with an API key.
+    ///
+    /// # Errors
+    /// When no answer comes.
+    pub async fn ask_with(
+        &self,
+        model: &Served,
+        path: &str,
+        data: Option<&str>,
+        key: Option<&str>,
+    ) -> Result<(u16, String)> {
         let url = format!("{}{path}", model.url);
-        self.world.fetch(HOME, &url, data, 40).await
+        self.world.fetch(HOME, &url, data, key, 40).await
     }
 
     /// The status of a GET; `None` when no answer comes.

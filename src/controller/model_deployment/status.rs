@@ -30,7 +30,9 @@ pub fn compute(
     let artifact = artifact(seen.artifact.as_deref(), outcome);
     let sealed = sealed(this, seen);
     let available = available(this, &numbers);
-    let [ready, reconciling, stalled] = summary(this, outcome, &numbers, &artifact, &sealed);
+    let keyless = seen.seal.keys_missing.then(|| keys_missing(this));
+    let [ready, reconciling, stalled] =
+        summary(this, outcome, &numbers, &artifact, &sealed, keyless);
     let findings = [
         (C::Ready, ready),
         (C::Reconciling, reconciling),
@@ -140,6 +142,15 @@ fn available(this: &ModelDeployment, numbers: &Numbers) -> Cell {
     }
 }
 
+/// The gates look again by themselves, and the kubelet fills a Secret in up to 90 s after it was made.
+fn keys_missing(this: &ModelDeployment) -> String {
+    let keys = this.spec.access.api_keys.as_ref();
+    let name = keys.map_or("", |keys| keys.secret_ref.name.as_str());
+    format!(
+        "nobody is let in, because no pod has found a key in Secret {name} of access.apiKeys: make it in this namespace, with one key in each entry; the pods find it within two minutes"
+    )
+}
+
 /// Ready, Reconciling and Stalled, by what stands in the way, the worst first.
 fn summary(
     this: &ModelDeployment,
@@ -147,6 +158,7 @@ fn summary(
     numbers: &Numbers,
     artifact: &Cell,
     sealed: &Cell,
+    keyless: Option<String>,
 ) -> [Cell; 3] {
     use Truth::{False, True};
     let fine = || (False, Reason::Succeeded, String::new());
@@ -183,6 +195,8 @@ fn summary(
                 held(sealed.1, &sealed.2)
             } else if !unsealed && pods && sealed.0 == Truth::Unknown {
                 working(Reason::NotSealed, &sealed.2)
+            } else if let Some(text) = keyless.filter(|_| !numbers.complete) {
+                held(Reason::SecretMissing, &text)
             } else if !numbers.complete {
                 let text = format!(
                     "{} of {} pods are of this generation, {} serve",

@@ -40,6 +40,13 @@ fn proven() -> SealView {
     seal(Truth::True, Reason::NoEgress)
 }
 
+fn keyless() -> SealView {
+    SealView {
+        keys_missing: true,
+        ..proven()
+    }
+}
+
 fn waiting() -> Outcome {
     Outcome::Waiting {
         reason: Reason::ArtifactNotReady,
@@ -58,6 +65,8 @@ fn run(seen: &Seen, outcome: &Outcome) -> ModelDeploymentStatus {
 #[case::serves((1, 1, 1), proven(), Outcome::Done, "True False False True True", "Succeeded")]
 #[case::old_pod_still_there((2, 1, 2), proven(), Outcome::Done, "False True False True True", "RollingOut")]
 #[case::new_pod_not_ready((2, 1, 1), proven(), Outcome::Done, "False True False True True", "RollingOut")]
+#[case::no_keys((1, 1, 0), keyless(), Outcome::Done, "False False True True False", "SecretMissing")]
+#[case::keys_just_came((1, 1, 1), keyless(), Outcome::Done, "True False False True True", "Succeeded")]
 #[case::proving((1, 1, 0), SealView::default(), Outcome::Done, "False True False Unknown False", "NotSealed")]
 #[case::control_failed((1, 1, 1), seal(Truth::Unknown, Reason::ControlFailed), Outcome::Done, "False True False Unknown True", "NotSealed")]
 #[case::widened((1, 1, 0), seal(Truth::False, Reason::PolicyWidens), Outcome::Done, "False False True False False", "PolicyWidens")]

@@ -239,6 +239,7 @@ async fn keys_are_asked_for_and_come_late() {
         (503, true),
         "{why}"
     );
+    assert!(gate.sealz().await.keys_missing, "the operator is told");
     let with = |key: &str| format!("authorization: Bearer {key}\r\n");
     let answer = post(gate.api, "/v1/completions", BODY, &with("")).await;
     assert_eq!(answer.status, 401);
@@ -247,6 +248,7 @@ async fn keys_are_asked_for_and_come_late() {
     std::fs::create_dir(&dir).unwrap();
     std::fs::write(dir.join("tools"), "s3cr3t\n").unwrap();
     gate.until("/readyz", 200).await;
+    assert!(!gate.sealz().await.keys_missing);
     for key in ["", "wrong", "s3cr3t2", "S3CR3T"] {
         let answer = post(gate.api, "/v1/completions", BODY, &with(key)).await;
         assert_eq!(answer.status, 401, "{key}");

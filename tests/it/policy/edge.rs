@@ -63,6 +63,7 @@ fn report(session: Session) -> Said {
         locks: Vec::new(),
         nonce: String::new(),
         runtime_ran: false,
+        keys_missing: false,
         targets: Vec::new(),
     };
     at_once(200, serde_json::to_string(&report).unwrap())

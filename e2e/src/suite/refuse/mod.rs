@@ -40,6 +40,9 @@ pub(super) fn cases() -> Vec<Case> {
         case("refuse/a_secret_that_comes_later", |s| {
             Box::pin(registry::late_secret(s))
         }),
+        case("refuse/api_keys_that_come_later", |s| {
+            Box::pin(object::late_keys(s))
+        }),
         case("refuse/a_digest_that_is_not_there", |s| {
             Box::pin(artifact::absent(s))
         }),

@@ -3,8 +3,9 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::{bad, ends_in};
+use super::{CURED, bad, ends_in};
 use crate::suite::Stage;
+use crate::suite::stage::Served;
 
 pub(super) async fn tag(stage: &Stage) -> Result<()> {
     let ns = "refuse-tag";
@@ -64,6 +65,44 @@ pub(super) async fn allow_dns(stage: &Stage) -> Result<()> {
     ensure!(
         message.contains("allow-dns") && message.contains("sealroom.dev/sealed"),
         "expected name and cure in {message:?}"
+    );
+    Ok(())
+}
+
+/// Nobody is let in before there is a key, and then only who has it.
+pub(super) async fn late_keys(stage: &Stage) -> Result<()> {
+    let ns = "refuse-keys";
+    stage.assistant().await?;
+    let room = stage.room(ns).await?;
+    let model = bad(ns, stage.artifact())
+        .from_home()
+        .set("/access/apiKeys/secretRef/name", "late-keys");
+    let ended = ends_in(stage, ns, model, ("Stalled", "True", "SecretMissing")).await;
+    let secret = json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "late-keys", "namespace": ns},
+        "stringData": {"tests": "a-key-of-the-tests"},
+    });
+    stage.world.apply(&secret.to_string()).await?;
+    let ready = stage
+        .world
+        .wait_condition(ns, "bad", "Ready", "True", "", CURED);
+    let cured = ready.await;
+    let served = Served::of(ns, "bad");
+    let mut said = vec![];
+    for key in [None, Some("another"), Some("a-key-of-the-tests")] {
+        let asked = stage.ask_with(&served, "/v1/models", None, key).await;
+        said.push(asked.ok().map(|(status, _)| status));
+    }
+    room.leave().await?;
+    let message = ended?.message;
+    ensure!(
+        message.contains("late-keys"),
+        "expected the Secret's name in {message:?}"
+    );
+    cured?;
+    ensure!(
+        said == [Some(401), Some(401), Some(200)],
+        "expected the key to decide, got {said:?}"
     );
     Ok(())
 }

@@ -371,6 +371,7 @@ fn report(gate: &Gate, now: Instant) -> Report {
     Report {
         locks: vec!["Kernel".to_owned()],
         runtime_ran: gate.runtime_ran,
+        keys_missing: false,
         ..gate.machine.report(now)
     }
 }
