@@ -1,11 +1,12 @@
 //! Sealroom runs language models in Kubernetes clusters that have no internet and proves,
 //! from inside the running pods, that they stay closed.
 //!
-//! The rooms, from pure to thin: [`types`] parse, [`policy`], [`seal`], [`gguf`] and [`oci`] decide,
+//! The rooms, from pure to thin: [`types`] parse, [`policy`], [`seal`], [`gguf`], [`oci`] and [`audit`] decide,
 //! [`pull`], [`gate`], [`launch`] and [`canary`] run in pods, [`controller`] and [`driver`] run in the
 //! operator, [`cli`] turns flags into typed configuration.
 
 pub mod api;
+pub mod audit;
 pub mod canary;
 pub mod cli;
 pub mod controller;

@@ -169,7 +169,9 @@ pub struct Access {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ApiKeys {
-    /// A Secret of which every entry's value is a key. While it is missing every request is refused.
+    /// A Secret of which every entry's value is a key and its name the key's name in the audit. An entry
+    /// `<name>.expires` with an RFC 3339 time says until when that key holds. While the Secret is missing every
+    /// request is refused.
     pub secret_ref: SecretRef,
 }
 

@@ -46,6 +46,9 @@ pub struct Args {
     /// The served model's name
     #[arg(long, env = "SEALROOM_MODEL", required_unless_present = "drain")]
     model: Option<String>,
+    /// The artifact's digest, for the audit
+    #[arg(long, env = "SEALROOM_DIGEST")]
+    digest: Option<String>,
     /// The UID of the pod that this gate speaks for
     #[arg(long, env = "POD_UID", required_unless_present = "drain")]
     pod_uid: Option<String>,
@@ -157,6 +160,7 @@ impl Args {
             runtime_socket: self.runtime_socket,
             engine: self.engine,
             model: given(self.model, "--model")?,
+            digest: self.digest,
             pod_uid: given(self.pod_uid, "--pod-uid")?,
             trusted: TrustedKeys::from_text(&pems).map_err(|error| error.to_string())?,
             seal: state::Config {

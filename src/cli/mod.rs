@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 
+mod audit;
 mod canary;
 mod crds;
 mod gate;
@@ -59,6 +60,8 @@ enum Command {
     Gate(gate::Args),
     /// Locks itself, then runs an engine while the gate says sealed
     Launch(launch::Args),
+    /// Reads the audit lines of gates: filter them, follow them, tokens per key and month
+    Audit(audit::Args),
     /// Prints the custom resource definitions as YAML
     Crds(crds::Args),
     /// Prints a completion script for a shell
@@ -78,6 +81,7 @@ impl Cli {
             Command::Pull(args) => args.run(),
             Command::Gate(args) => args.run(),
             Command::Launch(args) => args.run(),
+            Command::Audit(args) => args.run(),
             Command::Crds(args) => args.run(),
             Command::Completion { shell } => {
                 clap_complete::generate(

@@ -4,6 +4,7 @@
 //! when nobody reads the log and the queue is full, requests are refused.
 
 use std::io::Write;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,6 +14,8 @@ use tokio::sync::mpsc;
 use super::core::Core;
 use super::keys::KeyId;
 use super::metrics::{Metrics, Requests};
+use super::proxy::Served;
+use super::usage::Usage;
 
 /// Lines that wait for the log's reader.
 const QUEUE: usize = 1024;
@@ -41,15 +44,26 @@ pub enum Outcome {
 pub struct Line {
     kind: &'static str,
     time: String,
+    /// Also the answer's header field `x-request-id`.
+    id: String,
+    /// The address that the request came from.
+    source: Option<IpAddr>,
     method: &'static str,
     route: &'static str,
     status: u16,
     /// The served model's name once the request had found its route; never what the client wrote.
     model: Option<String>,
-    /// The first 8 hex digits of the SHA-256 of the key.
+    /// The artifact's digest, with the name.
+    digest: Option<String>,
+    /// The name of the key's entry in its Secret.
     key: Option<String>,
     bytes_in: u64,
     bytes_out: u64,
+    /// As the engine says them, at the end of a whole answer.
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    /// To the first byte of the engine's answer: of a stream, the first token.
+    ttft_millis: Option<u64>,
     millis: u64,
     outcome: Outcome,
 }
@@ -99,6 +113,7 @@ impl Audit {
     pub fn open(
         &self,
         method: &http::Method,
+        source: Option<IpAddr>,
         core: Arc<Core>,
         metrics: Arc<Metrics>,
     ) -> Option<Record> {
@@ -112,13 +127,19 @@ impl Audit {
         let line = Line {
             kind: "audit",
             time: jiff::Timestamp::now().to_string(),
+            id: format!("{:032x}", rand::random::<u128>()),
+            source,
             method,
             route: "other",
             status: 499,
             model: None,
+            digest: None,
             key: None,
             bytes_in: 0,
             bytes_out: 0,
+            prompt_tokens: None,
+            completion_tokens: None,
+            ttft_millis: None,
             millis: 0,
             outcome: Outcome::ClientClosed,
         };
@@ -141,11 +162,18 @@ impl Record {
         }
     }
 
+    /// What the answer carries as `x-request-id`.
+    #[must_use]
+    pub fn id(&self) -> Option<http::HeaderValue> {
+        self.line.as_ref()?.id.parse().ok()
+    }
+
     /// The request has a route and so a model.
-    pub fn routed(&mut self, route: &'static str, model: &str) {
+    pub fn routed(&mut self, route: &'static str, model: &Served) {
         self.with(|line| {
             line.route = route;
-            line.model = Some(model.to_owned());
+            line.model = Some(model.name.clone());
+            line.digest.clone_from(&model.digest);
         });
     }
 
@@ -169,6 +197,20 @@ impl Record {
         self.with(|line| line.bytes_out += bytes as u64);
     }
 
+    /// The first bytes of the engine's answer go out.
+    pub fn began(&mut self) {
+        let millis = millis(self.begun);
+        self.with(|line| line.ttft_millis = line.ttft_millis.or(Some(millis)));
+    }
+
+    /// What the engine says that it took.
+    pub fn used(&mut self, usage: Option<Usage>) {
+        self.with(|line| {
+            line.prompt_tokens = usage.map(|usage| usage.prompt);
+            line.completion_tokens = usage.map(|usage| usage.completion);
+        });
+    }
+
     /// How it ended.
     pub fn settle(&mut self, outcome: Outcome) {
         self.settled = true;
@@ -184,7 +226,7 @@ impl Drop for Record {
         if !self.settled && self.core.admits().is_err() {
             line.outcome = Outcome::Reset;
         }
-        line.millis = u64::try_from(self.begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+        line.millis = millis(self.begun);
         let labels = Requests {
             route: line.route,
             code: line.status,
@@ -192,6 +234,10 @@ impl Drop for Record {
         self.metrics.requests.get_or_create(&labels).inc();
         permit.send(line);
     }
+}
+
+fn millis(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -235,7 +281,7 @@ mod tests {
         };
         let core = Arc::new(Core::new(Machine::new(config, "pod", Session::random())));
         audit
-            .open(&http::Method::GET, core, Arc::default())
+            .open(&http::Method::GET, None, core, Arc::default())
             .is_some()
     }
 

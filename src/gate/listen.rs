@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,6 +36,10 @@ pub struct Limits {
     pub head: Duration,
 }
 
+/// Who sends a request: an extension of each.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer(pub IpAddr);
+
 /// Binds a port. Where the machine has no IPv6, `[::]` means all IPv4 addresses.
 ///
 /// # Errors
@@ -63,8 +67,8 @@ where
 {
     let slots = Arc::new(Semaphore::new(limits.connections));
     loop {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
+        let (stream, peer) = match listener.accept().await {
+            Ok((stream, from)) => (stream, Peer(from.ip().to_canonical())),
             Err(error) => {
                 // Out of descriptors, or a client that went while it waited.
                 tracing::warn!(%error, "failed to accept");
@@ -79,6 +83,10 @@ where
         let token = door();
         let handle = handle.clone();
         tokio::spawn(async move {
+            let handle = move |mut request: Request<Incoming>| {
+                request.extensions_mut().insert(peer);
+                handle(request)
+            };
             connection(stream, limits, token, handle).await;
             drop(slot);
         });

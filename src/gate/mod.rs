@@ -19,9 +19,11 @@ pub mod metrics;
 pub mod passing;
 pub mod proxy;
 pub mod ready;
+pub mod remote;
 pub mod rounds;
 pub mod routes;
 pub mod upstream;
+pub mod usage;
 
 use std::io;
 use std::net::SocketAddr;
@@ -40,8 +42,8 @@ use crate::seal::state::{self, Machine};
 use keys::Keys;
 use listen::Limits;
 
-/// How often the keys' files are read again.
-const KEYS_EVERY: Duration = Duration::from_secs(5);
+/// How often the keys are looked at again.
+const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Connections on the admin port: the kubelet, the operator, two canaries.
 const ADMIN_LIMITS: Limits = Limits {
     connections: 64,
@@ -70,6 +72,8 @@ pub struct Config {
     pub engine: engine::Engine,
     /// The served model's name.
     pub model: String,
+    /// The artifact's digest, for the audit.
+    pub digest: Option<String>,
     /// The pod that this gate speaks for.
     pub pod_uid: String,
     /// Whose orders it obeys.
@@ -148,7 +152,10 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         Arc::clone(&metrics),
         audit::Audit::start(io::stdout())?,
         upstream.clone(),
-        config.model.clone(),
+        proxy::Served {
+            name: config.model.clone(),
+            digest: config.digest,
+        },
         config.max_body,
         config.max_concurrent,
     ));

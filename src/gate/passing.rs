@@ -14,6 +14,7 @@ use tokio_util::task::AbortOnDropHandle;
 use super::answer::{Body, BodyError};
 use super::audit::{Outcome, Record};
 use super::core::{Core, InFlight};
+use super::usage::Tail;
 
 /// For the engine's next bytes: reading a long prompt comes before the first.
 pub const ENGINE_PATIENCE: Duration = Duration::from_secs(900);
@@ -25,6 +26,7 @@ pub type Entered = (InFlight, OwnedSemaphorePermit);
 pub struct Flow {
     core: Arc<Core>,
     idle: Pin<Box<Sleep>>,
+    tail: Tail,
     outcome: Outcome,
     /// Dropped with the answer: the engine sees its client go, and the request no longer counts.
     _held: (AbortOnDropHandle<()>, Entered),
@@ -43,6 +45,7 @@ impl Flow {
         Self {
             core,
             idle,
+            tail: Tail::default(),
             outcome,
             _held: (driver, entered),
         }
@@ -83,6 +86,10 @@ impl http_body::Body for Passing {
                         .as_mut()
                         .reset(tokio::time::Instant::now() + ENGINE_PATIENCE);
                     flow.core.sign_of_life();
+                    if let Some(data) = frame.data_ref() {
+                        this.record.began();
+                        flow.tail.push(data);
+                    }
                 }
                 if let Some(data) = frame.data_ref() {
                     this.record.wrote(data.len());
@@ -125,6 +132,9 @@ impl Passing {
     }
 
     fn end(&mut self) {
+        if let Some(flow) = &self.flow {
+            self.record.used(flow.tail.usage());
+        }
         self.record
             .settle(self.flow.as_ref().map_or(Outcome::Ok, |flow| flow.outcome));
     }

@@ -18,8 +18,10 @@ use super::answer::{Body, Refusal, json_response};
 use super::audit::{Audit, Outcome, Record};
 use super::core::Core;
 use super::keys::Keys;
+use super::listen::Peer;
 use super::metrics::Metrics;
 use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
+use super::remote;
 use super::routes::Route;
 use super::upstream::{Upstream, UpstreamError};
 
@@ -38,11 +40,20 @@ pub struct Proxy {
     metrics: Arc<Metrics>,
     audit: Audit,
     upstream: Upstream,
-    model: String,
+    model: Served,
     max_body: usize,
     slots: Arc<Semaphore>,
     /// KiB of bodies.
     budget: Arc<Semaphore>,
+}
+
+/// The model that is served.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// What requests carry as `model`.
+    pub name: String,
+    /// The artifact's digest, for the audit.
+    pub digest: Option<String>,
 }
 
 /// What the gate looks at in a body; everything else passes as it is.
@@ -61,7 +72,7 @@ impl Proxy {
         metrics: Arc<Metrics>,
         audit: Audit,
         upstream: Upstream,
-        model: String,
+        model: Served,
         max_body: usize,
         max_concurrent: usize,
     ) -> Self {
@@ -84,6 +95,7 @@ impl Proxy {
     pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
         let opened = self.audit.open(
             request.method(),
+            request.extensions().get::<Peer>().map(|peer| peer.0),
             Arc::clone(&self.core),
             Arc::clone(&self.metrics),
         );
@@ -95,7 +107,8 @@ impl Proxy {
                 .close()
                 .into_response();
         };
-        match self.serve(request, &mut record).await {
+        let id = record.id();
+        let mut response = match self.serve(request, &mut record).await {
             Ok((response, flow)) => {
                 record.answered(response.status());
                 response.map(|body| Passing::new(body, record, flow).boxed_unsync())
@@ -105,7 +118,11 @@ impl Proxy {
                 record.settle(outcome);
                 refusal.into_response()
             }
+        };
+        if let Some(id) = id {
+            response.headers_mut().insert("x-request-id", id);
         }
+        response
     }
 
     async fn serve(
@@ -219,6 +236,11 @@ impl Proxy {
         };
         record.read(bytes.len() as u64);
         self.check_model(&bytes)?;
+        if remote::is_named(&bytes) {
+            let message = "the pod fetches nothing: send images as data: URLs";
+            let status = StatusCode::BAD_REQUEST;
+            return Err(Refusal::new(status, "remote_url", message));
+        }
         // A slow body may have outlasted the proof.
         self.sealed()?;
         Ok((Taken { bytes, budget }, (in_flight, slot)))
@@ -240,8 +262,8 @@ impl Proxy {
             ));
         };
         match peek.model {
-            Some(model) if model != self.model.as_str() => {
-                let message = format!("this endpoint serves the model {}", self.model);
+            Some(model) if model != self.model.name.as_str() => {
+                let message = format!("this endpoint serves the model {}", self.model.name);
                 Err(Refusal::new(
                     StatusCode::NOT_FOUND,
                     "model_not_found",
@@ -254,7 +276,7 @@ impl Proxy {
 
     fn models(&self) -> Response<Body> {
         let model =
-            json!({"id": self.model, "object": "model", "created": 0, "owned_by": "sealroom"});
+            json!({"id": self.model.name, "object": "model", "created": 0, "owned_by": "sealroom"});
         json_response(StatusCode::OK, &json!({"object": "list", "data": [model]}))
     }
 

@@ -9,6 +9,7 @@
 
 mod api;
 mod canary;
+mod cli;
 mod gate;
 mod launch;
 mod policy;

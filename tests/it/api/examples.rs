@@ -30,12 +30,18 @@ async fn the_api_server_takes_every_example() {
     };
     let client = server.client().await;
     let mut found = Vec::new();
-    files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("examples"), &mut found);
+    files(
+        &Path::new(env!("CARGO_MANIFEST_DIR")).join("examples"),
+        &mut found,
+    );
     found.sort();
     assert!(found.len() >= 8, "{found:?}");
     for path in found {
         let text = std::fs::read_to_string(&path).unwrap();
-        assert!(text.starts_with("---\n"), "{path:?}: `sed` may join it to another");
+        assert!(
+            text.starts_with("---\n"),
+            "{path:?}: `sed` may join it to another"
+        );
         let text = text.replace("${MODEL_REF}", MODEL);
         for document in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
             let object: DynamicObject = serde_json::from_value(document).unwrap();

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::bed::{PATIENCE, get, post, raw, request};
-use super::engine::chunk;
+use super::engine::{ANSWER, chunk};
 use super::seal::serving;
 
 const BODY: &str = r#"{"model":"assistant","prompt":"my secret diagnosis"}"#;
@@ -92,6 +92,11 @@ async fn bodies_are_looked_at() {
         (r#"{"model":7}"#, 400, "invalid_json"),
         (r#"["assistant"]"#, 400, "invalid_json"),
         ("prompt=x", 400, "invalid_json"),
+        (
+            r#"{"messages":[{"content":[{"image_url":{"url":"http://10.0.0.1/a.png"}}]}]}"#,
+            400,
+            "remote_url",
+        ),
         ("", 400, "invalid_json"),
     ];
     for (body, status, code) in cases {
@@ -273,10 +278,11 @@ async fn keys_are_asked_for_and_come_late() {
 async fn the_audit_says_who_and_what_and_no_content() {
     let secret = tempfile::tempdir().unwrap();
     std::fs::write(secret.path().join("tools"), "s3cr3t").unwrap();
-    let keys = ["--api-keys-dir", secret.path().to_str().unwrap()];
+    let secret = secret.path().to_str().unwrap();
+    let keys = ["--api-keys-dir", secret, "--digest", "sha256:77"];
     let (mut gate, _engine, _launch) = serving(&keys).await;
     let field = "authorization: Bearer s3cr3t\r\nuser-agent: my-agent\r\n";
-    post(gate.api, "/v1/completions", BODY, field).await;
+    let answer = post(gate.api, "/v1/completions", BODY, field).await;
     post(
         gate.api,
         "/v1/completions?my-query",
@@ -290,13 +296,19 @@ async fn the_audit_says_who_and_what_and_no_content() {
     assert_eq!(line["route"], "/v1/completions");
     assert_eq!(line["status"], 200);
     assert_eq!(line["model"], "assistant");
-    // printf s3cr3t | sha256sum
-    assert_eq!(line["key"], "4e738ca5");
+    assert_eq!(line["key"], "tools", "the entry's name");
+    assert_eq!(line["digest"], "sha256:77");
+    assert_eq!(line["source"], "127.0.0.1");
+    assert_eq!(line["promptTokens"], 7);
+    assert_eq!(line["completionTokens"], 2);
+    assert!(line["ttftMillis"].as_u64() <= line["millis"].as_u64());
+    let id = format!("x-request-id: {}", line["id"].as_str().unwrap());
+    assert!(answer.head.contains(&id), "{answer:?}");
     assert_eq!(line["bytesIn"], BODY.len());
-    assert_eq!(line["bytesOut"], r#"{"choices":[{"text":"Paris"}]}"#.len());
+    assert_eq!(line["bytesOut"], ANSWER.len());
     assert_eq!(line["outcome"], "ok");
     assert!(line["time"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(line.as_object().unwrap().len(), 11);
+    assert_eq!(line.as_object().unwrap().len(), 17);
     let second = gate.audit_line().await;
     let text = format!("{line}{second}");
     for content in ["diagnosis", "Paris", "s3cr3t", "my-"] {

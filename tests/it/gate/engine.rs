@@ -14,6 +14,9 @@ use hyper_util::rt::TokioIo;
 use tokio::net::UnixListener;
 use tokio::sync::mpsc;
 
+/// The answer that is not streamed.
+pub const ANSWER: &str = r#"{"choices":[{"text":"Paris"}],"usage":{"completion_tokens":2,"prompt_tokens":7,"total_tokens":9}}"#;
+
 /// A chunk of an answer, or the engine's death.
 pub type Chunk = Result<Frame<Bytes>, std::io::Error>;
 
@@ -130,7 +133,7 @@ async fn serve(
         }
         None => builder
             .header("content-type", "application/json")
-            .body(full(r#"{"choices":[{"text":"Paris"}]}"#))
+            .body(full(ANSWER))
             .unwrap(),
     })
 }

@@ -122,6 +122,7 @@ fn arguments(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
     flag("runtime-socket", RUNTIME_SOCKET);
     flag("engine", spec.runtime.engine.as_str());
     flag("model", &inputs.model.served_name);
+    flag("digest", &inputs.model.image.digest().to_string());
     flag("when-stale", spec.seal.when_stale.as_str());
     flag("own-node", spec.seal.own_node.as_str());
     flag("grace-seconds", &seal.grace_seconds.to_string());

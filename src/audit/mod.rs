@@ -1,0 +1,9 @@
+//! Reading the gate's audit lines: pure. [`crate::gate::audit`] writes them.
+
+pub mod entry;
+pub mod filter;
+pub mod totals;
+
+pub use entry::Entry;
+pub use filter::{Filter, Statuses};
+pub use totals::Totals;

@@ -1,0 +1,122 @@
+//! How many tokens an answer took, read from its end as it passes; nothing is held back for it.
+//!
+//! Sources: the OpenAI API's `usage`, in the last part of an answer or in the last event of a stream that asked
+//! for it; llama-server's `timings`, which its streams end with in any case (`tools/server/README.md`).
+
+use serde::Deserialize;
+
+/// The engines write both into the last few hundred bytes, before `data: [DONE]`.
+const TAIL: usize = 4 * 1024;
+
+/// Tokens of one request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Read.
+    pub prompt: u64,
+    /// Written.
+    pub completion: u64,
+}
+
+/// The end of an answer.
+#[derive(Debug, Default)]
+pub struct Tail(Vec<u8>);
+
+#[derive(Deserialize)]
+struct OpenAi {
+    prompt_tokens: u64,
+    #[serde(default)]
+    completion_tokens: u64,
+}
+
+#[derive(Deserialize)]
+struct Timings {
+    #[serde(default)]
+    cache_n: u64,
+    prompt_n: u64,
+    predicted_n: u64,
+}
+
+impl Tail {
+    /// More of the answer has passed.
+    pub fn push(&mut self, data: &[u8]) {
+        let data = &data[data.len().saturating_sub(TAIL)..];
+        let surplus = (self.0.len() + data.len()).saturating_sub(TAIL);
+        self.0.drain(..surplus);
+        self.0.extend_from_slice(data);
+    }
+
+    /// What the answer says that it took; `None` when it does not.
+    ///
+    /// Text that a model wrote stands in JSON strings, where a quotation mark carries a backslash: it is never
+    /// taken for a member's name.
+    #[must_use]
+    pub fn usage(&self) -> Option<Usage> {
+        let usage = self.last::<OpenAi>(b"\"usage\":").map(|usage| Usage {
+            prompt: usage.prompt_tokens,
+            completion: usage.completion_tokens,
+        });
+        usage.or_else(|| {
+            self.last::<Timings>(b"\"timings\":").map(|timings| Usage {
+                prompt: timings.cache_n.saturating_add(timings.prompt_n),
+                completion: timings.predicted_n,
+            })
+        })
+    }
+
+    /// The value after the last `member` that is one; `"usage":null` stands in all events but the last.
+    fn last<'a, T: Deserialize<'a>>(&'a self, member: &[u8]) -> Option<T> {
+        let starts = self.0.windows(member.len()).enumerate().rev();
+        starts
+            .filter(|(_, window)| *window == member)
+            .find_map(|(at, _)| {
+                let rest = self.0.get(at + member.len()..)?;
+                serde_json::Deserializer::from_slice(rest)
+                    .into_iter::<T>()
+                    .next()?
+                    .ok()
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OPENAI: &str = r#"{"choices":[{"text":"Paris"}],"usage":{"completion_tokens":2,"prompt_tokens":7,"total_tokens":9,"prompt_tokens_details":{"cached_tokens":3}}}"#;
+    const STREAM: &str = "data: {\"choices\":[{\"delta\":{}}],\"usage\":null}\n\n\
+        data: {\"choices\":[],\"usage\":{\"prompt_tokens\":7,\"completion_tokens\":2}}\n\ndata: [DONE]\n\n";
+    const TIMINGS: &str = "data: {\"choices\":[],\"timings\":{\"cache_n\":3,\"prompt_n\":4,\"prompt_ms\":1.5,\"predicted_n\":2}}\n\ndata: [DONE]\n\n";
+    const EMBEDDING: &str = r#"{"data":[],"usage":{"prompt_tokens":7,"total_tokens":7}}"#;
+
+    fn usage(parts: &[&str]) -> Option<(u64, u64)> {
+        let mut tail = Tail::default();
+        for part in parts {
+            tail.push(part.as_bytes());
+        }
+        assert!(tail.0.len() <= TAIL);
+        tail.usage().map(|usage| (usage.prompt, usage.completion))
+    }
+
+    #[rstest::rstest]
+    #[case::whole(OPENAI, Some((7, 2)))]
+    #[case::stream(STREAM, Some((7, 2)))]
+    #[case::llama_cpp_stream(TIMINGS, Some((7, 2)))]
+    #[case::embedding(EMBEDDING, Some((7, 0)))]
+    #[case::none("data: {\"choices\":[]}\n\ndata: [DONE]\n\n", None)]
+    #[case::broken_off(&OPENAI[..60], None)]
+    #[case::negative(r#"{"usage":{"prompt_tokens":-1}}"#, None)]
+    #[case::said_by_the_model(r#"{"text":"\"usage\":{\"prompt_tokens\":1}"}"#, None)]
+    fn read(#[case] text: &str, #[case] expected: Option<(u64, u64)>) {
+        assert_eq!(usage(&[text]), expected);
+        let pieces: Vec<String> = text.chars().map(String::from).collect();
+        let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
+        assert_eq!(usage(&pieces), expected, "in pieces");
+    }
+
+    #[test]
+    fn of_a_long_answer_the_end_is_kept() {
+        let long = "x".repeat(3 * TAIL);
+        assert_eq!(usage(&[OPENAI, &long, STREAM]), Some((7, 2)));
+        assert_eq!(usage(&[OPENAI, &long]), None);
+    }
+}

@@ -1,0 +1,3 @@
+//! The command line, as people and scripts call it.
+
+mod audit;
