@@ -10,7 +10,12 @@ const LOG: &str = r#"{"timestamp":"2026-11-23T10:00:00Z","level":"INFO","message
 
 fn audit(flags: &[&str], log: &str) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealroom"));
-    let output = command.arg("audit").args(flags).write_stdin(log).output().unwrap();
+    let output = command
+        .arg("audit")
+        .args(flags)
+        .write_stdin(log)
+        .output()
+        .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     let code = output.status.code().unwrap();
     (code, text(output.stdout), text(output.stderr))
