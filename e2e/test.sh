@@ -54,10 +54,10 @@ if [ "$PROVIDER" = bed ]; then
   bed_is_ours=1
   e2e/bed/down.sh --quiet # a cluster that somebody left would not be this one
   check bed-killed 120 e2e/bed/killed-test.sh "$e2e"
-  tests e2e 900 cluster
+  tests e2e 1200 cluster
 elif [ "$PROVIDER" = kind ]; then
   skip bed-killed "kind has no scripts that could be killed"
-  tests e2e 900 "$e2e" test --operator "$bin/sealroom-locked" --unlocked "$bin/sealroom-unlocked"
+  tests e2e 1200 "$e2e" test --operator "$bin/sealroom-locked" --unlocked "$bin/sealroom-unlocked"
 else
   echo "PROVIDER is bed or kind for all tests, not $PROVIDER" >&2
   exit 2
