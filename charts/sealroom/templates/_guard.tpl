@@ -1,4 +1,4 @@
-{{/* What the policies of the guard have in common. A policy cannot read another one's variables, so they are text here. */}}
+{{/* What the policies of the guard have in common: a policy cannot read the variables of another one. */}}
 
 {{/* The user that the operator is. Takes the root. */}}
 {{- define "sealroom.guard.operator" -}}
@@ -10,7 +10,8 @@ The operator and some controllers of kube-system as a CEL list. Takes a dict: ro
 system:kube-controller-manager is all of them where they have no service accounts of their own.
 */}}
 {{- define "sealroom.guard.users" -}}
-{{- $users := list (printf "system:serviceaccount:%s:sealroom-operator" .root.Release.Namespace) "system:kube-controller-manager" -}}
+{{- $operator := printf "system:serviceaccount:%s:sealroom-operator" .root.Release.Namespace }}
+{{- $users := list $operator "system:kube-controller-manager" }}
 {{- range .controllers }}
 {{- $users = append $users (printf "system:serviceaccount:kube-system:%s" .) }}
 {{- end }}
