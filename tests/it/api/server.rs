@@ -145,12 +145,22 @@ impl Server {
 
     /// A client of its own runtime.
     pub async fn client(&self) -> Client {
+        Client::try_from(self.config().await).unwrap()
+    }
+
+    /// One that asks once, whatever the answer.
+    pub async fn client_without_retries(&self) -> Client {
+        let mut config = self.config().await;
+        config.default_retry = false;
+        Client::try_from(config).unwrap()
+    }
+
+    async fn config(&self) -> kube::Config {
         let parsed = Kubeconfig::from_yaml(&self.kubeconfig).unwrap();
         let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(parsed, &options)
+        kube::Config::from_custom_kubeconfig(parsed, &options)
             .await
-            .unwrap();
-        Client::try_from(config).unwrap()
+            .unwrap()
     }
 
     /// The file that `KUBECONFIG` may name.

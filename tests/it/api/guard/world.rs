@@ -1,5 +1,7 @@
 //! Two namespaces with a model's objects as the operator makes them, and users with their rights.
 
+use std::time::{Duration, Instant};
+
 use k8s_openapi::api::core::v1::Namespace;
 use k8s_openapi::api::rbac::v1::ClusterRole;
 use kube::api::{DynamicObject, ListParams, Patch, PatchParams};
@@ -107,8 +109,16 @@ pub fn plain(namespace: &str) -> Value {
     })
 }
 
-/// What the controller that aggregates ClusterRoles does: there is none beside this API server.
+/// What the controller that aggregates ClusterRoles does: there is none beside this API server, which makes the roles
+/// themselves some moments after it started.
 async fn aggregate(client: &Client) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let made = "/readyz/poststarthook/rbac/bootstrap-roles";
+    let asked = || http::Request::get(made).body(Vec::new()).unwrap();
+    while client.request_text(asked()).await.is_err() {
+        assert!(Instant::now() < deadline, "the built-in roles did not come");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
     let roles: Api<ClusterRole> = Api::all(client.clone());
     for name in ["view", "edit"] {
         let label = format!("rbac.authorization.k8s.io/aggregate-to-{name}=true");
