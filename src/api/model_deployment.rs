@@ -14,7 +14,7 @@ mod runtime;
 mod status;
 
 pub use runtime::{Engine, KvCacheType, LlamaCpp, Ollama, Runtime};
-pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus};
+pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus, TenantGuard};
 
 /// A model, the engine that serves it, and who may talk to it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]

@@ -8,6 +8,7 @@ pub mod conditions;
 pub mod config;
 pub mod context;
 pub mod difference;
+pub mod guard;
 pub mod keys;
 pub mod leader;
 pub mod model_artifact;

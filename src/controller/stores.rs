@@ -7,6 +7,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use futures::{Stream, StreamExt};
+use k8s_openapi::api::admissionregistration::v1::{
+    ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Service};
@@ -20,8 +23,10 @@ use serde::de::DeserializeOwned;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
+use super::guard;
 use super::names::{MANAGED_SELECTOR, OWNER_UID, SEALED_POLICY};
 use super::trigger::{Triggers, Wakes};
+use crate::api::model_deployment::TenantGuard;
 use crate::api::{ModelArtifact, ModelDeployment};
 
 /// Every store. Reconcilers read these and ask the API server nothing.
@@ -47,6 +52,10 @@ pub struct Stores {
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
     /// Those with the label `sealroom.dev/sealed`.
     pub pods: Store<Pod>,
+    /// The guard's.
+    pub guard_policies: Store<ValidatingAdmissionPolicy>,
+    /// The guard's.
+    pub guard_bindings: Store<ValidatingAdmissionPolicyBinding>,
     /// Rung after every event that can change what is proven about a pod.
     pub changed: Arc<Notify>,
     /// Since when the shared policy of a namespace is what it is.
@@ -103,6 +112,7 @@ impl Stores {
         let ours = all.clone().labels(MANAGED_SELECTOR);
         // Not by the label that seals them: a pod that loses it must not be out of sight.
         let owned = all.clone().labels(OWNER_UID);
+        let guarding = all.clone().labels(guard::SELECTOR);
         let (model_deployments, md_writer) = store();
         let (model_artifacts, ma_writer) = store();
         // Triggers look an owner up by UID, so the owners' stores come first.
@@ -170,9 +180,9 @@ impl Stores {
             writer,
             wakes.clone(),
             tasks,
-            move |_, _, _| {
+            move |wakes, _, object: &PartialObjectMeta<Namespace>| {
                 bell.notify_one();
-                Vec::new()
+                wakes.namespace(&object.name_any())
             },
         );
         let (pods, writer) = store();
@@ -199,6 +209,8 @@ impl Stores {
             network_policies,
             namespaces,
             pods,
+            guard_policies: watch!(&guarding, guard),
+            guard_bindings: watch!(&guarding, guard),
             changed,
             sealed_since,
         }
@@ -224,9 +236,28 @@ impl Stores {
             jobs,
             network_policies,
             namespaces,
-            pods
+            pods,
+            guard_policies,
+            guard_bindings
         );
         Ok(())
+    }
+
+    /// What the tenant guard refuses in a namespace, as the cluster has it now.
+    #[must_use]
+    pub fn guard(&self, namespace: &str) -> TenantGuard {
+        let policies = self.guard_policies.state();
+        let bindings = self.guard_bindings.state();
+        let namespace = self.namespaces.get(&ObjectRef::new(namespace));
+        let labels = namespace.map(|namespace| namespace.labels().clone());
+        guard::observed(
+            &policies.iter().map(|policy| &**policy).collect::<Vec<_>>(),
+            &bindings
+                .iter()
+                .map(|binding| &**binding)
+                .collect::<Vec<_>>(),
+            &labels.unwrap_or_default(),
+        )
     }
 }
 

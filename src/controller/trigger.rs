@@ -111,12 +111,26 @@ impl Wakes {
             return owners(policy);
         }
         let namespace = policy.namespace().unwrap_or_default();
-        let here = self
-            .model_deployments
-            .state_filter(|object| object.namespace().as_deref() == Some(namespace.as_str()));
-        here.iter()
+        let mut wakes = self.namespace(&namespace);
+        wakes.extend(self.artifacts_in(&namespace));
+        wakes
+    }
+
+    /// The ModelDeployments in it: its labels decide what the guard refuses there.
+    pub fn namespace(&self, name: &str) -> Vec<Wake> {
+        self.model_deployments
+            .state_filter(|object| object.namespace().as_deref() == Some(name))
+            .iter()
             .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
-            .chain(self.artifacts_in(&namespace))
+            .collect()
+    }
+
+    /// Every ModelDeployment: each says whether the guard is there.
+    pub fn guard<K>(&self, _: &K) -> Vec<Wake> {
+        self.model_deployments
+            .state()
+            .iter()
+            .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
             .collect()
     }
 

@@ -93,6 +93,21 @@ hash() { render --values "$chart/ci/default-values.yaml" --set crds.install=fals
 check "configuration: its hash changes with it" test "$(hash)" != "$(hash --set seal.roundSeconds=31)"
 check "configuration: its hash changes with nothing else" test "$(hash)" = "$(hash --set canary.replicas=3)"
 
+# The guard: whole or not at all, and it does not fail open.
+documents "$work/default.yaml" ValidatingAdmissionPolicy >"$work/policies"
+documents "$work/default.yaml" ValidatingAdmissionPolicyBinding >"$work/bindings"
+policies=$(count '^kind: ' "$work/policies")
+bindings=$(count '^kind: ' "$work/bindings")
+check "guard: it has policies and bindings" test "$policies" -ge 8 -a "$bindings" -ge "$policies"
+check "guard: all $policies policies fail closed and ask nobody who may repair" test \
+  "$(count '^  failurePolicy: Fail$' "$work/policies")/$(count '^    - name: not-exempt$' "$work/policies")" = "$policies/$policies"
+check "guard: all $bindings bindings deny" test "$(count '^  validationActions: \[Deny, Audit\]$' "$work/bindings")" -eq "$bindings"
+operators() { render --values "$chart/ci/default-values.yaml" --namespace "$1" | count "system:serviceaccount:$1:sealroom-operator" /dev/stdin; }
+check "guard: the operator's user follows the namespace of the release" test \
+  "$(operators elsewhere)" -ge 5 -a "$(operators elsewhere)" -eq "$(operators sealroom-system)"
+render --values "$chart/ci/default-values.yaml" --set guard.enabled=false >"$work/unguarded"
+absent "guard: nothing of it is there when it is off" '^kind: ValidatingAdmissionPolicy' "$work/unguarded"
+
 # The CRDs: equal to those of the repository, all there, all kept.
 check "crds: the chart's copies are those of crds/" diff -r "$root/crds" "$chart/crd-files"
 render --values "$chart/ci/default-values.yaml" >"$work/with-crds"

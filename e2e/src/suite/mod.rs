@@ -19,6 +19,7 @@ mod stage;
 mod agree;
 mod controls;
 mod delete;
+mod guard;
 mod hole;
 mod idle;
 mod lock;
@@ -90,6 +91,7 @@ fn groups() -> Vec<Vec<Lane>> {
     silent.extend(each(refuse::cases()));
     vec![
         vec![serve::cases()],
+        vec![guard::cases()],
         vec![idle::cases()],
         vec![restart::cases()],
         silent,

@@ -101,6 +101,25 @@ pub struct SealStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 32), inner(length(max = 253)))]
     pub not_evaluated: Vec<String>,
+    /// What keeps other users of the namespace from the pods and what belongs to them. `none`: nothing but their
+    /// rights. `objects`: admission policies refuse changes of pods, children, claims and status. `objectsAndConnections`:
+    /// they also refuse exec, attach, port-forward and ephemeral containers, because the namespace has the label
+    /// `sealroom.dev/guard: sealed`.
+    #[serde(default)]
+    pub tenant_guard: TenantGuard,
+}
+
+/// What the tenant guard refuses in a namespace.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum TenantGuard {
+    /// Nothing: it is off, or not whole.
+    #[default]
+    None,
+    /// Changes of pods, children, claims and status.
+    Objects,
+    /// Those, and what leads into pods past the network.
+    ObjectsAndConnections,
 }
 
 /// A NetworkPolicy as it was evaluated.

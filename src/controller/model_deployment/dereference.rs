@@ -8,6 +8,7 @@ use kube::ResourceExt;
 use super::build::artifact;
 use super::validate::Model;
 use super::{exits, memory_of};
+use crate::api::model_deployment::TenantGuard;
 use crate::api::{ModelArtifact, ModelDeployment};
 use crate::controller::context::Context;
 use crate::controller::seal_view::SealView;
@@ -27,6 +28,8 @@ pub struct Seen {
     pub seal: SealView,
     /// Every declared way in and out.
     pub exits: Vec<String>,
+    /// What the tenant guard refuses in its namespace.
+    pub guard: TenantGuard,
 }
 
 impl Seen {
@@ -46,6 +49,7 @@ impl Seen {
             deployment: lookup(&ctx.stores.deployments, &namespace, &this.name_any()),
             seal: ctx.seal_of(this),
             exits: exits::of(this, &ctx.config),
+            guard: ctx.stores.guard(&namespace),
         }
     }
 }

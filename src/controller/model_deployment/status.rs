@@ -66,6 +66,7 @@ pub fn compute(
             exits: seen.exits.clone(),
             policies: seen.seal.policies.clone(),
             not_evaluated: seen.seal.not_evaluated.clone(),
+            tenant_guard: seen.guard,
         }),
     }
 }

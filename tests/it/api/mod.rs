@@ -3,7 +3,9 @@
 //! `KUBE_APISERVER_BIN` and `ETCD_BIN` name the programs. Without them these tests say so and pass, unless
 //! `SEALROOM_REQUIRE_APISERVER=1`.
 
+mod chart;
 mod examples;
+mod guard;
 mod kubelet;
 mod operator;
 mod schema;

@@ -3,17 +3,18 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{PersistentVolumeClaim, Pod, Secret, Service};
+use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
 use kube::{Api, Client, ResourceExt};
 use sealroom::api::{ModelArtifact, ModelDeployment};
 use serde_json::json;
 
-use super::kubelet;
 use super::server::{self, Server};
+use super::{chart, kubelet};
 
 const DIGEST: &str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 const SYSTEM: &str = "sealroom-system";
@@ -205,6 +206,7 @@ async fn one_life() {
     at_rest(&server).await;
     drift(&client, &server).await;
     stalls(&client, &server).await;
+    guarded(&client).await;
 
     // The last user goes; what a garbage collector would take along is taken along here.
     models
@@ -306,6 +308,40 @@ async fn drift(client: &Client, server: &Server) {
             .iter()
             .any(|r| r.starts_with("patch networkpolicies"))
     );
+}
+
+/// The status says what the tenant guard refuses, as it is observed: off, on, with the namespace's label, weakened.
+async fn guarded(client: &Client) {
+    let models: Api<ModelDeployment> = Api::namespaced(client.clone(), "team-a");
+    let says = |word: &'static str| {
+        let models = models.clone();
+        async move {
+            until(&format!("tenantGuard: {word}"), || async {
+                let status = serde_json::to_value(models.get("assistant").await.unwrap().status);
+                (status.unwrap()["seal"]["tenantGuard"] == word).then_some(())
+            })
+            .await;
+        }
+    };
+    says("none").await;
+    chart::apply(client, &chart::guard()).await;
+    says("objects").await;
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let sealed = json!({ "metadata": { "labels": { "sealroom.dev/guard": "sealed" } } });
+    let params = PatchParams::default();
+    namespaces
+        .patch("team-a", &params, &Patch::Merge(sealed))
+        .await
+        .unwrap();
+    says("objectsAndConnections").await;
+    let bindings: Api<ValidatingAdmissionPolicyBinding> = Api::all(client.clone());
+    let audit = json!({ "spec": { "validationActions": ["Audit"] } });
+    bindings
+        .patch("sealroom-children", &params, &Patch::Merge(audit))
+        .await
+        .unwrap();
+    says("none").await;
+    chart::remove(client, &chart::guard()).await;
 }
 
 /// What somebody must mend is said, costs next to nothing, and ends when it is mended.

@@ -28,8 +28,8 @@ impl Drop for Server {
 
 static SHARED: Mutex<Weak<Server>> = Mutex::new(Weak::new());
 
-/// The shared server with our CRDs, or nothing where its programs are not named.
-pub async fn shared() -> Option<Arc<Server>> {
+/// Where the API server and etcd are, or nothing where nobody named them.
+fn programs() -> Option<(PathBuf, PathBuf)> {
     let programs = (
         std::env::var_os("KUBE_APISERVER_BIN"),
         std::env::var_os("ETCD_BIN"),
@@ -43,14 +43,28 @@ pub async fn shared() -> Option<Arc<Server>> {
         eprintln!("no API server: KUBE_APISERVER_BIN and ETCD_BIN are not set");
         return None;
     };
+    Some((apiserver.into(), etcd.into()))
+}
+
+/// The shared server with our CRDs, or nothing where its programs are not named.
+pub async fn shared() -> Option<Arc<Server>> {
+    let (apiserver, etcd) = programs()?;
     let server = {
         let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
         shared.upgrade().unwrap_or_else(|| {
-            let server = Arc::new(Server::start(Path::new(&apiserver), Path::new(&etcd)));
+            let server = Arc::new(Server::start(&apiserver, &etcd, "AlwaysAllow"));
             *shared = Arc::downgrade(&server);
             server
         })
     };
+    server.ready().await;
+    Some(server)
+}
+
+/// A server of the test's own on which users have the rights that roles give them.
+pub async fn with_rights() -> Option<Server> {
+    let (apiserver, etcd) = programs()?;
+    let server = Server::start(&apiserver, &etcd, "RBAC");
     server.ready().await;
     Some(server)
 }
@@ -61,7 +75,7 @@ fn free_port() -> u16 {
 }
 
 impl Server {
-    fn start(apiserver: &Path, etcd: &Path) -> Self {
+    fn start(apiserver: &Path, etcd: &Path, authorization: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
@@ -97,7 +111,7 @@ impl Server {
             ("bind-address", "127.0.0.1".to_owned()),
             ("secure-port", secure.to_string()),
             ("token-auth-file", text(path("tokens.csv"))),
-            ("authorization-mode", "AlwaysAllow".to_owned()),
+            ("authorization-mode", authorization.to_owned()),
             ("service-cluster-ip-range", "10.0.0.0/24".to_owned()),
             (
                 "service-account-issuer",
@@ -131,12 +145,22 @@ impl Server {
 
     /// A client of its own runtime.
     pub async fn client(&self) -> Client {
+        Client::try_from(self.config().await).unwrap()
+    }
+
+    /// One that asks once, whatever the answer.
+    pub async fn client_without_retries(&self) -> Client {
+        let mut config = self.config().await;
+        config.default_retry = false;
+        Client::try_from(config).unwrap()
+    }
+
+    async fn config(&self) -> kube::Config {
         let parsed = Kubeconfig::from_yaml(&self.kubeconfig).unwrap();
         let options = KubeConfigOptions::default();
-        let config = kube::Config::from_custom_kubeconfig(parsed, &options)
+        kube::Config::from_custom_kubeconfig(parsed, &options)
             .await
-            .unwrap();
-        Client::try_from(config).unwrap()
+            .unwrap()
     }
 
     /// The file that `KUBECONFIG` may name.

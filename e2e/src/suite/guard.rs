@@ -1,0 +1,124 @@
+//! The tenant guard beside real controllers: every other test shows that they go on with it, these that a tenant
+//! does not.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+use serde_json::json;
+
+use super::{Case, Needs, Stage};
+use crate::kube::wait;
+use crate::world::name_of;
+
+pub(super) fn cases() -> Vec<Case> {
+    let needs = Needs::BothLocks;
+    vec![
+        Case {
+            name: "guard/an_editor_is_refused",
+            needs,
+            run: |s| Box::pin(refused(s)),
+        },
+        Case {
+            name: "guard/nobody_execs_in_a_labelled_namespace",
+            needs,
+            run: |s| Box::pin(closed(s)),
+        },
+    ]
+}
+
+/// What the status says of the guard.
+async fn word(stage: &Stage) -> Result<String> {
+    let object = stage.object(&stage.assistant().await?).await?;
+    let word = object["status"]["seal"]["tenantGuard"].as_str();
+    Ok(word.unwrap_or_default().to_owned())
+}
+
+/// A user with the built-in role `edit` in the namespace.
+async fn tenant(stage: &Stage, namespace: &str) -> Result<()> {
+    let group = "rbac.authorization.k8s.io";
+    let binding = json!({
+        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
+        "metadata": { "name": "tenant", "namespace": namespace },
+        "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": "edit" },
+        "subjects": [{ "apiGroup": group, "kind": "User", "name": "tenant" }],
+    });
+    stage.world.apply(&binding.to_string()).await?;
+    Ok(())
+}
+
+/// Runs kubectl as that user; a policy of the guard must refuse it.
+async fn must_refuse(stage: &Stage, namespace: &str, arguments: &[&str]) -> Result<()> {
+    let who = ["--as=tenant", "-n", namespace];
+    let arguments: Vec<&str> = who.into_iter().chain(arguments.iter().copied()).collect();
+    match stage.world.kubectl(&arguments).await {
+        Ok(output) => bail!("expected a refusal of {arguments:?}, got {output:?}"),
+        Err(error) => {
+            let said = error.to_string();
+            let by_guard = said.contains("ValidatingAdmissionPolicy 'sealroom-");
+            ensure!(by_guard, "expected the guard to refuse, got {said}");
+            Ok(())
+        }
+    }
+}
+
+async fn refused(stage: &Stage) -> Result<()> {
+    let model = stage.assistant().await?;
+    let ns = model.namespace.as_str();
+    let said = word(stage).await?;
+    ensure!(
+        said == "objects",
+        "expected tenantGuard: objects, got {said}"
+    );
+    tenant(stage, ns).await?;
+    let pods = stage.world.pods(ns, &model.name).await?;
+    let Some(pod) = pods.first().map(name_of) else {
+        bail!("expected a pod of the assistant");
+    };
+    let deployment = format!("deployment/{}", model.name);
+    let service = format!("service/{}", model.name);
+    let image = format!("runtime={}", stage.images.tool);
+    let image = image.as_str();
+    let from = format!("--image={}", stage.images.tool);
+    for attempt in [
+        &["label", "pod", pod, "sealroom.dev/sealed-"][..],
+        &["set", "image", &format!("pod/{pod}"), image],
+        &["set", "image", &deployment, image],
+        &["delete", &deployment],
+        &["delete", &service],
+        &["delete", "networkpolicy", "sealroom-sealed"],
+        &["delete", "persistentvolumeclaim", "--all"],
+        &["run", "worn", &from, "--labels=sealroom.dev/owner-uid=worn"],
+    ] {
+        must_refuse(stage, ns, attempt).await?;
+    }
+    let status = stage.get_status(&model, "/v1/models").await;
+    ensure!(status == Some(200), "expected it to serve, got {status:?}");
+    Ok(())
+}
+
+async fn closed(stage: &Stage) -> Result<()> {
+    let model = stage.assistant().await?;
+    let ns = model.namespace.as_str();
+    tenant(stage, ns).await?;
+    let label = ["label", "namespace", ns, "sealroom.dev/guard=sealed"];
+    stage.world.kubectl(&label).await?;
+    let told = wait(
+        Duration::from_secs(30),
+        "the status to say so",
+        async || Ok((word(stage).await? == "objectsAndConnections").then_some(())),
+    )
+    .await;
+    let exec = [
+        "exec",
+        "stranger",
+        "-c",
+        "tool",
+        "--",
+        super::PROGRAM,
+        "--help",
+    ];
+    let refused = must_refuse(stage, ns, &exec).await;
+    let unlabel = ["label", "namespace", ns, "sealroom.dev/guard-"];
+    stage.world.kubectl(&unlabel).await?;
+    told.and(refused)
+}
