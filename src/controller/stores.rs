@@ -9,7 +9,9 @@ use std::time::Instant;
 use futures::{Stream, StreamExt};
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{
+    ConfigMap, Namespace, Node, PersistentVolumeClaim, Pod, Service,
+};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store, store};
@@ -21,6 +23,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::names::{MANAGED_SELECTOR, OWNER_UID, SEALED_POLICY};
+use super::nodes;
 use super::trigger::{Triggers, Wakes};
 use crate::api::{ModelArtifact, ModelDeployment};
 
@@ -45,6 +48,8 @@ pub struct Stores {
     pub network_policies: Store<NetworkPolicy>,
     /// All, without their bodies: labels decide what selectors mean.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// All, cut down to what decides where a pod fits.
+    pub nodes: Store<Node>,
     /// Those with the label `sealroom.dev/sealed`.
     pub pods: Store<Pod>,
     /// Rung after every event that can change what is proven about a pod.
@@ -198,6 +203,7 @@ impl Stores {
             jobs: watch!(&ours, child),
             network_policies,
             namespaces,
+            nodes: nodes::watch::start(client, wakes, tasks),
             pods,
             changed,
             sealed_since,
@@ -224,6 +230,7 @@ impl Stores {
             jobs,
             network_policies,
             namespaces,
+            nodes,
             pods
         );
         Ok(())
