@@ -10,6 +10,7 @@ mod gate;
 mod launch;
 mod operator;
 mod pull;
+mod size;
 
 /// What a process says when it ends.
 ///
@@ -59,6 +60,8 @@ enum Command {
     Gate(gate::Args),
     /// Locks itself, then runs an engine while the gate says sealed
     Launch(launch::Args),
+    /// Prints how much memory llama.cpp needs for a model
+    Size(size::Args),
     /// Prints the custom resource definitions as YAML
     Crds(crds::Args),
     /// Prints a completion script for a shell
@@ -78,6 +81,7 @@ impl Cli {
             Command::Pull(args) => args.run(),
             Command::Gate(args) => args.run(),
             Command::Launch(args) => args.run(),
+            Command::Size(args) => args.run(),
             Command::Crds(args) => args.run(),
             Command::Completion { shell } => {
                 clap_complete::generate(

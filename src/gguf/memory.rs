@@ -161,6 +161,8 @@ struct Buffers {
     /// The masks of the caches, f16.
     mask: u64,
     logits: u64,
+    /// What the last layer leaves in the logits' way.
+    beside: u64,
 }
 
 impl Buffers {
@@ -179,11 +181,20 @@ impl Buffers {
         } else {
             0
         };
+        let layer = floats(geometry.activation).saturating_add(unknown);
+        let mask = columns.saturating_mul(cells.batch).saturating_mul(2);
+        // Measured: a last layer that attends frees the mask before the logits come.
+        let beside = match geometry.layers.last() {
+            Some(last) if last.kv_heads > 0 || mask == 0 => 0,
+            Some(last) if last.recurrent => layer.max(mask),
+            _ => mask,
+        };
         Self {
             width: floats(geometry.width),
-            layer: floats(geometry.activation).saturating_add(unknown),
-            mask: columns.saturating_mul(cells.batch).saturating_mul(2),
+            layer,
+            mask,
             logits: floats(geometry.vocabulary),
+            beside,
         }
     }
 
@@ -209,8 +220,8 @@ impl Buffers {
 
     /// Some layers and the output.
     fn last(&self) -> u64 {
-        self.layers()
-            .max(self.logits.saturating_add(self.width.saturating_mul(2)))
+        let end = self.logits.saturating_add(self.width.saturating_mul(2));
+        self.layers().max(end.saturating_add(self.beside))
     }
 }
 

@@ -23,42 +23,38 @@ impl Share {
         let output = gpu_layers > 0;
         let there = u64::from(gpu_layers.saturating_sub(1)).min(count);
         let parts = parts(geometry, there, count);
-        let repeated = geometry
-            .layers
-            .iter()
-            .fold(0_u64, |sum, run| sum.saturating_add(run.bytes));
-        let moved = if repeated == 0 {
-            // The status is of a version that did not know the layers' weights.
-            let all = geometry
-                .weight_bytes
-                .saturating_sub(geometry.embedding_bytes);
-            scale(all, there, count)
-        } else {
+        let sum = |of: &dyn Fn(u64, u64, u64) -> u64| {
             let runs = geometry.layers.iter().zip(&parts);
-            runs.fold(0_u64, |sum, (run, (part, of))| {
-                sum.saturating_add(scale(run.bytes, *part, *of))
+            runs.fold(0_u64, |sum, (run, (part, all))| {
+                sum.saturating_add(of(run.bytes, *part, *all))
             })
         };
-        let own = geometry
+        let all = geometry
             .weight_bytes
-            .saturating_sub(repeated)
             .saturating_sub(geometry.embedding_bytes);
-        // An output that is the embedding's table is there a second time.
-        let last = match (output, geometry.tied) {
-            (false, _) => 0,
-            (true, true) => own.saturating_add(geometry.embedding_bytes),
-            (true, false) => own,
+        let repeated = sum(&|bytes, _, _| bytes).min(all);
+        let (moved, own) = if repeated == 0 {
+            // The status is of a version that did not know the layers' weights.
+            (scale(all, there, count), 0)
+        } else {
+            let moved = sum(&|bytes, part, all| scale(bytes, part, all)).min(repeated);
+            (moved, if output { all - repeated } else { 0 })
         };
-        let leaves = if geometry.tied { 0 } else { last };
+        // An output that is the embedding's table is there a second time.
+        let second = if output && geometry.tied {
+            geometry.embedding_bytes
+        } else {
+            0
+        };
         Self {
             parts,
             output,
             everything: output && there == count,
-            device_bytes: moved.saturating_add(last).min(geometry.weight_bytes),
+            device_bytes: moved.saturating_add(own).saturating_add(second),
             host_bytes: geometry
                 .weight_bytes
                 .saturating_sub(moved)
-                .saturating_sub(leaves),
+                .saturating_sub(own),
         }
     }
 

@@ -66,7 +66,8 @@ mod tests {
     use crate::controller::nodes::tests::node;
 
     fn deployment(memory: &str, ready: i32) -> Deployment {
-        let container = json!({ "name": "runtime", "resources": { "requests": { "memory": memory } } });
+        let container =
+            json!({ "name": "runtime", "resources": { "requests": { "memory": memory } } });
         let mut made: Deployment = serde_json::from_value(json!({
             "spec": {
                 "replicas": 1,
@@ -120,7 +121,16 @@ mod tests {
         };
         let stall = check(&deployment("5Gi", 0), None, Some(&memory), &nodes()).unwrap_err();
         assert_eq!(stall.reason, Reason::InsufficientMemory);
-        for part in ["5120", "4096", "n1", "3072", "1024", "100", "contextLength", "Q8_0"] {
+        for part in [
+            "5120",
+            "4096",
+            "n1",
+            "3072",
+            "1024",
+            "100",
+            "contextLength",
+            "Q8_0",
+        ] {
             assert!(stall.message.contains(part), "{part}: {}", stall.message);
         }
         assert!(stall.message.len() < 700);

@@ -125,7 +125,8 @@ fn workload(
     );
     let there = lookup(&ctx.stores.deployments, &model.namespace, &this.name_any());
     let nodes = ctx.stores.nodes.state();
-    capacity::check(&wanted, there.as_deref(), memory.as_ref(), &nodes).map_err(Outcome::Stalled)?;
+    capacity::check(&wanted, there.as_deref(), memory.as_ref(), &nodes)
+        .map_err(Outcome::Stalled)?;
     Ok(wanted)
 }
 

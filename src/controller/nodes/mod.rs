@@ -92,4 +92,4 @@ fn bytes(text: &str) -> Option<u64> {
 
 #[cfg(test)]
 #[path = "tests.rs"]
-mod tests;
+pub(in crate::controller) mod tests;

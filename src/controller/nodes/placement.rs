@@ -66,7 +66,10 @@ fn holds(requirement: &NodeSelectorRequirement, value: Option<&str>) -> bool {
 
 /// Taints that keep pods away for good. Those of the node's own controller come and go with its health.
 fn taints(node: &Node) -> impl Iterator<Item = &Taint> {
-    let taints = node.spec.iter().flat_map(|spec| spec.taints.iter().flatten());
+    let taints = node
+        .spec
+        .iter()
+        .flat_map(|spec| spec.taints.iter().flatten());
     taints.filter(|taint| {
         matches!(taint.effect.as_str(), "NoSchedule" | "NoExecute")
             && !taint.key.starts_with("node.kubernetes.io/")

@@ -36,7 +36,12 @@ fn cluster() -> Vec<Arc<Node>> {
     let nodes = [
         shaped("gpu", "64Gi", json!({ "kind": "gpu", "size": "64" }), taint),
         shaped("large", "8Gi", json!({ "kind": "cpu", "size": "8" }), sick),
-        shaped("small", "2Gi", json!({ "kind": "cpu", "size": "2" }), json!([])),
+        shaped(
+            "small",
+            "2Gi",
+            json!({ "kind": "cpu", "size": "2" }),
+            json!([]),
+        ),
     ];
     nodes.map(Arc::new).to_vec()
 }
@@ -47,7 +52,9 @@ fn affinity(term: Value) -> Value {
 }
 
 fn expression(key: &str, operator: &str, values: &[&str]) -> Value {
-    affinity(json!({ "matchExpressions": [{ "key": key, "operator": operator, "values": values }] }))
+    affinity(
+        json!({ "matchExpressions": [{ "key": key, "operator": operator, "values": values }] }),
+    )
 }
 
 /// The largest node that may run the pod.
@@ -79,11 +86,16 @@ fn placement_is_the_schedulers(#[case] extra: Value, #[case] expected: Option<&s
 fn containers_and_sidecars_count_together() {
     assert_eq!(request(&pod(json!({}))), (4 << 30) + (24 << 20));
     let mut limits_alone = pod(json!({}));
-    limits_alone.containers[0].resources.as_mut().unwrap().requests = None;
+    limits_alone.containers[0]
+        .resources
+        .as_mut()
+        .unwrap()
+        .requests = None;
     assert_eq!(request(&limits_alone), (5 << 30) + (24 << 20));
     let mut large_init = pod(json!({}));
     let first = large_init.init_containers.as_mut().unwrap();
-    first[0].resources = serde_json::from_value(json!({ "requests": { "memory": "9Gi" } })).unwrap();
+    first[0].resources =
+        serde_json::from_value(json!({ "requests": { "memory": "9Gi" } })).unwrap();
     assert_eq!(request(&large_init), 9 << 30);
 }
 
@@ -94,7 +106,10 @@ fn containers_and_sidecars_count_together() {
 #[case::no_node(&[], None)]
 #[case::says_nothing(&["what"], None)]
 fn the_largest_node_decides(#[case] nodes: &[&str], #[case] most: Option<(u64, usize)>) {
-    let nodes: Vec<_> = nodes.iter().map(|memory| Arc::new(node("a", memory))).collect();
+    let nodes: Vec<_> = nodes
+        .iter()
+        .map(|memory| Arc::new(node("a", memory)))
+        .collect();
     let few = fits(&nodes, &pod(json!({}))).err();
     assert_eq!(few.map(|few| (few.most >> 20, few.candidates)), most);
 }

@@ -82,7 +82,11 @@ fn facts(node: &Node) -> u64 {
     let mut hasher = DefaultHasher::new();
     allocatable(node).hash(&mut hasher);
     node.labels().hash(&mut hasher);
-    for taint in node.spec.iter().flat_map(|spec| spec.taints.iter().flatten()) {
+    for taint in node
+        .spec
+        .iter()
+        .flat_map(|spec| spec.taints.iter().flatten())
+    {
         (&taint.key, &taint.value, &taint.effect).hash(&mut hasher);
     }
     hasher.finish()

@@ -4,6 +4,7 @@
 //! `SEALROOM_REQUIRE_APISERVER=1`.
 
 mod kubelet;
+mod nodes;
 mod operator;
 mod schema;
 mod server;
