@@ -76,6 +76,50 @@ fn layers_may_differ_one_by_one() {
     assert_eq!(counts, [(8, 1), (0, 1), (8, 1), (4, 1)]);
 }
 
+fn llama(layers: u32) -> Sample {
+    Sample::default()
+        .text("general.architecture", "llama")
+        .int("llama.block_count", layers)
+        .int("llama.embedding_length", 64)
+        .int("llama.attention.head_count", 8)
+}
+
+/// Layers of experts are heavy, dense ones before them are not; a few bits more make no kind of its own.
+#[test]
+fn layers_of_other_weights_are_another_run() {
+    let sizes = [64_u64, 80, 640, 600, 640];
+    let sample = (0..).zip(sizes).fold(llama(5), |sample, (layer, rows)| {
+        sample.weight(&format!("blk.{layer}.ffn_up.weight"), &[64, rows], 0)
+    });
+    let geometry = Geometry::from_header(&sample.read().unwrap()).unwrap();
+    let runs: Vec<_> = (geometry.layers.iter())
+        .map(|run| (run.count, run.bytes / 256))
+        .collect();
+    assert_eq!(runs, [(2, 144), (3, 1_880)]);
+    assert!(!geometry.unordered);
+}
+
+/// Alternating layers of a deep model would be more runs than a status has room for.
+#[test]
+fn many_runs_become_groups() {
+    let heads: Vec<u32> = (0..80).map(|layer| 1 + layer % 2).collect();
+    let sample = llama(80).ints("llama.attention.head_count_kv", &heads);
+    let geometry = Geometry::from_header(&sample.read().unwrap()).unwrap();
+    assert!(geometry.unordered);
+    let groups: Vec<_> = geometry
+        .layers
+        .iter()
+        .map(|g| (g.count, g.kv_heads))
+        .collect();
+    assert_eq!(groups, [(40, 1), (40, 2)]);
+    let all = llama(80).ints(
+        "llama.attention.head_count_kv",
+        &(0..80).collect::<Vec<u32>>(),
+    );
+    let error = Geometry::from_header(&all.read().unwrap()).unwrap_err();
+    assert!(matches!(error, GgufError::Limit { .. }), "{error}");
+}
+
 #[test]
 fn a_prefix_of_any_length_is_truncated_and_never_a_model() {
     let whole = gemma3().bytes();

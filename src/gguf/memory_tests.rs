@@ -72,6 +72,21 @@ fn a_shared_cache_holds_every_window_and_one_batch() {
 }
 
 #[test]
+fn keys_and_values_have_their_own_types() {
+    let settings = |kv_k, kv_v| Settings {
+        kv_k,
+        kv_v,
+        ..context(8_192)
+    };
+    let mut geometry = smollm2();
+    geometry.value_length = 128;
+    let cells = 30 * 8_192 * 3;
+    let cache = |kv_k, kv_v| estimate(&geometry, &settings(kv_k, kv_v)).kv_cache;
+    assert_eq!(cache(KvType::Q8_0, KvType::F16), cells * (2 * 34 + 128 * 2));
+    assert_eq!(cache(KvType::F16, KvType::Q8_0), cells * (64 * 2 + 4 * 34));
+}
+
+#[test]
 fn latent_attention_keeps_one_key_and_no_value() {
     let geometry = Geometry {
         latent: Some(LatentAttention { length: 576 }),
