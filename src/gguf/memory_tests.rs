@@ -155,6 +155,19 @@ fn the_last_layers_go_first() {
     assert_eq!(there(4), row * (8_192 + 2 * 1_024));
 }
 
+/// Where the order is lost, every kind gives its share.
+#[test]
+fn without_an_order_each_kind_gives_its_share() {
+    let mut geometry = windowed();
+    geometry.unordered = true;
+    let settings = Settings {
+        gpu_layers: 7,
+        ..context(8_192)
+    };
+    let Need { ram, vram } = need(&geometry, &settings);
+    assert_eq!(vram.unwrap().kv_cache, ram.kv_cache);
+}
+
 #[test]
 fn further_weights_are_counted() {
     let settings = Settings {
