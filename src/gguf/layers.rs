@@ -179,7 +179,7 @@ impl Recurrence {
         match self {
             Self::No => false,
             Self::Beside => true,
-            Self::AllBut(n) => (layer + 1) % n != 0,
+            Self::AllBut(n) => !(layer + 1).is_multiple_of(*n),
             Self::Headless => kv_heads == 0,
         }
     }
