@@ -46,6 +46,7 @@ check clippy 480 cargo clippy "${cargo[@]}" -- -D warnings
 setup products 240 e2e/products.sh unlocked programs
 join go-apiserver
 tests unit 480 cargo test "${cargo[@]}"
+check fit 180 e2e/fit.sh
 check shipped 480 shipped
 check deps 360 e2e/deps.sh
 join go

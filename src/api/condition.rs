@@ -160,6 +160,8 @@ reasons! {
     ImageMissing,
     /// The object cannot be carried out as written.
     InvalidSpec,
+    /// No node that may run the pods has the memory that one asks for.
+    InsufficientMemory,
     /// The API server refuses a child for good, such as by a quota or an admission policy.
     ChildRefused,
 }

@@ -11,6 +11,7 @@ mod gate;
 mod launch;
 mod operator;
 mod pull;
+mod size;
 
 /// What a process says when it ends.
 ///
@@ -62,6 +63,8 @@ enum Command {
     Launch(launch::Args),
     /// Reads the audit lines of gates: filter them, follow them, tokens per key and month
     Audit(audit::Args),
+    /// Prints how much memory llama.cpp needs for a model
+    Size(size::Args),
     /// Prints the custom resource definitions as YAML
     Crds(crds::Args),
     /// Prints a completion script for a shell
@@ -82,6 +85,7 @@ impl Cli {
             Command::Gate(args) => args.run(),
             Command::Launch(args) => args.run(),
             Command::Audit(args) => args.run(),
+            Command::Size(args) => args.run(),
             Command::Crds(args) => args.run(),
             Command::Completion { shell } => {
                 clap_complete::generate(

@@ -20,8 +20,10 @@ const BYTES: u64 = 98_362_432;
 /// SmolLM2-135M, as its header says.
 fn facts() -> ArtifactFacts {
     let geometry = serde_json::json!({
-        "weightBytes": 96_600_000, "contextLength": 8192, "vocabulary": 49152,
-        "keyLength": 64, "valueLength": 64, "layers": [{ "count": 30, "kvHeads": 3 }],
+        "weightBytes": 96_576_768, "embeddingBytes": 30_081_024, "tied": true,
+        "contextLength": 8192, "vocabulary": 49152, "width": 576, "activation": 7488,
+        "keyLength": 64, "valueLength": 64,
+        "layers": [{ "count": 30, "kvHeads": 3, "bytes": 66_493_440 }],
     });
     ArtifactFacts {
         format: "GGUF".to_owned(),

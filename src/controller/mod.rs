@@ -14,6 +14,7 @@ pub mod leader;
 pub mod model_artifact;
 pub mod model_deployment;
 pub mod names;
+pub mod nodes;
 pub mod outcome;
 pub mod owners;
 pub mod pod;

@@ -12,7 +12,7 @@ use k8s_openapi::api::admissionregistration::v1::{
 };
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Namespace, PersistentVolumeClaim, Pod, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Namespace, Node, PersistentVolumeClaim, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::{ObjectRef, Store, store};
@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 
 use super::guard;
 use super::names::{MANAGED_SELECTOR, OWNER_UID, SEALED_POLICY};
+use super::nodes;
 use super::trigger::{Triggers, Wakes};
 use crate::api::model_deployment::TenantGuard;
 use crate::api::{ModelArtifact, ModelDeployment};
@@ -50,6 +51,8 @@ pub struct Stores {
     pub network_policies: Store<NetworkPolicy>,
     /// All, without their bodies: labels decide what selectors mean.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// All, cut down to what decides where a pod fits.
+    pub nodes: Store<Node>,
     /// Those with the label `sealroom.dev/sealed`.
     pub pods: Store<Pod>,
     /// The guard's.
@@ -208,6 +211,7 @@ impl Stores {
             jobs: watch!(&ours, child),
             network_policies,
             namespaces,
+            nodes: nodes::watch::start(client, wakes, tasks),
             pods,
             guard_policies: watch!(&guarding, guard),
             guard_bindings: watch!(&guarding, guard),
@@ -236,6 +240,7 @@ impl Stores {
             jobs,
             network_policies,
             namespaces,
+            nodes,
             pods,
             guard_policies,
             guard_bindings

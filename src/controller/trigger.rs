@@ -137,16 +137,23 @@ impl Wakes {
     /// Every object of ours.
     #[must_use]
     pub fn everything(&self) -> Vec<Wake> {
-        let deployments = self.model_deployments.state();
         let artifacts = self.model_artifacts.state();
+        let mut wakes = self.deployments();
+        wakes.extend(
+            artifacts
+                .iter()
+                .map(|object| Wake::Artifact(ObjectRef::from_obj(&**object))),
+        );
+        wakes
+    }
+
+    /// Every ModelDeployment.
+    #[must_use]
+    pub fn deployments(&self) -> Vec<Wake> {
+        let deployments = self.model_deployments.state();
         deployments
             .iter()
             .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
-            .chain(
-                artifacts
-                    .iter()
-                    .map(|object| Wake::Artifact(ObjectRef::from_obj(&**object))),
-            )
             .collect()
     }
 

@@ -1,23 +1,9 @@
-//! What of a model decides how much memory its context takes.
-
-use std::collections::BTreeMap;
+//! What of a model decides how much memory it takes.
 
 use serde::{Deserialize, Serialize};
 
+use super::layers::{self, LayerGroup};
 use super::{GgufError, Header};
-
-/// Layers that are alike as far as their cache goes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct LayerGroup {
-    /// How many layers.
-    pub count: u32,
-    /// Heads of keys and values of each.
-    pub kv_heads: u32,
-    /// Whether they see a sliding window only.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub sliding: bool,
-}
 
 /// A compressed cache of keys alone (multi-head latent attention, as in DeepSeek V2 and V3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,18 +14,27 @@ pub struct LatentAttention {
 }
 
 /// The geometry of a model, small enough for a status.
-///
-/// The layers are grouped, not listed: their order makes no difference to memory, and models of a
-/// hundred layers with alternating windows come out as two groups.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Geometry {
     /// Bytes of all tensors.
     pub weight_bytes: u64,
+    /// Bytes of the table of token embeddings, which no accelerator holds.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub embedding_bytes: u64,
+    /// Whether that table is the output's too: then an accelerator holds a second one.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub tied: bool,
     /// Tokens that the model was trained to see.
     pub context_length: u32,
     /// Tokens in the vocabulary.
     pub vocabulary: u32,
+    /// Elements of a token between two layers.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub width: u32,
+    /// Elements of a token within a layer, where it needs most.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub activation: u32,
     /// Elements of a key, per head.
     pub key_length: u32,
     /// Elements of a value, per head.
@@ -47,35 +42,33 @@ pub struct Geometry {
     /// Tokens that a sliding layer sees; 0 where there is none.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub window: u32,
-    /// Layers by group, largest group key first.
+    /// Elements of a recurrent layer's state, of one slot; 0 where there is none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub state: u32,
+    /// Runs of layers that are alike, from the first to the last.
     pub layers: Vec<LayerGroup>,
+    /// There were too many runs: the layers are grouped by kind instead, and their order is lost.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub unordered: bool,
     /// Where the cache is compressed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latent: Option<LatentAttention>,
 }
 
 const MAX_LAYERS: u64 = 4_096;
-const MAX_GROUPS: usize = 48;
-const MAX_LENGTH: u64 = 1 << 24;
+pub(super) const MAX_LENGTH: u64 = 1 << 24;
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
-fn is_zero(number: &u32) -> bool {
-    *number == 0
+pub(super) fn is_zero<N: Default + PartialEq>(number: &N) -> bool {
+    *number == N::default()
 }
 
-/// Every n-th layer sees everything, by architecture, where the metadata do not say so
-/// (llama.cpp, `llama_model::load_hparams`, `set_swa_pattern`).
-fn default_pattern(architecture: &str) -> Option<u64> {
-    Some(match architecture {
-        "gemma2" | "gpt-oss" => 2,
-        "cohere2" | "llama4" | "exaone4" | "olmo2" => 4,
-        "gemma3n" => 5,
-        "gemma3" => 6,
-        _ => return None,
-    })
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+pub(super) fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
-fn narrow(what: &'static str, value: u64) -> Result<u32, GgufError> {
+pub(super) fn narrow(what: &'static str, value: u64) -> Result<u32, GgufError> {
     u32::try_from(value)
         .ok()
         .filter(|_| value <= MAX_LENGTH)
@@ -103,97 +96,123 @@ impl Geometry {
                 limit: MAX_LAYERS,
             });
         }
-        let embedding = need("embedding_length")?;
-        let heads = header.arch_int("attention.head_count").or_else(|| {
-            let per_layer = header.arch_ints("attention.head_count")?;
-            per_layer.iter().copied().find(|heads| *heads > 0)
-        });
-        let per_head = heads
-            .filter(|heads| *heads > 0)
-            .map_or(0, |heads| embedding / heads);
-        let latent = Self::latent(header)?;
-        let window = header.arch_int("attention.sliding_window").unwrap_or(0);
+        let width = need("embedding_length")?;
+        let heads = largest(header, "attention.head_count");
+        let per_head = width.checked_div(heads).unwrap_or(0);
         let length = |key| header.arch_int(key).unwrap_or(per_head);
+        let key_length = length("attention.key_length");
+        let latent = latent(header)?;
+        let state = state(header, width);
+        let window = header.arch_int("attention.sliding_window").unwrap_or(0);
+        let (layers, unordered) = layers::runs(header, blocks, heads, window, state > 0)?;
+        let latent_length = latent.map(|latent| u64::from(latent.length));
+        let activation = activation(header, width, heads, key_length, latent_length);
+        let places = header.places();
         Ok(Self {
             weight_bytes: header.tensor_bytes,
+            embedding_bytes: places.embedding,
+            tied: !places.own_output,
             context_length: narrow(
                 "the context length",
                 header.arch_int("context_length").unwrap_or(0),
             )?,
             vocabulary: narrow("the vocabulary", header.vocabulary().unwrap_or(0))?,
-            key_length: narrow("the length of a key", length("attention.key_length"))?,
+            width: narrow("the width", width)?,
+            activation: narrow("the elements of a layer", activation)?,
+            key_length: narrow("the length of a key", key_length)?,
             value_length: narrow("the length of a value", length("attention.value_length"))?,
             window: narrow("the sliding window", window)?,
-            layers: groups(header, blocks, heads.unwrap_or(0), window)?,
+            state: narrow("the state of a layer", state)?,
+            layers,
+            unordered,
             latent,
         })
-    }
-
-    fn latent(header: &Header) -> Result<Option<LatentAttention>, GgufError> {
-        // Files from before the compressed cache have the rank, but not this key.
-        let compressed = header.arch_int("attention.key_length_mla").is_some();
-        let Some(rank) = header
-            .arch_int("attention.kv_lora_rank")
-            .filter(|_| compressed)
-        else {
-            return Ok(None);
-        };
-        let rotary = header.arch_int("rope.dimension_count").unwrap_or(0);
-        let length = narrow("the length of a latent key", rank.saturating_add(rotary))?;
-        Ok(Some(LatentAttention { length }))
     }
 
     /// How many layers there are.
     #[must_use]
     pub fn layer_count(&self) -> u32 {
-        self.layers.iter().map(|group| group.count).sum()
+        self.layers
+            .iter()
+            .fold(0, |sum, run| sum.saturating_add(run.count))
     }
 }
 
-fn groups(
+/// A number that is one for all layers or one for each: the largest.
+fn largest(header: &Header, key: &str) -> u64 {
+    header
+        .arch_int(key)
+        .or_else(|| header.arch_ints(key)?.iter().copied().max())
+        .unwrap_or(0)
+}
+
+fn latent(header: &Header) -> Result<Option<LatentAttention>, GgufError> {
+    // Files from before the compressed cache have the rank, but not this key.
+    let compressed = header.arch_int("attention.key_length_mla").is_some();
+    let Some(rank) = header
+        .arch_int("attention.kv_lora_rank")
+        .filter(|_| compressed)
+    else {
+        return Ok(None);
+    };
+    let rotary = header.arch_int("rope.dimension_count").unwrap_or(0);
+    let length = narrow("the length of a latent key", rank.saturating_add(rotary))?;
+    Ok(Some(LatentAttention { length }))
+}
+
+/// Elements of a recurrent layer's state: RWKV's, a short convolution's, or Mamba's and its kin's.
+fn state(header: &Header, width: u64) -> u64 {
+    let get = |key| header.arch_int(key).unwrap_or(0);
+    let head = get("wkv.head_size");
+    if head > 0 {
+        let shifts = header.arch_int("token_shift_count").unwrap_or(2);
+        return width.saturating_mul(shifts.saturating_add(head));
+    }
+    let cached = get("shortconv.l_cache");
+    if cached > 0 {
+        return width.saturating_mul(cached - 1);
+    }
+    let (inner, size) = (get("ssm.inner_size"), get("ssm.state_size"));
+    let mixed = get("ssm.group_count")
+        .saturating_mul(size)
+        .saturating_mul(2);
+    let kept = get("ssm.conv_kernel").saturating_sub(1);
+    kept.saturating_mul(inner.saturating_add(mixed))
+        .saturating_add(size.saturating_mul(inner))
+}
+
+/// Elements of a token in the widest layer: what llama.cpp's allocator has at once, measured with its own tool on
+/// each of these kinds of layer. The residual and its copies are five widths.
+fn activation(
     header: &Header,
-    blocks: u64,
+    width: u64,
     heads: u64,
-    window: u64,
-) -> Result<Vec<LayerGroup>, GgufError> {
-    let per_layer = header.arch_ints("attention.head_count_kv");
-    let same = header.arch_int("attention.head_count_kv").unwrap_or(heads);
-    let listed = header.arch_ints("attention.sliding_window_pattern");
-    let every = header
-        .arch_int("attention.sliding_window_pattern")
-        .or_else(|| default_pattern(&header.architecture));
-    let mut counts = BTreeMap::<(bool, u32), u32>::new();
-    for layer in 0..blocks {
-        let index = usize::try_from(layer).unwrap_or(usize::MAX);
-        let kv_heads = match per_layer {
-            Some(list) => list.get(index).copied().ok_or(GgufError::Invalid(
-                "head_count_kv lists fewer layers than there are",
-            ))?,
-            None => same,
-        };
-        // Without a known pattern every layer counts as seeing everything: too much rather than too little.
-        let sliding = window > 0
-            && match (listed, every) {
-                (Some(list), _) => list.get(index).is_some_and(|flag| *flag != 0),
-                (None, Some(n)) if n > 0 => layer % n < n - 1,
-                _ => false,
-            };
-        *counts
-            .entry((sliding, narrow("the heads of a layer", kv_heads)?))
-            .or_default() += 1;
-    }
-    if counts.len() > MAX_GROUPS {
-        return Err(GgufError::Limit {
-            what: "the kinds of layers",
-            limit: MAX_GROUPS as u64,
-        });
-    }
-    Ok(counts
-        .into_iter()
-        .map(|((sliding, kv_heads), count)| LayerGroup {
-            count,
-            kv_heads,
-            sliding,
-        })
-        .collect())
+    key_length: u64,
+    latent: Option<u64>,
+) -> u64 {
+    let get = |key| header.arch_int(key).unwrap_or(0);
+    let times = |a: u64, b: u64| a.saturating_mul(b);
+    let dense = times(3, largest(header, "feed_forward_length"));
+    let experts = {
+        let length = get("expert_feed_forward_length");
+        let each = times(2, width).max(times(3, length));
+        times(get("expert_used_count"), each)
+    };
+    let recurrent = times(5, get("ssm.inner_size"));
+    let copies = times(5, width);
+    // Keys are decompressed for every head, and queries compressed.
+    let attention = match latent {
+        Some(length) => {
+            let real = get("attention.key_length_mla");
+            let each = times(2, length.saturating_add(real));
+            times(heads, each).saturating_add(width)
+        }
+        None => times(3, times(heads, key_length)).saturating_add(copies),
+    };
+    dense
+        .max(experts)
+        .max(recurrent)
+        .saturating_add(copies)
+        .max(attention)
+        .min(MAX_LENGTH)
 }

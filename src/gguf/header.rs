@@ -29,6 +29,8 @@ impl Default for Limits {
 
 /// Metadata entries that are kept; a model has about 40.
 const MAX_KEPT: usize = 1_024;
+/// Layers that are told apart.
+const MAX_LAYER: u32 = 4_096;
 /// The spec's own bound on a key (ggml, `docs/gguf.md`).
 const MAX_KEY: u64 = 65_535;
 
@@ -45,6 +47,18 @@ pub struct Header {
     pub tensor_bytes: u64,
     metadata: BTreeMap<String, Value>,
     embedding_rows: Option<u64>,
+    places: Places,
+}
+
+/// Bytes of tensors by where an engine puts them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Places {
+    /// Of each layer.
+    pub(super) layers: BTreeMap<u32, u64>,
+    /// The table of token embeddings, which stays in the host's memory.
+    pub(super) embedding: u64,
+    /// Whether the output has a table of its own, and not the embedding's.
+    pub(super) own_output: bool,
 }
 
 impl Header {
@@ -103,6 +117,7 @@ impl Header {
             tensor_bytes: table.bytes,
             metadata,
             embedding_rows: table.embedding_rows,
+            places: table.places,
         })
     }
 
@@ -148,6 +163,10 @@ impl Header {
             Some(Value::Skipped(length)) => Some(*length),
             _ => self.arch_int("vocab_size").or(self.embedding_rows),
         }
+    }
+
+    pub(super) fn places(&self) -> &Places {
+        &self.places
     }
 
     pub(super) fn int(&self, key: &str) -> Option<u64> {
@@ -231,6 +250,28 @@ struct Table {
     /// End of the last tensor, from the start of the data.
     extent: u64,
     embedding_rows: Option<u64>,
+    places: Places,
+}
+
+impl Places {
+    fn add(&mut self, name: &str, bytes: u64) {
+        let layer = name
+            .strip_prefix("blk.")
+            .and_then(|rest| rest.split_once('.'))
+            .and_then(|(number, _)| number.parse().ok())
+            .filter(|number| *number < MAX_LAYER);
+        match (layer, name) {
+            (Some(layer), _) => {
+                let sum = self.layers.entry(layer).or_default();
+                *sum = sum.saturating_add(bytes);
+            }
+            (None, "token_embd.weight" | "per_layer_token_embd.weight") => {
+                self.embedding = self.embedding.saturating_add(bytes);
+            }
+            (None, "output.weight") => self.own_output = true,
+            _ => {}
+        }
+    }
 }
 
 fn read_tensors<R: Read>(reader: &mut Reader<R>, tensors: u64) -> Result<Table, GgufError> {
@@ -239,6 +280,7 @@ fn read_tensors<R: Read>(reader: &mut Reader<R>, tensors: u64) -> Result<Table, 
         bytes: 0,
         extent: 0,
         embedding_rows: None,
+        places: Places::default(),
     };
     for _ in 0..tensors {
         let name = reader.text("the length of a tensor's name", 256)?;
@@ -253,6 +295,7 @@ fn read_tensors<R: Read>(reader: &mut Reader<R>, tensors: u64) -> Result<Table, 
         table.bytes = table.bytes.checked_add(bytes).ok_or_else(overflow)?;
         let end = offset.checked_add(bytes).ok_or_else(overflow)?;
         table.extent = table.extent.max(end);
+        table.places.add(&name, bytes);
         if name == "token_embd.weight" {
             table.embedding_rows = dimensions.get(1).copied();
         }

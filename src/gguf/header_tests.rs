@@ -1,71 +1,15 @@
 use std::io::{self, Cursor, Read};
 
-use super::super::{Geometry, LayerGroup};
+use super::super::Geometry;
+use super::super::sample::{Sample, put};
 use super::*;
 
-/// Writes GGUF as the spec says (ggml, `docs/gguf.md`).
-#[derive(Default)]
-struct Sample {
-    metadata: Vec<u8>,
-    entries: u64,
-    tensors: Vec<u8>,
-    count: u64,
+/// Reads what was written.
+trait ReadBack {
+    fn read(&self) -> Result<Header, GgufError>;
 }
 
-fn put(out: &mut Vec<u8>, text: &str) {
-    out.extend((text.len() as u64).to_le_bytes());
-    out.extend(text.as_bytes());
-}
-
-impl Sample {
-    fn key(mut self, key: &str, kind: u32, value: &[u8]) -> Self {
-        put(&mut self.metadata, key);
-        self.metadata.extend(kind.to_le_bytes());
-        self.metadata.extend(value);
-        self.entries += 1;
-        self
-    }
-
-    fn text(self, key: &str, value: &str) -> Self {
-        let mut bytes = Vec::new();
-        put(&mut bytes, value);
-        self.key(key, 8, &bytes)
-    }
-
-    fn int(self, key: &str, value: u32) -> Self {
-        self.key(key, 4, &value.to_le_bytes())
-    }
-
-    fn array(self, key: &str, kind: u32, length: u64, elements: &[u8]) -> Self {
-        let mut bytes = kind.to_le_bytes().to_vec();
-        bytes.extend(length.to_le_bytes());
-        bytes.extend(elements);
-        self.key(key, 9, &bytes)
-    }
-
-    fn tensor(mut self, name: &str, dimensions: &[u64], kind: u32, offset: u64) -> Self {
-        put(&mut self.tensors, name);
-        self.tensors
-            .extend(u32::try_from(dimensions.len()).unwrap().to_le_bytes());
-        for dimension in dimensions {
-            self.tensors.extend(dimension.to_le_bytes());
-        }
-        self.tensors.extend(kind.to_le_bytes());
-        self.tensors.extend(offset.to_le_bytes());
-        self.count += 1;
-        self
-    }
-
-    fn bytes(&self) -> Vec<u8> {
-        let mut out = b"GGUF".to_vec();
-        out.extend(3_u32.to_le_bytes());
-        out.extend(self.count.to_le_bytes());
-        out.extend(self.entries.to_le_bytes());
-        out.extend(&self.metadata);
-        out.extend(&self.tensors);
-        out
-    }
-
+impl ReadBack for Sample {
     fn read(&self) -> Result<Header, GgufError> {
         Header::read(Cursor::new(self.bytes()), 1 << 40, Limits::default())
     }
@@ -102,38 +46,24 @@ fn reads_what_decides_memory() {
     assert_eq!(header.data_start % 32, 0);
     let geometry = Geometry::from_header(&header).unwrap();
     assert_eq!(geometry.vocabulary, 1_000);
-    assert_eq!(
-        geometry.layers,
-        [
-            LayerGroup {
-                count: 3,
-                kv_heads: 1,
-                sliding: false
-            },
-            LayerGroup {
-                count: 15,
-                kv_heads: 1,
-                sliding: true
-            }
-        ]
-    );
+    let runs: Vec<_> = (geometry.layers.iter())
+        .map(|run| (run.count, run.kv_heads, run.sliding))
+        .collect();
+    let period = [(5, 1, true), (1, 1, false)];
+    assert_eq!(runs, [period, period, period].concat());
     let json = serde_json::to_string(&geometry).unwrap();
     assert_eq!(serde_json::from_str::<Geometry>(&json).unwrap(), geometry);
-    assert!(json.len() < 400, "{json}");
+    assert!(json.len() < 600, "{json}");
 }
 
 #[test]
 fn layers_may_differ_one_by_one() {
-    let heads: Vec<u8> = [8_u32, 0, 8, 4]
-        .iter()
-        .flat_map(|n| n.to_le_bytes())
-        .collect();
     let header = Sample::default()
         .text("general.architecture", "deci")
         .int("deci.block_count", 4)
         .int("deci.embedding_length", 64)
         .int("deci.attention.head_count", 8)
-        .array("deci.attention.head_count_kv", 4, 4, &heads)
+        .ints("deci.attention.head_count_kv", &[8, 0, 8, 4])
         .read()
         .unwrap();
     let geometry = Geometry::from_header(&header).unwrap();
@@ -143,7 +73,51 @@ fn layers_may_differ_one_by_one() {
         .iter()
         .map(|g| (g.kv_heads, g.count))
         .collect();
-    assert_eq!(counts, [(0, 1), (4, 1), (8, 2)]);
+    assert_eq!(counts, [(8, 1), (0, 1), (8, 1), (4, 1)]);
+}
+
+fn llama(layers: u32) -> Sample {
+    Sample::default()
+        .text("general.architecture", "llama")
+        .int("llama.block_count", layers)
+        .int("llama.embedding_length", 64)
+        .int("llama.attention.head_count", 8)
+}
+
+/// Layers of experts are heavy, dense ones before them are not; a few bits more make no kind of its own.
+#[test]
+fn layers_of_other_weights_are_another_run() {
+    let sizes = [64_u64, 80, 640, 600, 640];
+    let sample = (0..).zip(sizes).fold(llama(5), |sample, (layer, rows)| {
+        sample.weight(&format!("blk.{layer}.ffn_up.weight"), &[64, rows], 0)
+    });
+    let geometry = Geometry::from_header(&sample.read().unwrap()).unwrap();
+    let runs: Vec<_> = (geometry.layers.iter())
+        .map(|run| (run.count, run.bytes / 256))
+        .collect();
+    assert_eq!(runs, [(2, 144), (3, 1_880)]);
+    assert!(!geometry.unordered);
+}
+
+/// Alternating layers of a deep model would be more runs than a status has room for.
+#[test]
+fn many_runs_become_groups() {
+    let heads: Vec<u32> = (0..80).map(|layer| 1 + layer % 2).collect();
+    let sample = llama(80).ints("llama.attention.head_count_kv", &heads);
+    let geometry = Geometry::from_header(&sample.read().unwrap()).unwrap();
+    assert!(geometry.unordered);
+    let groups: Vec<_> = geometry
+        .layers
+        .iter()
+        .map(|g| (g.count, g.kv_heads))
+        .collect();
+    assert_eq!(groups, [(40, 1), (40, 2)]);
+    let all = llama(80).ints(
+        "llama.attention.head_count_kv",
+        &(0..80).collect::<Vec<u32>>(),
+    );
+    let error = Geometry::from_header(&all.read().unwrap()).unwrap_err();
+    assert!(matches!(error, GgufError::Limit { .. }), "{error}");
 }
 
 #[test]

@@ -3,15 +3,28 @@
 //! A small bounded reader of our own: it keeps a few numbers out of a header of several mebibytes,
 //! works on a stream, and never allocates what the file asks for.
 
+#[cfg(test)]
+mod accelerator;
 mod error;
 mod file_type;
 mod geometry;
 mod header;
+mod kv_type;
+mod layers;
 pub mod memory;
+mod offload;
+#[cfg(test)]
+mod oracle_tests;
 mod reader;
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod sample_models;
 mod tensor;
 
 pub use error::GgufError;
-pub use geometry::{Geometry, LatentAttention, LayerGroup};
+pub use geometry::{Geometry, LatentAttention};
 pub use header::{Header, Limits};
-pub use memory::{KvType, Memory, Settings};
+pub use kv_type::{KvType, KvTypeError};
+pub use layers::LayerGroup;
+pub use memory::{Memory, Need, Settings};

@@ -205,7 +205,7 @@ impl TerminationMessage {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::gguf::LayerGroup;
+    use crate::gguf::{LatentAttention, LayerGroup};
 
     fn artifact() -> Artifact {
         let digest = Digest::from_bytes(&[7; 32]);
@@ -213,6 +213,8 @@ mod tests {
             count: 4_096,
             kv_heads: (1 << 24) - n,
             sliding: true,
+            recurrent: true,
+            bytes: u64::MAX,
         };
         Artifact {
             digest: digest.clone(),
@@ -226,13 +228,19 @@ mod tests {
             entry: ENTRY.to_owned(),
             geometry: Geometry {
                 weight_bytes: u64::MAX,
+                embedding_bytes: u64::MAX,
+                tied: true,
                 context_length: 1 << 24,
                 vocabulary: 1 << 24,
                 key_length: 1 << 24,
                 value_length: 1 << 24,
                 window: 1 << 24,
-                layers: (0..48).map(group).collect(),
-                latent: None,
+                width: 1 << 24,
+                activation: 1 << 24,
+                state: 1 << 24,
+                layers: (0..32).map(group).collect(),
+                unordered: true,
+                latent: Some(LatentAttention { length: 1 << 24 }),
             },
         }
     }

@@ -58,7 +58,11 @@ for values in "$chart"/ci/*-values.yaml; do
   documents "$out" Role >>"$work/roles"
   absent "$name: no role has a wildcard" '["'\'' \[]\*' "$work/roles"
   absent "$name: no role reaches exec, attach, port forwarding, proxying, tokens, roles or other users" \
-    'pods/(exec|attach|portforward|proxy|ephemeralcontainers)|services/proxy|nodes|serviceaccounts|rbac.authorization.k8s.io\]|impersonate|escalate|[[ ]bind[],]' "$work/roles"
+    'pods/(exec|attach|portforward|proxy|ephemeralcontainers)|services/proxy|nodes/|serviceaccounts|rbac.authorization.k8s.io\]|impersonate|escalate|[[ ]bind[],]' "$work/roles"
+  # Who can proxy to a node can exec in its pods, and who writes nodes can move them: one rule, and it reads.
+  printf '    resources: [nodes]\n    verbs: [get, list, watch]\n' >"$work/nodes"
+  grep -wA1 nodes "$work/roles" | diff -u "$work/nodes" - >"$work/nodes-differ" || true
+  check "$name: nodes are read, and nothing else" test ! -s "$work/nodes-differ"
   documents "$out" ClusterRole >"$work/operator-roles"
   documents "$out" Role sealroom-operator-self >>"$work/operator-roles"
   absent "$name: the operator has no right on Secrets" 'secrets' "$work/operator-roles"

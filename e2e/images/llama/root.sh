@@ -1,18 +1,23 @@
 #!/usr/bin/env bash
-# root.sh: lays out the root of the llama.cpp image from Debian sid's packages, and tries it.
-# Prints the versions, and as its last line the directory.
+# root.sh [NAME PACKAGE...]: lays out the root of the llama.cpp image from Debian sid's packages, and tries it.
+# Prints the versions, and as its last line the directory. With a name it is another root beside the image's,
+# with further packages: see fit.sh.
 # Versions are resolved when it runs, because the pool of sid keeps no old ones; what was resolved is
 # kept in the cache for 30 days. The machine's own apt sources and package lists stay untouched.
 set -euo pipefail
 : "${SEALROOM_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/sealroom}"
 : "${DEBIAN_MIRROR:=http://deb.debian.org/debian}"
-final=$SEALROOM_CACHE/llama/root
+name=${1:-root}
+[ $# = 0 ] || shift
+final=$SEALROOM_CACHE/llama/$name
+versions=$SEALROOM_CACHE/llama/versions
+if [ "$name" != root ]; then versions+=-$name; fi
 mkdir -p "$SEALROOM_CACHE/llama"
 exec 9>"$SEALROOM_CACHE/llama/lock"
 flock 9
 
-finish() { cat "$SEALROOM_CACHE/llama/versions"; echo "$final"; exit 0; }
-if [ -d "$final" ] && [ -n "$(find "$SEALROOM_CACHE/llama/versions" -mtime -30)" ]; then finish; fi
+finish() { cat "$versions"; echo "$final"; exit 0; }
+if [ -d "$final" ] && [ -n "$(find "$versions" -mtime -30)" ]; then finish; fi
 
 work=$(mktemp -d "$SEALROOM_CACHE/llama/.work.XXXXXX")
 trap 'rm -rf "$work"' EXIT
@@ -25,7 +30,7 @@ apt=(-o Dir::Etc::sourcelist="$work/sources.list" -o Dir::Etc::sourceparts=/dev/
 apt-get "${apt[@]}" -q update >"$work/log" 2>&1 || { tail -n 15 "$work/log" >&2; exit 1; }
 
 # The closure is apt's own answer to "install this on an empty system", less what a server never runs.
-closure=$(apt-get "${apt[@]}" -q -s install llama.cpp-tools | awk '$1 == "Inst" { print $2 }' |
+closure=$(apt-get "${apt[@]}" -q -s install llama.cpp-tools "$@" | awk '$1 == "Inst" { print $2 }' |
   grep -Ev '^(debconf|dpkg|tar|perl.*|sensible-utils|ucf|init-system-helpers|cdebconf|adduser|passwd|coreutils|.*-doc|.*-common-data)$')
 # shellcheck disable=SC2086 # a list of names
 (cd "$work/debs" && apt-get "${apt[@]}" -q download $closure >"$work/log" 2>&1) || { tail -n 15 "$work/log" >&2; exit 1; }
@@ -57,6 +62,6 @@ rm -rf "$work/root/tmp/"*
 
 rm -rf "$final"
 mv "$work/root" "$final"
-mv "$work/versions" "$SEALROOM_CACHE/llama/versions"
-touch "$SEALROOM_CACHE/llama/versions"
+mv "$work/versions" "$versions"
+touch "$versions"
 finish

@@ -1,6 +1,7 @@
 //! The reconciler of ModelDeployments: dereference, validate, build, apply, status.
 
 pub mod build;
+pub mod capacity;
 pub mod dereference;
 pub mod exits;
 pub mod status;
@@ -8,6 +9,7 @@ pub mod validate;
 
 use std::time::Duration;
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -65,29 +67,24 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
         .apply(&edges, there, owner, Compare::WholeSpec)
         .await?;
 
-    let artifact = artifact(this, model, ctx).await?;
-    let facts = artifact
-        .status
-        .as_ref()
-        .and_then(|status| status.artifact.as_ref());
+    let artifact = match artifact(this, model, ctx).await {
+        Ok(artifact) => artifact,
+        // The plan says how much memory is needed, long before the pull is done.
+        Err(waits @ Outcome::Waiting { .. }) => {
+            let name = artifact::name(&model.image, this);
+            if let Some(planned) = lookup(&ctx.stores.model_artifacts, namespace, &name) {
+                workload(this, model, &planned, ctx)?;
+            }
+            return Err(waits);
+        }
+        Err(outcome) => return Err(outcome),
+    };
+    let wanted = workload(this, model, &artifact, ctx)?;
     // Pods that are there already are held by the proof; an operator that starts has only now seen the policy.
     let first = lookup(&ctx.stores.deployments, namespace, &this.name_any()).is_none();
     if let Some(left) = settle.filter(|_| first) {
         return Err(waiting(Reason::Progressing, left));
     }
-    let wanted = deployment::build(
-        this,
-        &Inputs {
-            model,
-            artifact: &artifact.name_any(),
-            entry: facts
-                .and_then(|facts| facts.entry.as_deref())
-                .unwrap_or("model.gguf"),
-            memory: memory_of(model, &artifact).map(|memory| memory.total),
-            verify_keys: &ctx.verify_keys,
-            config: &ctx.config,
-        },
-    );
     let there = lookup(&ctx.stores.deployments, namespace, &wanted.name_any());
     ctx.applier
         .apply(&wanted, there, owner, Compare::Ours)
@@ -99,6 +96,38 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
     Ok(Outcome::Done)
+}
+
+/// The Deployment, if a node has the memory for one of its pods.
+fn workload(
+    this: &ModelDeployment,
+    model: &Model,
+    artifact: &ModelArtifact,
+    ctx: &Context,
+) -> Result<Deployment, Outcome> {
+    let facts = artifact
+        .status
+        .as_ref()
+        .and_then(|status| status.artifact.as_ref());
+    let memory = memory_of(model, artifact);
+    let wanted = deployment::build(
+        this,
+        &Inputs {
+            model,
+            artifact: &artifact.name_any(),
+            entry: facts
+                .and_then(|facts| facts.entry.as_deref())
+                .unwrap_or("model.gguf"),
+            memory: memory.map(|memory| memory.total),
+            verify_keys: &ctx.verify_keys,
+            config: &ctx.config,
+        },
+    );
+    let there = lookup(&ctx.stores.deployments, &model.namespace, &this.name_any());
+    let nodes = ctx.stores.nodes.state();
+    capacity::check(&wanted, there.as_deref(), memory.as_ref(), &nodes)
+        .map_err(Outcome::Stalled)?;
+    Ok(wanted)
 }
 
 /// Finds or makes the artifact, and returns it when it is verified.

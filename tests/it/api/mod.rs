@@ -7,6 +7,7 @@ mod chart;
 mod examples;
 mod guard;
 mod kubelet;
+mod nodes;
 mod operator;
 mod schema;
 mod server;

@@ -14,7 +14,7 @@ use sealroom::api::{ModelArtifact, ModelDeployment};
 use serde_json::json;
 
 use super::server::{self, Server};
-use super::{chart, kubelet};
+use super::{chart, kubelet, nodes};
 
 const DIGEST: &str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 const SYSTEM: &str = "sealroom-system";
@@ -76,7 +76,7 @@ impl Operator {
     }
 }
 
-fn object(name: &str, host: &str) -> ModelDeployment {
+pub fn object(name: &str, host: &str) -> ModelDeployment {
     serde_json::from_value(json!({
         "apiVersion": "sealroom.dev/v1alpha1", "kind": "ModelDeployment", "metadata": { "name": name },
         "spec": {
@@ -89,7 +89,7 @@ fn object(name: &str, host: &str) -> ModelDeployment {
 }
 
 /// Asks until there is an answer.
-async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
+pub async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut() -> F) -> T {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         if let Some(answer) = ask().await {
@@ -100,7 +100,7 @@ async fn until<T, F: Future<Output = Option<T>>>(what: &str, mut ask: impl FnMut
     }
 }
 
-async fn condition(api: &Api<ModelDeployment>, name: &str, kind: &str, reason: &str) -> String {
+pub async fn condition(api: &Api<ModelDeployment>, name: &str, kind: &str, reason: &str) -> String {
     until(&format!("{name}: {kind} {reason}"), || async {
         let status = api.get(name).await.unwrap().status?;
         let found = status.conditions.into_iter().find(|c| c.type_ == kind)?;
@@ -207,6 +207,7 @@ async fn one_life() {
     drift(&client, &server).await;
     stalls(&client, &server).await;
     guarded(&client).await;
+    nodes::too_large(&client, &server).await;
 
     // The last user goes; what a garbage collector would take along is taken along here.
     models
@@ -250,7 +251,7 @@ async fn claims(client: &Client) -> Vec<PersistentVolumeClaim> {
 }
 
 /// The operator's requests but for the objects of tests that run beside this one.
-fn ours(server: &Server) -> Vec<String> {
+pub fn ours(server: &Server) -> Vec<String> {
     let mut requests = server.requests(AGENT);
     requests.retain(|request| {
         ![" schema/", " defaults/"]

@@ -11,6 +11,7 @@ use crate::api::ModelDeployment;
 use crate::api::model_deployment::{KvCacheType, Resources};
 use crate::controller::difference::quantity;
 use crate::controller::pod;
+use crate::gguf::memory::CHECKPOINTS;
 
 /// The container.
 #[must_use]
@@ -57,6 +58,7 @@ fn command(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
         .threads
         .unwrap_or_else(|| threads(&object.spec.resources))
         .to_string();
+    let checkpoints = CHECKPOINTS.to_string();
     let engine = [
         "--",
         "/usr/bin/llama-server",
@@ -82,6 +84,9 @@ fn command(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
         // The default is a prompt cache of 8 GiB.
         "--cache-ram",
         "0",
+        // The default is 32 a slot, which of windows and states are gigabytes.
+        "--ctx-checkpoints",
+        &checkpoints,
     ];
     command.extend(engine.map(str::to_owned));
     for (name, kind) in [
