@@ -3,7 +3,7 @@
 # shellcheck shell=bash
 
 # shellcheck disable=SC2034 # read by build.sh
-FAMILIES=(etcd kubernetes containerd runc coredns pause cilium helm)
+FAMILIES=(etcd kubernetes containerd runc coredns pause cilium helm ollama)
 
 build_etcd() {
   CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/etcd" go.etcd.io/etcd/server/v3
@@ -49,4 +49,17 @@ build_cilium() {
 
 build_helm() {
   CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/helm" helm.sh/helm/v4/cmd/helm
+}
+
+build_ollama() {
+  # The module's archive has no directories named vendor, so three libraries of headers are missing: two come from
+  # Debian, this one from another module. Static, so that an image needs nothing beside the program.
+  local module
+  mkdir -p include/miniaudio
+  module=$(go list -m -f '{{.Dir}}' github.com/gen2brain/malgo)
+  [ -n "$module" ] || { go mod download github.com/gen2brain/malgo; module=$(go list -m -f '{{.Dir}}' github.com/gen2brain/malgo); }
+  cp "$module/miniaudio.h" include/miniaudio/
+  CGO_ENABLED=1 CGO_CPPFLAGS="-I$PWD/include" go build -trimpath -tags netgo,osusergo \
+    -ldflags "-s -w -X github.com/ollama/ollama/version.Version=0.17.4 -linkmode external -extldflags=-static" \
+    -o "$OUT/ollama" github.com/ollama/ollama
 }
