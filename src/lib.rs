@@ -1,7 +1,7 @@
 //! Sealroom runs language models in Kubernetes clusters that have no internet and proves,
 //! from inside the running pods, that they stay closed.
 //!
-//! The rooms, from pure to thin: [`types`] parse, [`policy`], [`seal`], [`gguf`] and [`oci`] decide,
+//! The rooms, from pure to thin: [`types`] parse, [`policy`], [`seal`], [`gguf`], [`engine`] and [`oci`] decide,
 //! [`pull`], [`gate`], [`launch`] and [`canary`] run in pods, [`controller`] and [`driver`] run in the
 //! operator, [`cli`] turns flags into typed configuration.
 
@@ -10,6 +10,7 @@ pub mod canary;
 pub mod cli;
 pub mod controller;
 pub mod driver;
+pub mod engine;
 pub mod gate;
 pub mod gguf;
 pub mod launch;

@@ -2,8 +2,9 @@
 # the family's pins with OUT set. What a function says is part of the cache key.
 # shellcheck shell=bash
 
+# What a cluster is made of. The engine of the tests, ollama, is built when it is named.
 # shellcheck disable=SC2034 # read by build.sh
-FAMILIES=(etcd kubernetes containerd runc coredns pause cilium helm ollama)
+FAMILIES=(etcd kubernetes containerd runc coredns pause cilium helm)
 
 build_etcd() {
   CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/etcd" go.etcd.io/etcd/server/v3
@@ -56,8 +57,8 @@ build_ollama() {
   # Debian, this one from another module. Static, so that an image needs nothing beside the program.
   local module
   mkdir -p include/miniaudio
+  go mod download github.com/gen2brain/malgo
   module=$(go list -m -f '{{.Dir}}' github.com/gen2brain/malgo)
-  [ -n "$module" ] || { go mod download github.com/gen2brain/malgo; module=$(go list -m -f '{{.Dir}}' github.com/gen2brain/malgo); }
   cp "$module/miniaudio.h" include/miniaudio/
   CGO_ENABLED=1 CGO_CPPFLAGS="-I$PWD/include" go build -trimpath -tags netgo,osusergo \
     -ldflags "-s -w -X github.com/ollama/ollama/version.Version=0.17.4 -linkmode external -extldflags=-static" \

@@ -27,6 +27,7 @@ fn facts() -> ArtifactFacts {
         format: "GGUF".to_owned(),
         bytes: BYTES,
         entry: Some("model.gguf".to_owned()),
+        chat_template: Some("ChatML".to_owned()),
         geometry: Some(geometry),
         ..ArtifactFacts::default()
     }
@@ -74,7 +75,7 @@ fn yaml(object: &impl Serialize) -> String {
 }
 
 #[rstest::rstest]
-fn children_are_as_written(#[values("assistant", "tuned")] case: &str) {
+fn children_are_as_written(#[values("assistant", "tuned", "ollama")] case: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(case);

@@ -1,6 +1,5 @@
 //! The API port: who may ask what, and the engine's answer as it comes.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,19 +8,20 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::answer::{Body, Refusal, json_response};
 use super::audit::{Audit, Outcome, Record};
+use super::body::{Peek, with_model};
 use super::core::Core;
 use super::keys::Keys;
 use super::metrics::Metrics;
 use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
 use super::routes::Route;
 use super::upstream::{Upstream, UpstreamError};
+use crate::engine::Particulars;
 
 /// For a client to send its whole body.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
@@ -31,25 +31,18 @@ const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
 const BUDGET_BODIES: usize = 8;
 
 /// The API.
-#[derive(Debug)]
 pub struct Proxy {
     core: Arc<Core>,
     keys: Arc<Keys>,
     metrics: Arc<Metrics>,
     audit: Audit,
     upstream: Upstream,
+    engine: &'static dyn Particulars,
     model: String,
     max_body: usize,
     slots: Arc<Semaphore>,
     /// KiB of bodies.
     budget: Arc<Semaphore>,
-}
-
-/// What the gate looks at in a body; everything else passes as it is.
-#[derive(Deserialize)]
-struct Peek<'a> {
-    #[serde(borrow, default)]
-    model: Option<Cow<'a, str>>,
 }
 
 impl Proxy {
@@ -61,6 +54,7 @@ impl Proxy {
         metrics: Arc<Metrics>,
         audit: Audit,
         upstream: Upstream,
+        engine: &'static dyn Particulars,
         model: String,
         max_body: usize,
         max_concurrent: usize,
@@ -73,6 +67,7 @@ impl Proxy {
             metrics,
             audit,
             upstream,
+            engine,
             model,
             max_body,
             slots,
@@ -114,21 +109,22 @@ impl Proxy {
         record: &mut Record,
     ) -> Result<(Response<Body>, Option<Flow>), (Refusal, Outcome)> {
         let refused = |refusal| (refusal, Outcome::Refused);
-        let route = Route::find(request.method(), request.uri(), request.headers());
-        if let Ok(route) = &route {
+        let route = Route::find(request.method(), request.uri(), request.headers())
+            .and_then(|route| Ok((route, self.engine.path(route).ok_or_else(no_route)?)));
+        if let Ok((route, _)) = &route {
             record.routed(route.path(), &self.model);
         }
         // An unsealed pod says nothing else, and a stranger learns nothing of the routes.
         self.sealed().map_err(refused)?;
         record.keyed(self.keys.check(request.headers()).map_err(refused)?);
-        let route = route.map_err(refused)?;
+        let (route, path) = route.map_err(refused)?;
         if route == Route::Models {
             return Ok((self.models(), None));
         }
         let (body, entered) = self.take(request, record).await.map_err(refused)?;
         let sent = self
             .upstream
-            .send(Method::POST, route.path(), body.bytes, ENGINE_PATIENCE)
+            .send(Method::POST, path, body.bytes, ENGINE_PATIENCE)
             .await;
         drop(body.budget);
         let answer = sent.map_err(|error| self.failed(&error))?;
@@ -218,20 +214,20 @@ impl Proxy {
             }
         };
         record.read(bytes.len() as u64);
-        self.check_model(&bytes)?;
+        let named = self.check_model(&bytes)?;
+        let bytes = if named || !self.engine.needs_model() {
+            bytes
+        } else {
+            with_model(&bytes, &self.model)
+        };
         // A slow body may have outlasted the proof.
         self.sealed()?;
         Ok((Taken { bytes, budget }, (in_flight, slot)))
     }
 
-    fn check_model(&self, body: &[u8]) -> Result<(), Refusal> {
-        // An array would pass as the struct's fields in order.
-        let peek = body
-            .trim_ascii_start()
-            .starts_with(b"{")
-            .then(|| serde_json::from_slice::<Peek<'_>>(body).ok())
-            .flatten();
-        let Some(peek) = peek else {
+    /// Whether the body names the model.
+    fn check_model(&self, body: &[u8]) -> Result<bool, Refusal> {
+        let Ok(peek) = serde_json::from_slice::<Peek>(body) else {
             let message = "the body is not a JSON object with at most one model, a string";
             return Err(Refusal::new(
                 StatusCode::BAD_REQUEST,
@@ -240,7 +236,7 @@ impl Proxy {
             ));
         };
         match peek.model {
-            Some(model) if model != self.model.as_str() => {
+            Some(model) if model != self.model => {
                 let message = format!("this endpoint serves the model {}", self.model);
                 Err(Refusal::new(
                     StatusCode::NOT_FOUND,
@@ -248,7 +244,7 @@ impl Proxy {
                     message,
                 ))
             }
-            _ => Ok(()),
+            model => Ok(model.is_some()),
         }
     }
 
@@ -270,6 +266,10 @@ impl Proxy {
             _ => (bad_gateway(), Outcome::UpstreamError),
         }
     }
+}
+
+fn no_route() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route")
 }
 
 fn bad_gateway() -> Refusal {

@@ -22,6 +22,7 @@ mod delete;
 mod hole;
 mod idle;
 mod lock;
+mod ollama;
 mod refuse;
 mod restart;
 mod serve;
@@ -92,6 +93,7 @@ fn groups() -> Vec<Vec<Lane>> {
         vec![serve::cases()],
         vec![idle::cases()],
         vec![restart::cases()],
+        vec![ollama::cases()],
         silent,
         vec![hole::loud()],
         each(start::loud()).collect(),
