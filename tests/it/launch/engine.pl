@@ -82,7 +82,7 @@ elsif ($mode eq 'streams') {
     }
     $try->("bind/0", bind($tcp->(), $address->(0)));
     my $six = Socket::pack_sockaddr_in6(443, Socket::IN6ADDR_LOOPBACK());
-    socket(my $made, 10, 1, 0) and $try->('connect6/443', connect($made, $six));
+    if (socket(my $made, 10, 1, 0)) { $try->('connect6/443', connect($made, $six)) }
     # MSG_FASTOPEN: data that connects by itself.
     $try->('fastopen/443', defined send($tcp->(), 'x', 0x20000000, $address->(443)));
     $try->('fastopen/40000', defined send($tcp->(), 'x', 0x20000000, $address->(40000)));
