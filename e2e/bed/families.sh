@@ -61,6 +61,6 @@ build_ollama() {
   module=$(go list -m -f '{{.Dir}}' github.com/gen2brain/malgo)
   cp "$module/miniaudio.h" include/miniaudio/
   CGO_ENABLED=1 CGO_CPPFLAGS="-I$PWD/include" go build -trimpath -tags netgo,osusergo \
-    -ldflags "-s -w -X github.com/ollama/ollama/version.Version=0.17.4 -linkmode external -extldflags=-static" \
+    -ldflags "-s -w -X github.com/ollama/ollama/version.Version=0.17.4 -X github.com/ollama/ollama/server.mode=release -linkmode external -extldflags=-static" \
     -o "$OUT/ollama" github.com/ollama/ollama
 }

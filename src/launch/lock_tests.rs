@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 
-use super::super::filter::X32_PTRACE;
+use super::super::bpf::Call;
+use super::super::filter::{ALWAYS, BY_FAMILY, BY_FLAG, X32_PTRACE, x32};
 use super::*;
 
 const BOTH: [Sockets; 2] = [Sockets::UnixOnly, Sockets::UnixAndStreams];
@@ -97,7 +98,7 @@ fn an_interpreter_refuses_programs_that_leave_themselves() {
     let filter = program(Sockets::UnixOnly).unwrap();
     let call = Call {
         number: 0,
-        arch: AUDIT_ARCH_X86_64,
+        arch: 0xc000_003e,
         args: [0; 6],
     };
     assert_eq!(run(&filter[..1], &call), Err(BpfError::OutOfProgram(1)));

@@ -1,10 +1,11 @@
 //! PID 1 of the runtime container: locks itself, runs the engine as its child only while the gate says
 //! sealed, stops it when it does not.
 //!
-//! [`filter`], [`ports`] and [`lock`] are the kernel lock, [`supervisor`] decides, [`link`] hears the gate,
+//! [`filter`], [`ports`], [`decisions`] and [`lock`] are the kernel lock, [`supervisor`] decides, [`link`] hears the gate,
 //! [`processes`] starts and ends, [`output`] says what of an engine's output passes, [`layout`] makes a store.
 
 pub mod bpf;
+pub mod decisions;
 pub mod filter;
 pub mod layout;
 pub mod lines;

@@ -52,7 +52,13 @@ async fn serves(stage: &Stage) -> Result<()> {
 
 async fn inside(stage: &Stage) -> Result<()> {
     let world = &stage.world;
-    let client = tool_pod(NS, "client", &stage.images.tool, "client", &["tool", "idle"]);
+    let client = tool_pod(
+        NS,
+        "client",
+        &stage.images.tool,
+        "client",
+        &["tool", "idle"],
+    );
     world.apply(&client).await?;
     let model = Model::new(NS, NAME, stage.artifact()).ollama();
     world.apply(&model.yaml()).await?;
@@ -60,14 +66,24 @@ async fn inside(stage: &Stage) -> Result<()> {
     world
         .wait_condition(NS, NAME, "Ready", "True", "", long)
         .await?;
-    let ready = ["wait", "-n", NS, "pod/client", "--for=condition=Ready", "--timeout=50s"];
+    let ready = [
+        "wait",
+        "-n",
+        NS,
+        "pod/client",
+        "--for=condition=Ready",
+        "--timeout=50s",
+    ];
     world.kubectl(&ready).await?;
 
     answers(stage).await?;
     for path in NOT_THERE {
         for body in [None, Some(r#"{"model":"second"}"#)] {
             let (status, text) = ask(stage, path, body).await?;
-            ensure!(status == 404, "expected 404 for {path}, got {status} {text}");
+            ensure!(
+                status == 404,
+                "expected 404 for {path}, got {status} {text}"
+            );
         }
     }
     locks(stage).await?;

@@ -140,7 +140,8 @@ async fn artifact(
 }
 
 /// An engine that cannot read the model's own chat template needs one of a known family, or one in the object.
-fn template_missing(model: &Model, facts: Option<&ArtifactFacts>) -> Option<Stall> {
+#[must_use]
+pub fn template_missing(model: &Model, facts: Option<&ArtifactFacts>) -> Option<Stall> {
     let family = facts
         .and_then(|facts| facts.chat_template.clone())
         .and_then(|word| serde_json::from_value::<ChatFamily>(word.into()).ok());

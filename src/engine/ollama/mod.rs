@@ -63,8 +63,6 @@ impl Particulars for Ollama {
             ("OLLAMA_MAX_QUEUE", text("512")),
             // Beside these its own list has loopback only; no browser comes as far as this port.
             ("OLLAMA_ORIGINS", text("http://127.0.0.1")),
-            // The web framework prints every route otherwise.
-            ("GIN_MODE", text("release")),
         ]
     }
 

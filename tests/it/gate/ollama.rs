@@ -51,7 +51,11 @@ async fn a_request_that_names_no_model_means_the_one_there_is() {
         let answer = post(gate.api, "/v1/completions", body, "").await;
         assert_eq!(answer.status, 200, "{answer:?}");
     }
-    let bodies: Vec<String> = engine.requests().into_iter().map(|(.., body)| body).collect();
+    let bodies: Vec<String> = engine
+        .requests()
+        .into_iter()
+        .map(|(.., body)| body)
+        .collect();
     assert_eq!(
         bodies,
         [

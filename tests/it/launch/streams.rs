@@ -18,7 +18,9 @@ const LANDLOCK_PORTS: &str = "LandlockPorts";
 
 fn report(text: &str) -> BTreeMap<String, String> {
     let pairs = text.lines().filter_map(|line| line.split_once(' '));
-    pairs.map(|(call, got)| (call.to_owned(), got.to_owned())).collect()
+    pairs
+        .map(|(call, got)| (call.to_owned(), got.to_owned()))
+        .collect()
 }
 
 async fn under_lease(lease: &mut Lease, path: &Path) -> String {
