@@ -37,7 +37,7 @@ cluster() { # and the machine is afterwards what it was
 setup packages 180 e2e/bed/packages.sh
 # The tests with an API server wait for the first two; everything else waits behind them for the same locks.
 background go-apiserver 1500 e2e/bed/build.sh etcd kubernetes
-background go 2700 nice -n 10 e2e/bed/build.sh
+background go 2700 nice -n 10 bash -c 'e2e/bed/build.sh && e2e/bed/build.sh ollama'
 check format 30 cargo fmt --all --check
 check shell 60 e2e/shell-lint.sh
 check docs 10 docs/check.sh

@@ -1,9 +1,9 @@
 //! Sealroom runs language models in Kubernetes clusters that have no internet and proves,
 //! from inside the running pods, that they stay closed.
 //!
-//! The rooms, from pure to thin: [`types`] parse, [`policy`], [`seal`], [`gguf`], [`oci`] and [`audit`] decide,
-//! [`pull`], [`gate`], [`launch`] and [`canary`] run in pods, [`controller`] and [`driver`] run in the
-//! operator, [`cli`] turns flags into typed configuration.
+//! The rooms, from pure to thin: [`types`] parse, [`policy`], [`seal`], [`gguf`], [`engine`], [`oci`] and
+//! [`audit`] decide, [`pull`], [`gate`], [`launch`] and [`canary`] run in pods, [`controller`] and [`driver`]
+//! run in the operator, [`cli`] turns flags into typed configuration.
 
 pub mod api;
 pub mod audit;
@@ -11,6 +11,7 @@ pub mod canary;
 pub mod cli;
 pub mod controller;
 pub mod driver;
+pub mod engine;
 pub mod gate;
 pub mod gguf;
 pub mod launch;

@@ -2,6 +2,7 @@
 # the family's pins with OUT set. What a function says is part of the cache key.
 # shellcheck shell=bash
 
+# What a cluster is made of. The engine of the tests, ollama, is built when it is named.
 # shellcheck disable=SC2034 # read by build.sh
 FAMILIES=(etcd kubernetes containerd runc coredns pause cilium helm)
 
@@ -49,4 +50,17 @@ build_cilium() {
 
 build_helm() {
   CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/helm" helm.sh/helm/v4/cmd/helm
+}
+
+build_ollama() {
+  # The module's archive has no directories named vendor, so three libraries of headers are missing: two come from
+  # Debian, this one from another module. Static, so that an image needs nothing beside the program.
+  local module
+  mkdir -p include/miniaudio
+  go mod download github.com/gen2brain/malgo
+  module=$(go list -m -f '{{.Dir}}' github.com/gen2brain/malgo)
+  cp "$module/miniaudio.h" include/miniaudio/
+  CGO_ENABLED=1 CGO_CPPFLAGS="-I$PWD/include" go build -trimpath -tags netgo,osusergo \
+    -ldflags "-s -w -X github.com/ollama/ollama/version.Version=0.17.4 -X github.com/ollama/ollama/server.mode=release -linkmode external -extldflags=-static" \
+    -o "$OUT/ollama" github.com/ollama/ollama
 }

@@ -12,6 +12,7 @@ PACKAGES=(
   libseccomp-dev:/usr/include/seccomp.h pkg-config:/usr/bin/pkg-config gcc:/usr/bin/gcc
   cmake:/usr/bin/cmake make:/usr/bin/make ca-certificates:/usr/sbin/update-ca-certificates
   python3-pip:/usr/bin/pip3 shellcheck:/usr/bin/shellcheck
+  nlohmann-json3-dev:/usr/include/nlohmann/json.hpp libstb-dev:/usr/include/stb/stb_image.h
 )
 
 missing=()

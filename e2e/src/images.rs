@@ -54,6 +54,17 @@ impl Image {
         }
     }
 
+    /// Ollama, as `bed/build.sh ollama` built it.
+    pub fn ollama(program: PathBuf) -> Self {
+        let dockerfile = source().join("images/ollama/Dockerfile");
+        Self {
+            name: "ollama",
+            dockerfile,
+            context: vec![("ollama", program)],
+            limit: 100_000_000,
+        }
+    }
+
     /// This program itself: client pods and hostile runtimes.
     pub fn tool(program: PathBuf) -> Self {
         let dockerfile = source().join("images/tool/Dockerfile");

@@ -35,6 +35,8 @@ pub struct Pushed {
     pub sealroom: String,
     /// llama.cpp.
     pub llama: String,
+    /// Ollama, with the runtimes of the tests.
+    pub ollama: Option<String>,
     /// Client pods and hostile runtimes.
     pub images: Images,
     /// The model.
@@ -68,7 +70,9 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
         dialler: tool.clone(),
         families: tool,
     };
+    let mut ollama = None;
     if hostile {
+        ollama = Some(put(Image::ollama(ollama_program().await?)).await?);
         let dial = OUTSIDE
             .iter()
             .map(|to| to.parse())
@@ -97,6 +101,7 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
     Ok(Pushed {
         sealroom,
         llama,
+        ollama,
         images,
         model,
         hostile,
@@ -115,6 +120,19 @@ async fn llama_root() -> Result<PathBuf> {
         .context("failed to find the root of llama.cpp")
 }
 
+/// Ollama's program, built from its Go module unless the cache has it: that takes some minutes.
+async fn ollama_program() -> Result<PathBuf> {
+    let script = Program::new(source().join("bed/build.sh"))
+        .env("SEALROOM_CACHE", cache())
+        .arg("ollama");
+    script
+        .deadline(Duration::from_secs(1800))
+        .run()
+        .await
+        .context("failed to build Ollama")?;
+    Ok(cache().join("go/ollama/ollama"))
+}
+
 /// Installs or upgrades the chart with the images that were pushed, and waits for it.
 ///
 /// # Errors
@@ -124,7 +142,10 @@ pub async fn install(world: &World, pushed: &Pushed) -> Result<()> {
     world.namespace(NAMESPACE).await?;
     let values = json!({
         "image": pushed.sealroom,
-        "engines": {"llamaCpp": {"image": pushed.llama}},
+        "engines": {
+            "llamaCpp": {"image": pushed.llama},
+            "ollama": {"image": pushed.ollama.as_deref().unwrap_or_default()},
+        },
         "imagePullSecrets": ["registry"],
         "registries": registries(world, pushed.hostile).await?,
     });

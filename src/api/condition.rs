@@ -154,8 +154,6 @@ reasons! {
     NameConflict,
     /// The platform does not allow `seal.mode: Unsealed` in this namespace.
     UnsealedNotAllowed,
-    /// This version has no such engine.
-    EngineNotSupported,
     /// The platform gave no image for the engine.
     ImageMissing,
     /// The object cannot be carried out as written.

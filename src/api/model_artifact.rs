@@ -164,6 +164,10 @@ pub struct ArtifactFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub quantization: Option<String>,
+    /// The family of the model's chat template, such as `ChatML`, where it is a known one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub chat_template: Option<String>,
     /// The file that the engine opens, relative to the volume's root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Exit;
-use crate::gate::engine::Engine;
+use crate::engine::{Engine, Listens};
+use crate::gate::upstream::Upstream;
 use crate::gate::{self, Config, drain};
 use crate::launch::drain_within;
 use crate::seal::sign::TrustedKeys;
@@ -33,13 +34,16 @@ pub struct Args {
         default_value = "/run/sealroom/gate/lease.sock"
     )]
     lease_socket: PathBuf,
-    /// The Unix socket on which the engine listens
+    /// The Unix socket on which the engine listens, if it can
     #[arg(
         long,
         env = "SEALROOM_RUNTIME_SOCKET",
         default_value = "/run/sealroom/runtime/runtime.sock"
     )]
     runtime_socket: PathBuf,
+    /// The port of 127.0.0.1 on which it listens otherwise; without it, its usual one
+    #[arg(long, env = "SEALROOM_RUNTIME_PORT", value_name = "PORT")]
+    runtime_port: Option<u16>,
     /// Which engine it is
     #[arg(long, env = "SEALROOM_ENGINE", value_enum, default_value_t = Engine::LlamaCpp)]
     engine: Engine,
@@ -157,7 +161,10 @@ impl Args {
             admin: self.admin,
             metrics: self.metrics,
             lease_socket: self.lease_socket,
-            runtime_socket: self.runtime_socket,
+            upstream: match self.engine.particulars().listens() {
+                Listens::Unix => Upstream::Unix(self.runtime_socket),
+                Listens::Tcp(port) => Upstream::Tcp(self.runtime_port.unwrap_or(port)),
+            },
             engine: self.engine,
             model: given(self.model, "--model")?,
             digest: self.digest,

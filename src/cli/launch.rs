@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Exit;
-use crate::gate::engine::Engine;
-use crate::launch::{self, Config, drain_within, lock};
+use crate::engine::{Engine, Listens, Settings};
+use crate::launch::{self, Config, drain_within, layout, lock};
 
 /// Flags of `sealroom launch`.
 #[derive(Debug, clap::Args)]
@@ -14,6 +14,12 @@ pub struct Args {
     /// Copy this binary to DIR/sealroom and end
     #[arg(long, value_name = "DIR", conflicts_with = "command")]
     install: Option<PathBuf>,
+    /// With --install: also lay the engine's store out in STORE
+    #[arg(long, value_name = "STORE", requires_all = ["install", "settings"])]
+    lay_out: Option<PathBuf>,
+    /// What the store is made from, as JSON
+    #[arg(long, value_name = "JSON", requires = "lay_out")]
+    settings: Option<String>,
     /// The Unix socket on which the gate gives the lease
     #[arg(
         long,
@@ -21,13 +27,24 @@ pub struct Args {
         default_value = "/run/sealroom/gate/lease.sock"
     )]
     lease_socket: PathBuf,
-    /// The Unix socket on which the engine will listen
+    /// The Unix socket on which the engine will listen, if it can
     #[arg(
         long,
         env = "SEALROOM_RUNTIME_SOCKET",
         default_value = "/run/sealroom/runtime/runtime.sock"
     )]
     runtime_socket: PathBuf,
+    /// The port of 127.0.0.1 on which it will listen otherwise; without it, its usual one
+    #[arg(long, env = "SEALROOM_RUNTIME_PORT", value_name = "PORT")]
+    runtime_port: Option<u16>,
+    /// The engine's store, if it has one
+    #[arg(
+        long,
+        env = "SEALROOM_STORE",
+        default_value = "/run/sealroom/store",
+        value_name = "DIR"
+    )]
+    store: String,
     /// Which engine this is: it chooses the kernel lock's filter
     #[arg(long, env = "SEALROOM_ENGINE", value_enum, default_value_t = Engine::LlamaCpp)]
     engine: Engine,
@@ -51,11 +68,11 @@ impl Args {
     /// Runs until it is told to stop.
     pub fn run(self) -> Exit {
         crate::telemetry::init();
-        if let Some(dir) = self.install {
-            return match launch::install(&dir) {
+        if let Some(dir) = &self.install {
+            return match launch::install(dir) {
                 Ok(path) => {
                     tracing::info!(path = %path.display(), "installed");
-                    Exit::Ok
+                    self.lay_out()
                 }
                 Err(error) => {
                     tracing::error!(%error, dir = %dir.display(), "failed to install");
@@ -70,9 +87,13 @@ impl Args {
                 return Exit::Refused;
             }
         };
+        let runtime_port = self.port();
         let config = Config {
             lease_socket: self.lease_socket,
+            engine: self.engine,
+            runtime_port,
             runtime_socket: self.runtime_socket,
+            store: self.store,
             drain: drain_within(Duration::from_secs(self.drain_seconds)),
             locks,
             command: self.command,
@@ -97,9 +118,44 @@ impl Args {
             tracing::warn!("the kernel lock is off");
             return Ok(Vec::new());
         }
-        match self.engine {
-            Engine::LlamaCpp => lock::engage()?,
+        lock::engage(lock::Left {
+            sockets: self.engine.particulars().sockets(),
+            port: self.port(),
+        })
+    }
+
+    /// The engine's port; 0, which nothing connects to, where it has none.
+    fn port(&self) -> u16 {
+        match self.engine.particulars().listens() {
+            Listens::Unix => 0,
+            Listens::Tcp(port) => self.runtime_port.unwrap_or(port),
         }
-        Ok(vec![lock::KERNEL.to_owned()])
+    }
+
+    fn lay_out(&self) -> Exit {
+        let (Some(store), Some(settings)) = (&self.lay_out, &self.settings) else {
+            return Exit::Ok;
+        };
+        let settings: Settings = match serde_json::from_str(settings) {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::error!(%error, "failed to read --settings");
+                return Exit::Usage;
+            }
+        };
+        match layout::lay_out(self.engine, &settings, store) {
+            Ok(()) => {
+                tracing::info!(store = %store.display(), "laid out");
+                Exit::Ok
+            }
+            Err(error) => {
+                tracing::error!(%error, "failed to lay out the store");
+                if error.is_final() {
+                    Exit::Refused
+                } else {
+                    Exit::Passing
+                }
+            }
+        }
     }
 }

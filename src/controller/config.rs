@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use k8s_openapi::api::networking::v1::{NetworkPolicyPeer, NetworkPolicyPort};
 use serde::Deserialize;
 
+use crate::engine::Engine;
 use crate::types::ImageRef;
 
 /// The configuration. Unknown fields are refused.
@@ -45,6 +46,9 @@ pub struct Config {
 pub struct Engines {
     /// llama.cpp's server.
     pub llama_cpp: EngineImage,
+    /// Ollama, where the platform has it.
+    #[serde(default)]
+    pub ollama: Option<EngineImage>,
 }
 
 /// The image of one engine.
@@ -150,9 +154,14 @@ pub enum ConfigError {
     /// The text is not what it must be.
     #[error("failed to parse configuration: {0}")]
     Parse(String),
-    /// The engine's image is no reference by digest.
-    #[error("failed to use engines.llamaCpp.image: {0}")]
-    EngineImage(crate::types::ImageRefError),
+    /// An engine's image is no reference by digest.
+    #[error("failed to use engines.{engine}.image: {source}")]
+    EngineImage {
+        /// Its name there.
+        engine: &'static str,
+        /// How it is wrong.
+        source: crate::types::ImageRefError,
+    },
     /// A number is zero.
     #[error("failed to use seal.{0}: write a number from 1 on")]
     Zero(&'static str),
@@ -187,12 +196,18 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self =
             serde_saphyr::from_str(text).map_err(|error| ConfigError::Parse(error.to_string()))?;
-        config
-            .engines
-            .llama_cpp
-            .image
-            .parse::<ImageRef>()
-            .map_err(ConfigError::EngineImage)?;
+        let engines = &config.engines;
+        let images = [
+            ("llamaCpp", Some(&engines.llama_cpp)),
+            ("ollama", engines.ollama.as_ref()),
+        ];
+        for (engine, image) in images {
+            if let Some(EngineImage { image }) = image {
+                image
+                    .parse::<ImageRef>()
+                    .map_err(|source| ConfigError::EngineImage { engine, source })?;
+            }
+        }
         for (name, number) in [
             ("roundSeconds", config.seal.round_seconds),
             ("validityRounds", config.seal.validity_rounds),
@@ -222,6 +237,16 @@ impl Config {
         Ok(config)
     }
 
+    /// The platform's image of an engine, where it has one.
+    #[must_use]
+    pub fn engine_image(&self, engine: Engine) -> Option<&str> {
+        let image = match engine {
+            Engine::LlamaCpp => Some(&self.engines.llama_cpp),
+            Engine::Ollama => self.engines.ollama.as_ref(),
+        };
+        image.map(|image| image.image.as_str())
+    }
+
     /// The declared registry of that host.
     #[must_use]
     pub fn registry(&self, host: &str) -> Option<&Registry> {
@@ -237,7 +262,9 @@ pub(crate) mod tests {
 
     pub(crate) const TEXT: &str = "
 image: registry.internal:5000/sealroom@sha256:1111111111111111111111111111111111111111111111111111111111111111
-engines: { llamaCpp: { image: 'registry.internal:5000/llama@sha256:2222222222222222222222222222222222222222222222222222222222222222' } }
+engines:
+  llamaCpp: { image: 'registry.internal:5000/llama@sha256:2222222222222222222222222222222222222222222222222222222222222222' }
+  ollama: { image: 'registry.internal:5000/ollama@sha256:4444444444444444444444444444444444444444444444444444444444444444' }
 registries:
   - host: registry.internal:5000
     addresses: ['192.0.2.10']
@@ -257,6 +284,16 @@ imagePullSecrets: [mirror]
         assert_eq!(config.seal.validity_rounds, 3);
         assert!(config.registry("registry.internal:5000").is_some());
         assert!(config.registry("elsewhere").is_none());
+        assert!(config.engine_image(Engine::Ollama).is_some());
+    }
+
+    #[test]
+    fn a_platform_may_have_one_engine() {
+        let (first, rest) = TEXT.split_once("  ollama:").unwrap();
+        let (_, rest) = rest.split_once('\n').unwrap();
+        let config = Config::parse(&format!("{first}{rest}")).unwrap();
+        assert!(config.engine_image(Engine::LlamaCpp).is_some());
+        assert_eq!(config.engine_image(Engine::Ollama), None);
     }
 
     #[rstest::rstest]
@@ -265,6 +302,11 @@ imagePullSecrets: [mirror]
         "llama@sha256:2222222222222222222222222222222222222222222222222222222222222222",
         "llama:latest",
         "engines.llamaCpp.image"
+    )]
+    #[case::second_engine_by_tag(
+        "ollama@sha256:4444444444444444444444444444444444444444444444444444444444444444",
+        "ollama:latest",
+        "engines.ollama.image"
     )]
     #[case::no_peers(
         "[{ ipBlock: { cidr: 192.0.2.10/32 } }]",

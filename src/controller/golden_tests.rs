@@ -9,8 +9,8 @@ use super::model_artifact::build as artifact_children;
 use super::model_artifact::build::job::{self, Step};
 use super::model_deployment::build::deployment::{Inputs, build as deployment};
 use super::model_deployment::build::{artifact, edge_policy, service};
-use super::model_deployment::memory_of;
 use super::model_deployment::validate::{tests::config, validate};
+use super::model_deployment::{memory_of, template_missing};
 use super::sealed_policy;
 use crate::api::model_artifact::{ArtifactFacts, ModelArtifactStatus};
 use crate::api::{ModelArtifact, ModelDeployment};
@@ -29,6 +29,7 @@ fn facts() -> ArtifactFacts {
         format: "GGUF".to_owned(),
         bytes: BYTES,
         entry: Some("model.gguf".to_owned()),
+        chat_template: Some("ChatML".to_owned()),
         geometry: Some(geometry),
         ..ArtifactFacts::default()
     }
@@ -76,7 +77,7 @@ fn yaml(object: &impl Serialize) -> String {
 }
 
 #[rstest::rstest]
-fn children_are_as_written(#[values("assistant", "tuned")] case: &str) {
+fn children_are_as_written(#[values("assistant", "tuned", "ollama")] case: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(case);
@@ -128,6 +129,37 @@ fn longest_names_fit() {
         edge_policy::build(&object, &config).name_any(),
     ] {
         assert!(name.len() <= 63, "{name}");
+    }
+}
+
+/// A model whose chat template nobody knows is for an engine that reads it itself, or needs one in the object.
+#[rstest::rstest]
+#[case::known("Ollama", Some("ChatML"), None, false)]
+#[case::unknown("Ollama", None, None, true)]
+#[case::of_a_later_version("Ollama", Some("Harmony"), None, true)]
+#[case::given("Ollama", None, Some("{{ .Prompt }}"), false)]
+#[case::reads_it_itself("LlamaCpp", None, None, false)]
+fn a_template_is_asked_for(
+    #[case] engine: &str,
+    #[case] family: Option<&str>,
+    #[case] template: Option<&str>,
+    #[case] stalls: bool,
+) {
+    let mut object = super::model_deployment::validate::tests::object();
+    let mut runtime = serde_json::json!({ "engine": engine });
+    if let Some(template) = template {
+        runtime["ollama"] = serde_json::json!({ "template": template });
+    }
+    object.spec.runtime = serde_json::from_value(runtime).unwrap();
+    let model = validate(&object, &config()).unwrap();
+    let facts = ArtifactFacts {
+        chat_template: family.map(str::to_owned),
+        ..facts()
+    };
+    let stall = template_missing(&model, Some(&facts));
+    assert_eq!(stall.is_some(), stalls);
+    if let Some(stall) = stall {
+        assert!(stall.message.contains("runtime.ollama.template"));
     }
 }
 

@@ -211,7 +211,7 @@ impl Stores {
             jobs: watch!(&ours, child),
             network_policies,
             namespaces,
-            nodes: nodes::watch::start(client, wakes, tasks),
+            nodes: nodes::watch::start(client, wakes.clone(), tasks),
             pods,
             guard_policies: watch!(&guarding, guard),
             guard_bindings: watch!(&guarding, guard),

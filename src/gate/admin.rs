@@ -16,6 +16,7 @@ use super::metrics::Metrics;
 use super::ready;
 use super::rounds::{NotObeyed, Rounds};
 use super::upstream::Upstream;
+use crate::engine::Particulars;
 use crate::seal::wire::Report;
 
 /// Largest challenge in bytes.
@@ -123,22 +124,28 @@ fn phase(phase: &crate::seal::lease::Runtime) -> &'static str {
 }
 
 /// The metrics port.
-#[derive(Debug)]
 pub struct Scrape {
     core: Arc<Core>,
     metrics: Arc<Metrics>,
     upstream: Upstream,
+    engine: &'static dyn Particulars,
     places: Semaphore,
 }
 
 impl Scrape {
     /// Asks the engine for its counters on each scrape.
     #[must_use]
-    pub fn new(core: Arc<Core>, metrics: Arc<Metrics>, upstream: Upstream) -> Self {
+    pub fn new(
+        core: Arc<Core>,
+        metrics: Arc<Metrics>,
+        upstream: Upstream,
+        engine: &'static dyn Particulars,
+    ) -> Self {
         Self {
             core,
             metrics,
             upstream,
+            engine,
             places: Semaphore::new(MAX_SCRAPES),
         }
     }
@@ -151,7 +158,7 @@ impl Scrape {
         let Ok(_place) = self.places.try_acquire() else {
             return text_response(StatusCode::TOO_MANY_REQUESTS, "too many scrapes at once");
         };
-        let tokens = ready::tokens(&self.core, &self.upstream).await;
+        let tokens = ready::tokens(&self.core, &self.upstream, self.engine).await;
         let text = self.metrics.text(&self.core, tokens);
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         response(StatusCode::OK, kind, text.into_bytes())

@@ -10,7 +10,7 @@ use tokio::sync::watch;
 
 use super::doors::Doors;
 use super::engine_view::RuntimeView;
-use crate::launch::lock::KERNEL;
+use crate::launch::lock::NAMES;
 use crate::seal::lease::{Runtime, Word};
 use crate::seal::probe::Observation;
 use crate::seal::state::{Machine, Refused, Round};
@@ -228,7 +228,11 @@ impl Core {
     pub fn connected(&self, locks: &[String]) {
         self.change(|inner, now| {
             inner.runtime.connected = true;
-            inner.runtime.kernel = locks.iter().any(|lock| lock == KERNEL);
+            inner.runtime.locks = NAMES
+                .into_iter()
+                .filter(|name| locks.iter().any(|lock| lock == name))
+                .map(str::to_owned)
+                .collect();
             inner.runtime.enter(Runtime::Waiting, now);
         });
     }
@@ -237,7 +241,7 @@ impl Core {
     pub fn disconnected(&self) {
         self.change(|inner, now| {
             inner.runtime.connected = false;
-            inner.runtime.kernel = false;
+            inner.runtime.locks.clear();
             inner.runtime.enter(Runtime::Waiting, now);
             if inner.drain_for == DrainFor::Runtime {
                 inner.drain = Drain::No;
@@ -306,10 +310,7 @@ impl Core {
     pub fn report(&self) -> Report {
         let inner = self.inner();
         let report = inner.machine.report(Instant::now());
-        let mut locks = Vec::new();
-        if inner.runtime.connected && inner.runtime.kernel {
-            locks.push(KERNEL.to_owned());
-        }
+        let mut locks = inner.runtime.locks.clone();
         if report.state == State::Proven {
             locks.push("NetworkPolicy".to_owned());
         }

@@ -14,8 +14,8 @@ const SIGN_LIMIT: Duration = Duration::from_secs(30);
 pub struct RuntimeView {
     /// A launch is connected.
     pub connected: bool,
-    /// It has shown its kernel lock.
-    pub kernel: bool,
+    /// What it says that it has locked and seen to hold.
+    pub locks: Vec<String>,
     /// Its last word: `Waiting` when nobody is connected.
     pub phase: Runtime,
     /// Counts the engines that were started.
@@ -34,7 +34,7 @@ impl RuntimeView {
     pub fn new(now: Instant) -> Self {
         Self {
             connected: false,
-            kernel: false,
+            locks: Vec::new(),
             phase: Runtime::Waiting,
             run: 0,
             warm: false,

@@ -10,7 +10,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::core::Core;
-use super::engine::llama_cpp::Tokens;
+use crate::engine::Tokens;
 use crate::seal::wire::State;
 
 /// Labels of `sealroom_gate_requests_total`.

@@ -2,15 +2,15 @@
 //! drain.
 //!
 //! [`core`] holds what the gate knows, [`rounds`] prove, [`lease`] tells launch, [`proxy`] serves the API,
-//! [`admin`] answers the kubelet and the operator; [`engine`] is all that knows an engine.
+//! [`admin`] answers the kubelet and the operator; what is particular to an engine is in [`crate::engine`].
 
 pub mod admin;
 pub mod answer;
 pub mod audit;
+pub mod body;
 pub mod core;
 pub mod doors;
 pub mod drain;
-pub mod engine;
 pub mod engine_view;
 pub mod keys;
 pub mod lease;
@@ -36,11 +36,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, DrainFor};
+use crate::engine::Engine;
 use crate::seal::session::Session;
 use crate::seal::sign::TrustedKeys;
 use crate::seal::state::{self, Machine};
 use keys::Keys;
 use listen::Limits;
+use upstream::Upstream;
 
 /// How often the keys are looked at again.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
@@ -67,9 +69,9 @@ pub struct Config {
     /// Where launch takes the lease.
     pub lease_socket: PathBuf,
     /// Where the engine listens.
-    pub runtime_socket: PathBuf,
+    pub upstream: Upstream,
     /// Which engine it is.
-    pub engine: engine::Engine,
+    pub engine: Engine,
     /// The served model's name.
     pub model: String,
     /// The artifact's digest, for the audit.
@@ -144,14 +146,15 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     });
     let keys = Arc::new(Keys::new(config.api_keys_dir));
     let metrics = Arc::new(metrics::Metrics::default());
-    let upstream = upstream::Upstream(config.runtime_socket);
-    let engine::Engine::LlamaCpp = config.engine;
+    let upstream = config.upstream;
+    let engine = config.engine.particulars();
     let proxy = Arc::new(proxy::Proxy::new(
         Arc::clone(&core),
         Arc::clone(&keys),
         Arc::clone(&metrics),
         audit::Audit::start(io::stdout())?,
         upstream.clone(),
+        engine,
         proxy::Served {
             name: config.model.clone(),
             digest: config.digest,
@@ -169,6 +172,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         Arc::clone(&core),
         metrics,
         upstream.clone(),
+        engine,
     ));
 
     let api_limits = Limits {
@@ -210,7 +214,12 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         config.probe_every,
     ));
     tasks.spawn(rounds::keep_time(Arc::clone(&core)));
-    tasks.spawn(ready::follow(Arc::clone(&core), upstream, config.model));
+    tasks.spawn(ready::follow(
+        Arc::clone(&core),
+        upstream,
+        engine,
+        config.model,
+    ));
     tasks.spawn(reload(keys));
 
     let [api, admin, scrape] = ports;

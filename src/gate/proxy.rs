@@ -1,6 +1,5 @@
 //! The API port: who may ask what, and the engine's answer as it comes.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,21 +8,21 @@ use http::{Method, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
-use serde::Deserialize;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::answer::{Body, Refusal, json_response};
 use super::audit::{Audit, Outcome, Record};
+use super::body::{Peek, with_model};
 use super::core::Core;
 use super::keys::Keys;
 use super::listen::Peer;
 use super::metrics::Metrics;
 use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
-use super::remote;
 use super::routes::Route;
 use super::upstream::{Upstream, UpstreamError};
+use crate::engine::Particulars;
 
 /// For a client to send its whole body.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
@@ -33,13 +32,13 @@ const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
 const BUDGET_BODIES: usize = 8;
 
 /// The API.
-#[derive(Debug)]
 pub struct Proxy {
     core: Arc<Core>,
     keys: Arc<Keys>,
     metrics: Arc<Metrics>,
     audit: Audit,
     upstream: Upstream,
+    engine: &'static dyn Particulars,
     model: Served,
     max_body: usize,
     slots: Arc<Semaphore>,
@@ -56,13 +55,6 @@ pub struct Served {
     pub digest: Option<String>,
 }
 
-/// What the gate looks at in a body; everything else passes as it is.
-#[derive(Deserialize)]
-struct Peek<'a> {
-    #[serde(borrow, default)]
-    model: Option<Cow<'a, str>>,
-}
-
 impl Proxy {
     /// In front of `upstream`, for the model of that served name.
     #[expect(clippy::too_many_arguments, reason = "called once")]
@@ -72,6 +64,7 @@ impl Proxy {
         metrics: Arc<Metrics>,
         audit: Audit,
         upstream: Upstream,
+        engine: &'static dyn Particulars,
         model: Served,
         max_body: usize,
         max_concurrent: usize,
@@ -84,6 +77,7 @@ impl Proxy {
             metrics,
             audit,
             upstream,
+            engine,
             model,
             max_body,
             slots,
@@ -131,21 +125,22 @@ impl Proxy {
         record: &mut Record,
     ) -> Result<(Response<Body>, Option<Flow>), (Refusal, Outcome)> {
         let refused = |refusal| (refusal, Outcome::Refused);
-        let route = Route::find(request.method(), request.uri(), request.headers());
-        if let Ok(route) = &route {
+        let route = Route::find(request.method(), request.uri(), request.headers())
+            .and_then(|route| Ok((route, self.engine.path(route).ok_or_else(no_route)?)));
+        if let Ok((route, _)) = &route {
             record.routed(route.path(), &self.model);
         }
         // An unsealed pod says nothing else, and a stranger learns nothing of the routes.
         self.sealed().map_err(refused)?;
         record.keyed(self.keys.check(request.headers()).map_err(refused)?);
-        let route = route.map_err(refused)?;
+        let (route, path) = route.map_err(refused)?;
         if route == Route::Models {
             return Ok((self.models(), None));
         }
         let (body, entered) = self.take(request, record).await.map_err(refused)?;
         let sent = self
             .upstream
-            .send(Method::POST, route.path(), body.bytes, ENGINE_PATIENCE)
+            .send(Method::POST, path, body.bytes, ENGINE_PATIENCE)
             .await;
         drop(body.budget);
         let answer = sent.map_err(|error| self.failed(&error))?;
@@ -235,25 +230,20 @@ impl Proxy {
             }
         };
         record.read(bytes.len() as u64);
-        self.check_model(&bytes)?;
-        if remote::is_named(&bytes) {
-            let message = "the pod fetches nothing: send images as data: URLs";
-            let status = StatusCode::BAD_REQUEST;
-            return Err(Refusal::new(status, "remote_url", message));
-        }
+        let named = self.look(&bytes)?;
+        let bytes = if named || !self.engine.needs_model() {
+            bytes
+        } else {
+            with_model(&bytes, &self.model.name)
+        };
         // A slow body may have outlasted the proof.
         self.sealed()?;
         Ok((Taken { bytes, budget }, (in_flight, slot)))
     }
 
-    fn check_model(&self, body: &[u8]) -> Result<(), Refusal> {
-        // An array would pass as the struct's fields in order.
-        let peek = body
-            .trim_ascii_start()
-            .starts_with(b"{")
-            .then(|| serde_json::from_slice::<Peek<'_>>(body).ok())
-            .flatten();
-        let Some(peek) = peek else {
+    /// Refuses a body that must not reach the engine; tells whether it names the model.
+    fn look(&self, body: &[u8]) -> Result<bool, Refusal> {
+        let Ok(peek) = serde_json::from_slice::<Peek>(body) else {
             let message = "the body is not a JSON object with at most one model, a string";
             return Err(Refusal::new(
                 StatusCode::BAD_REQUEST,
@@ -261,17 +251,20 @@ impl Proxy {
                 message,
             ));
         };
-        match peek.model {
-            Some(model) if model != self.model.name.as_str() => {
-                let message = format!("this endpoint serves the model {}", self.model.name);
-                Err(Refusal::new(
-                    StatusCode::NOT_FOUND,
-                    "model_not_found",
-                    message,
-                ))
-            }
-            _ => Ok(()),
+        let named = peek.model.is_some();
+        if peek.model.is_some_and(|model| model != self.model.name) {
+            let message = format!("this endpoint serves the model {}", self.model.name);
+            return Err(Refusal::new(
+                StatusCode::NOT_FOUND,
+                "model_not_found",
+                message,
+            ));
         }
+        if peek.remote {
+            let message = "the pod fetches nothing: send images as data: URLs";
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "remote_url", message));
+        }
+        Ok(named)
     }
 
     fn models(&self) -> Response<Body> {
@@ -292,6 +285,10 @@ impl Proxy {
             _ => (bad_gateway(), Outcome::UpstreamError),
         }
     }
+}
+
+fn no_route() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route")
 }
 
 fn bad_gateway() -> Refusal {

@@ -9,8 +9,8 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::core::Core;
-use super::engine::llama_cpp::{self, Health, Tokens};
 use super::upstream::Upstream;
+use crate::engine::{Health, Particulars, Question, Tokens};
 use crate::seal::lease::Runtime;
 
 /// Between two looks while the engine loads.
@@ -27,7 +27,12 @@ const METRICS_PATIENCE: Duration = Duration::from_secs(1);
 const MAX_ANSWER: usize = 256 * 1024;
 
 /// Looks after one engine after the other, for ever.
-pub async fn follow(core: Arc<Core>, upstream: Upstream, model: String) {
+pub async fn follow(
+    core: Arc<Core>,
+    upstream: Upstream,
+    engine: &'static dyn Particulars,
+    model: String,
+) {
     let mut warm_up: Option<(u64, AbortOnDropHandle<()>)> = None;
     let mut looked: Option<(u64, Instant)> = None;
     loop {
@@ -42,7 +47,7 @@ pub async fn follow(core: Arc<Core>, upstream: Upstream, model: String) {
             continue;
         }
         looked = Some((view.run, Instant::now()));
-        let path = llama_cpp::HEALTH;
+        let path = engine.health_path();
         let health = upstream.ask(Method::GET, path, Bytes::new(), MAX_ANSWER, HEALTH_PATIENCE);
         let Ok((status, _)) = health.await else {
             continue;
@@ -51,16 +56,17 @@ pub async fn follow(core: Arc<Core>, upstream: Upstream, model: String) {
         let busy = warm_up
             .as_ref()
             .is_some_and(|(run, task)| *run == view.run && !task.is_finished());
-        if llama_cpp::health(status) == Health::Ready && !view.warm && !busy {
-            let task = warm(Arc::clone(&core), upstream.clone(), model.clone(), view.run);
+        if engine.health(status) == Health::Ready && !view.warm && !busy {
+            let question = engine.warm_up(&model);
+            let task = warm(Arc::clone(&core), upstream.clone(), question, view.run);
             warm_up = Some((view.run, AbortOnDropHandle::new(tokio::spawn(task))));
         }
     }
 }
 
-async fn warm(core: Arc<Core>, upstream: Upstream, model: String, run: u64) {
-    let body = Bytes::from(llama_cpp::warm_up(&model));
-    let path = llama_cpp::COMPLETIONS;
+async fn warm(core: Arc<Core>, upstream: Upstream, question: Question, run: u64) {
+    let body = Bytes::from(question.body);
+    let path = question.path;
     match upstream
         .ask(Method::POST, path, body, MAX_ANSWER, WARM_UP_PATIENCE)
         .await
@@ -80,12 +86,12 @@ async fn warm(core: Arc<Core>, upstream: Upstream, model: String, run: u64) {
     }
 }
 
-/// The engine's token counters, if it runs and says them.
-pub async fn tokens(core: &Core, upstream: &Upstream) -> Option<Tokens> {
+/// The engine's token counters, if it runs and has any.
+pub async fn tokens(core: &Core, upstream: &Upstream, engine: &dyn Particulars) -> Option<Tokens> {
     if core.runtime().phase != Runtime::Running {
         return None;
     }
-    let path = llama_cpp::METRICS;
+    let path = engine.counters_path()?;
     let answer = upstream
         .ask(
             Method::GET,
@@ -98,5 +104,5 @@ pub async fn tokens(core: &Core, upstream: &Upstream) -> Option<Tokens> {
     let (_, text) = answer
         .ok()
         .filter(|(status, _)| *status == StatusCode::OK)?;
-    llama_cpp::tokens(std::str::from_utf8(&text).ok()?)
+    engine.counters(std::str::from_utf8(&text).ok()?)
 }

@@ -5,56 +5,18 @@
 
 use std::borrow::Cow;
 
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Whether any message of the body, at any depth, has a member `url` or `…_url` that is not a `data:` URL.
+/// Whether a value has, at any depth, a member `url` or `…_url` that is not a `data:` URL.
 ///
-/// Only `messages` is looked at: tools describe members of that name without fetching anything. What is no JSON
-/// names nothing.
-#[must_use]
-pub fn is_named(body: &[u8]) -> bool {
-    let mut json = serde_json::Deserializer::from_slice(body);
-    Body.deserialize(&mut json).unwrap_or(false)
-}
-
-/// The body's object.
-struct Body;
-/// A value inside a message: true when something remote is named in it.
-#[derive(Clone, Copy)]
-struct Within {
-    /// It is the value of a member that names a URL.
+/// It is meant for `messages`: tools describe members of that name without fetching anything.
+#[derive(Clone, Copy, Default)]
+pub struct Remote {
+    /// The value is that of a member that names a URL.
     url: bool,
 }
 
-impl<'de> DeserializeSeed<'de> for Body {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
-        from.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Body {
-    type Value = bool;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut found = false;
-        while let Some(name) = map.next_key::<Cow<'_, str>>()? {
-            if name == "messages" {
-                found |= map.next_value_seed(Within { url: false })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-}
-
-impl<'de> DeserializeSeed<'de> for Within {
+impl<'de> DeserializeSeed<'de> for Remote {
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
@@ -62,7 +24,7 @@ impl<'de> DeserializeSeed<'de> for Within {
     }
 }
 
-impl<'de> Visitor<'de> for Within {
+impl<'de> Visitor<'de> for Remote {
     type Value = bool;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -107,7 +69,8 @@ impl<'de> Visitor<'de> for Within {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let mut found = false;
         while let Some(name) = map.next_key::<Cow<'_, str>>()? {
-            let url = name == "url" || name.ends_with("_url");
+            let name = name.to_uppercase();
+            let url = name == "URL" || name.ends_with("_URL");
             found |= map.next_value_seed(Self { url })?;
         }
         Ok(found)
@@ -116,7 +79,11 @@ impl<'de> Visitor<'de> for Within {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use crate::gate::body::Peek;
+
+    fn remote(body: &str) -> bool {
+        serde_json::from_str::<Peek>(body).unwrap().remote
+    }
 
     #[rstest::rstest]
     #[case::object(r#"{"image_url":{"url":"http://a/b.png"}}"#, true)]
@@ -125,6 +92,7 @@ mod tests {
     #[case::relative(r#"{"image_url":{"url":"//a/b.png"}}"#, true)]
     #[case::escaped(r#"{"im\u0061ge_\u0075rl":{"\u0075rl":"http://a"}}"#, true)]
     #[case::list(r#"{"image_url":["http://a"]}"#, true)]
+    #[case::capitals(r#"{"Image_URL":{"Url":"http://a"}}"#, true)]
     #[case::video(r#"{"video_url":{"url":"http://a"}}"#, true)]
     #[case::twice(r#"{"image_url":{"url":"data:,a","url":"http://a"}}"#, true)]
     #[case::space(r#"{"image_url":{"url":" http://a"}}"#, true)]
@@ -134,17 +102,17 @@ mod tests {
     #[case::numbers(r#"{"a":[1,-1,1.5,null,true]}"#, false)]
     fn parts_of_messages(#[case] part: &str, #[case] expected: bool) {
         let body = format!(r#"{{"messages":[{{"role":"user","content":[{part}]}}]}}"#);
-        assert_eq!(is_named(body.as_bytes()), expected);
+        assert_eq!(remote(&body), expected);
         let twice = format!(r#"{{"messages":[],"messages":[{part}]}}"#);
-        assert_eq!(is_named(twice.as_bytes()), expected, "whichever counts");
+        assert_eq!(remote(&twice), expected, "whichever counts");
+        let lenient = format!(r#"{{"Meſſages":[{part}]}}"#);
+        assert_eq!(remote(&lenient), expected, "as Go reads it");
     }
 
     #[rstest::rstest]
     #[case::tools(r#"{"tools":[{"parameters":{"url":"http://a"}}]}"#)]
     #[case::plain(r#"{"messages":[{"content":"hello"}]}"#)]
-    #[case::no_object(r#"["http://a"]"#)]
-    #[case::no_json("image_url")]
     fn nothing_is_named(#[case] body: &str) {
-        assert!(!is_named(body.as_bytes()));
+        assert!(!remote(body));
     }
 }

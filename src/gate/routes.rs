@@ -4,31 +4,9 @@ use http::{HeaderMap, Method, StatusCode, Uri, header};
 
 use super::answer::Refusal;
 
-/// A route of the API.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Route {
-    /// `POST /v1/chat/completions`
-    ChatCompletions,
-    /// `POST /v1/completions`
-    Completions,
-    /// `POST /v1/embeddings`
-    Embeddings,
-    /// `GET /v1/models`
-    Models,
-}
+pub use crate::engine::Route;
 
 impl Route {
-    /// The path, for the engine, the audit and the metrics: never the client's own text.
-    #[must_use]
-    pub fn path(self) -> &'static str {
-        match self {
-            Self::ChatCompletions => "/v1/chat/completions",
-            Self::Completions => "/v1/completions",
-            Self::Embeddings => "/v1/embeddings",
-            Self::Models => "/v1/models",
-        }
-    }
-
     /// Finds the route of a request.
     ///
     /// The raw path is compared byte by byte: nothing is decoded, no slash is folded, no dot is resolved.
@@ -44,14 +22,9 @@ impl Route {
         if headers.contains_key(header::UPGRADE) {
             return Err(bad("upgrade", "no other protocol is spoken here"));
         }
-        let routes = [
-            Self::ChatCompletions,
-            Self::Completions,
-            Self::Embeddings,
-            Self::Models,
-        ];
-        let route = routes
-            .into_iter()
+        let route = Self::ALL
+            .iter()
+            .copied()
             .find(|route| uri.path() == route.path() && method == route.method())
             .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route"))?;
         if uri.query().is_some() {

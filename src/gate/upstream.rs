@@ -1,6 +1,7 @@
-//! The engine's end: HTTP/1 over its Unix socket, a connection per request.
+//! The engine's end: HTTP/1 over its Unix socket or its port on loopback, a connection per request.
 
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,17 +11,18 @@ use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-/// To reach the engine's socket.
+/// To reach the engine.
 const CONNECT: Duration = Duration::from_secs(2);
 
 /// Why the engine gave no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum UpstreamError {
-    /// Its socket cannot be reached.
+    /// It cannot be reached.
     #[error("failed to reach the engine: {0}")]
     Connect(#[from] io::Error),
     /// It broke HTTP or the connection.
@@ -34,9 +36,30 @@ pub enum UpstreamError {
     TooLong,
 }
 
-/// The engine behind its socket.
+/// Where the engine listens.
 #[derive(Clone, Debug)]
-pub struct Upstream(pub PathBuf);
+pub enum Upstream {
+    /// On this socket.
+    Unix(PathBuf),
+    /// On this port of 127.0.0.1.
+    Tcp(u16),
+}
+
+type Sender = http1::SendRequest<Full<Bytes>>;
+
+async fn handshake<S>(stream: S) -> Result<(Sender, AbortOnDropHandle<()>), UpstreamError>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let (sender, connection) = http1::Builder::new()
+        .max_buf_size(64 * 1024)
+        .handshake(TokioIo::new(stream))
+        .await?;
+    let driver = tokio::spawn(async move {
+        let _ = connection.await;
+    });
+    Ok((sender, AbortOnDropHandle::new(driver)))
+}
 
 /// An answer and the connection that it comes over, which ends when this is dropped: the engine sees that
 /// nobody listens and stops.
@@ -60,14 +83,17 @@ impl Upstream {
         body: Bytes,
         patience: Duration,
     ) -> Result<Answer, UpstreamError> {
-        let stream = timeout(CONNECT, UnixStream::connect(&self.0)).await??;
-        let (mut sender, connection) = http1::Builder::new()
-            .max_buf_size(64 * 1024)
-            .handshake::<_, Full<Bytes>>(TokioIo::new(stream))
-            .await?;
-        let driver = AbortOnDropHandle::new(tokio::spawn(async move {
-            let _ = connection.await;
-        }));
+        let (mut sender, driver) = match self {
+            Self::Unix(path) => {
+                handshake(timeout(CONNECT, UnixStream::connect(path)).await??).await?
+            }
+            Self::Tcp(port) => {
+                let at = SocketAddr::from((Ipv4Addr::LOCALHOST, *port));
+                let stream = timeout(CONNECT, TcpStream::connect(at)).await??;
+                stream.set_nodelay(true)?;
+                handshake(stream).await?
+            }
+        };
         let mut request = Request::new(Full::new(body));
         *request.method_mut() = method;
         *request.uri_mut() = http::Uri::from_static(path);

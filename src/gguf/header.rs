@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use super::reader::{Reader, Value};
-use super::{GgufError, file_type, tensor};
+use super::{ChatFamily, GgufError, file_type, tensor};
 
 /// What a header may ask for.
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +33,8 @@ const MAX_KEPT: usize = 1_024;
 const MAX_LAYER: u32 = 4_096;
 /// The spec's own bound on a key (ggml, `docs/gguf.md`).
 const MAX_KEY: u64 = 65_535;
+/// Bytes of a chat template that are looked at; real ones reach 20 KiB.
+const MAX_TEMPLATE: u64 = 128 << 10;
 
 /// What we keep of a GGUF header.
 #[derive(Clone, Debug)]
@@ -45,6 +47,8 @@ pub struct Header {
     pub data_start: u64,
     /// Bytes of all tensors.
     pub tensor_bytes: u64,
+    /// The family of `tokenizer.chat_template`, where there is one that is known.
+    pub chat: Option<ChatFamily>,
     metadata: BTreeMap<String, Value>,
     embedding_rows: Option<u64>,
     places: Places,
@@ -81,7 +85,7 @@ impl Header {
             reader.u64()?,
             limits.entries,
         )?;
-        let metadata = read_metadata(&mut reader, entries)?;
+        let (metadata, chat) = read_metadata(&mut reader, entries)?;
         let architecture = match metadata.get("general.architecture") {
             Some(Value::Text(name)) if is_plain(name, 32) => name.clone(),
             _ => {
@@ -115,6 +119,7 @@ impl Header {
             architecture,
             data_start,
             tensor_bytes: table.bytes,
+            chat,
             metadata,
             embedding_rows: table.embedding_rows,
             places: table.places,
@@ -216,11 +221,22 @@ fn is_plain(text: &str, limit: usize) -> bool {
 fn read_metadata<R: Read>(
     reader: &mut Reader<R>,
     entries: u64,
-) -> Result<BTreeMap<String, Value>, GgufError> {
+) -> Result<(BTreeMap<String, Value>, Option<ChatFamily>), GgufError> {
     let mut kept = BTreeMap::new();
+    let mut chat = None;
     for _ in 0..entries {
         let key = reader.text("the length of a metadata key", MAX_KEY)?;
         let kind = reader.u32()?;
+        if key == "tokenizer.chat_template" {
+            let template = reader.string(kind, MAX_TEMPLATE)?;
+            if chat
+                .replace(template.and_then(|text| ChatFamily::of(&text)))
+                .is_some()
+            {
+                return Err(GgufError::Invalid("a metadata key is there twice"));
+            }
+            continue;
+        }
         let value = reader.value(kind)?;
         // Arrays of the tokenizer count by length alone, and only that of its tokens.
         let useful = match &value {
@@ -241,7 +257,7 @@ fn read_metadata<R: Read>(
             }
         }
     }
-    Ok(kept)
+    Ok((kept, chat.flatten()))
 }
 
 struct Table {
@@ -301,6 +317,23 @@ fn read_tensors<R: Read>(reader: &mut Reader<R>, tensors: u64) -> Result<Table, 
         }
     }
     Ok(table)
+}
+
+#[cfg(test)]
+impl Header {
+    /// Of a small llama, for the tests of other rooms.
+    pub(crate) fn sample(chat: Option<ChatFamily>) -> Self {
+        Self {
+            version: 3,
+            architecture: "llama".to_owned(),
+            data_start: 0,
+            tensor_bytes: 0,
+            chat,
+            metadata: BTreeMap::from([("general.file_type".to_owned(), Value::Int(3))]),
+            embedding_rows: None,
+            places: Places::default(),
+        }
+    }
 }
 
 #[cfg(test)]

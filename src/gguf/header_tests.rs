@@ -1,7 +1,7 @@
 use std::io::{self, Cursor, Read};
 
-use super::super::Geometry;
 use super::super::sample::{Sample, put};
+use super::super::{ChatFamily, Geometry};
 use super::*;
 
 /// Reads what was written.
@@ -32,7 +32,10 @@ fn gemma3() -> Sample {
         .int("gemma3.attention.key_length", 256)
         .int("gemma3.attention.value_length", 256)
         .int("gemma3.attention.sliding_window", 512)
-        .text("tokenizer.chat_template", &"x".repeat(5_000))
+        .text(
+            "tokenizer.chat_template",
+            &format!("{}<start_of_turn><end_of_turn>", "x".repeat(5_000)),
+        )
         .array("tokenizer.ggml.tokens", 8, 1_000, &tokens)
         .tensor("token_embd.weight", &[640, 1_000], 1, 0)
 }
@@ -42,6 +45,7 @@ fn reads_what_decides_memory() {
     let header = gemma3().read().unwrap();
     assert_eq!(header.quantization(), Some("Q4_K_M"));
     assert_eq!(header.license(), Some("gemma"));
+    assert_eq!(header.chat, Some(ChatFamily::Gemma));
     assert_eq!(header.tensor_bytes, 640 * 1_000 * 2);
     assert_eq!(header.data_start % 32, 0);
     let geometry = Geometry::from_header(&header).unwrap();
@@ -219,4 +223,21 @@ proptest::proptest! {
             let _ = Geometry::from_header(&header).map(|g| crate::gguf::memory::estimate(&g, &crate::gguf::Settings::default()));
         }
     }
+}
+
+#[test]
+fn a_template_that_is_too_long_or_no_text_is_no_template() {
+    let plain = |sample: Sample| {
+        let header = sample.text("general.architecture", "llama").read().unwrap();
+        header.chat
+    };
+    let marks = "<|im_start|><|im_end|>";
+    let key = "tokenizer.chat_template";
+    assert_eq!(
+        plain(Sample::default().text(key, marks)),
+        Some(ChatFamily::ChatML)
+    );
+    let long = marks.repeat(8_000);
+    assert_eq!(plain(Sample::default().text(key, &long)), None);
+    assert_eq!(plain(Sample::default().int(key, 7)), None);
 }

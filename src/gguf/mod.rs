@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod accelerator;
+mod chat;
 mod error;
 mod file_type;
 mod geometry;
@@ -22,6 +23,7 @@ mod sample;
 mod sample_models;
 mod tensor;
 
+pub use chat::ChatFamily;
 pub use error::GgufError;
 pub use geometry::{Geometry, LatentAttention};
 pub use header::{Header, Limits};

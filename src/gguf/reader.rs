@@ -118,9 +118,22 @@ impl<R: Read> Reader<R> {
         String::from_utf8(bytes).map_err(|_| GgufError::Invalid("a name is not UTF-8"))
     }
 
-    fn string_value(&mut self) -> Result<Value, GgufError> {
+    /// A string value of at most `limit` bytes; `None` for a longer one, for bytes that are no text and for
+    /// another type, which are skipped.
+    pub(super) fn string(&mut self, kind: u32, limit: u64) -> Result<Option<String>, GgufError> {
+        let value = match kind {
+            8 => self.string_value(limit)?,
+            _ => self.value(kind)?,
+        };
+        Ok(match value {
+            Value::Text(text) => Some(text),
+            _ => None,
+        })
+    }
+
+    fn string_value(&mut self, limit: u64) -> Result<Value, GgufError> {
         let length = self.u64()?;
-        if length > MAX_KEPT_STRING {
+        if length > limit {
             self.skip(length)?;
             return Ok(Value::Other);
         }
@@ -134,7 +147,7 @@ impl<R: Read> Reader<R> {
     /// One value of type `kind` (ggml, `gguf_metadata_value_type`).
     pub(super) fn value(&mut self, kind: u32) -> Result<Value, GgufError> {
         match kind {
-            8 => self.string_value(),
+            8 => self.string_value(MAX_KEPT_STRING),
             9 => {
                 let element = self.u32()?;
                 let length = self.u64()?;

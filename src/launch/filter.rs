@@ -1,7 +1,10 @@
 //! The kernel lock's seccomp filter.
 //!
 //! What it refuses, with EACCES so that a well-behaved engine reports an error and goes on:
-//! - `socket` and `socketpair` of every family but AF_UNIX;
+//! - `socket` and `socketpair` of every family but AF_UNIX; for an engine that cannot listen there, `socket` of TCP
+//!   over AF_INET and AF_INET6 is left, and nothing else of these families: no datagram, no raw socket, no MPTCP
+//!   and no SCTP;
+//! - data that opens a TCP connection by itself (`MSG_FASTOPEN`), since Landlock looks at `connect` only;
 //! - `io_uring_*`, whose operations include `IORING_OP_SOCKET` and pass no seccomp filter;
 //! - `ptrace` and `pidfd_getfd`, which take another process's descriptors or make it call for us.
 //!
@@ -20,6 +23,8 @@ use seccompiler::{
     SeccompRule, TargetArch,
 };
 
+use crate::engine::Sockets;
+
 /// The bit that marks a system call of the x32 ABI (`__X32_SYSCALL_BIT` in Linux's `asm/unistd.h`).
 pub const X32_BIT: i64 = 0x4000_0000;
 
@@ -27,8 +32,21 @@ pub const X32_BIT: i64 = 0x4000_0000;
 /// 512 to 547 without the bit.
 pub const X32_PTRACE: i64 = 521;
 
-/// Refused for every family but AF_UNIX.
+/// Refused for every family but AF_UNIX, but for what [`Sockets`] leaves of the first.
 pub const BY_FAMILY: [i64; 2] = [libc::SYS_socket, libc::SYS_socketpair];
+
+/// Refused with [`FASTOPEN`] in the argument of this index.
+pub const BY_FLAG: [(i64, u8); 3] = [
+    (libc::SYS_sendto, 3),
+    (libc::SYS_sendmsg, 2),
+    (libc::SYS_sendmmsg, 3),
+];
+
+/// `MSG_FASTOPEN` (Linux's `linux/socket.h`).
+pub const FASTOPEN: u64 = 0x2000_0000;
+
+/// Their numbers in the x32 table (`syscall_64.tbl`); `sendto` has one in both.
+const X32_BY_FLAG: [i64; 3] = [libc::SYS_sendto, 518, 538];
 
 /// Refused always.
 pub const ALWAYS: [i64; 5] = [
@@ -48,24 +66,30 @@ pub struct FilterError(#[from] seccompiler::BackendError);
 ///
 /// # Errors
 /// seccompiler refuses the architecture or the rules.
-pub fn program() -> Result<BpfProgram, FilterError> {
+pub fn program(sockets: Sockets) -> Result<BpfProgram, FilterError> {
     let arch = TargetArch::try_from(std::env::consts::ARCH)?;
-    let family = u64::from(libc::AF_UNIX.unsigned_abs());
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for number in BY_FAMILY {
-        // The kernel reads the family as a 32-bit int, so the upper half of the argument is not compared.
-        let other = SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Ne, family)?;
-        rules.insert(number, vec![SeccompRule::new(vec![other])?]);
+    let [socket, socketpair] = BY_FAMILY;
+    rules.insert(socketpair, vec![SeccompRule::new(vec![is_not(0, UNIX)?])?]);
+    match sockets {
+        Sockets::UnixOnly => {
+            rules.insert(socket, vec![SeccompRule::new(vec![is_not(0, UNIX)?])?]);
+        }
+        Sockets::UnixAndStreams => {
+            rules.insert(socket, all_but_streams()?);
+            for (number, argument) in BY_FLAG {
+                let flag = has(argument, FASTOPEN, FASTOPEN)?;
+                rules.insert(number, vec![SeccompRule::new(vec![flag])?]);
+            }
+        }
     }
     for number in ALWAYS {
         rules.insert(number, Vec::new());
     }
     if cfg!(target_arch = "x86_64") {
-        for number in BY_FAMILY.into_iter().chain(ALWAYS) {
-            rules.insert(number | X32_BIT, Vec::new());
+        for number in x32(sockets) {
+            rules.insert(number, Vec::new());
         }
-        rules.insert(X32_PTRACE, Vec::new());
-        rules.insert(X32_PTRACE | X32_BIT, Vec::new());
     }
     let filter = SeccompFilter::new(
         rules,
@@ -74,4 +98,60 @@ pub fn program() -> Result<BpfProgram, FilterError> {
         arch,
     )?;
     Ok(filter.try_into()?)
+}
+
+/// The numbers of the x32 ABI that are refused whatever their arguments.
+pub fn x32(sockets: Sockets) -> impl Iterator<Item = i64> {
+    let flagged = X32_BY_FLAG
+        .into_iter()
+        .filter(move |_| sockets == Sockets::UnixAndStreams);
+    let same = BY_FAMILY.into_iter().chain(ALWAYS);
+    same.chain(flagged)
+        .map(|number| number | X32_BIT)
+        .chain([X32_PTRACE, X32_PTRACE | X32_BIT])
+}
+
+const UNIX: u64 = libc::AF_UNIX.unsigned_abs() as u64;
+
+/// What is refused of `socket` when streams are left: a call that one of these rules fits.
+fn all_but_streams() -> Result<Vec<SeccompRule>, FilterError> {
+    let of_inet = |more: Vec<SeccompCondition>| -> Result<SeccompRule, FilterError> {
+        let mut conditions = vec![is_not(0, UNIX)?];
+        conditions.extend(more);
+        Ok(SeccompRule::new(conditions)?)
+    };
+    let [inet, inet6] =
+        [libc::AF_INET, libc::AF_INET6].map(|family| u64::from(family.unsigned_abs()));
+    let tcp = u64::from(libc::IPPROTO_TCP.unsigned_abs());
+    let mut rules = vec![
+        of_inet(vec![is_not(0, inet)?, is_not(0, inet6)?])?,
+        // 0 is the family's own choice, which for a stream is TCP; not MPTCP, SCTP or SMC.
+        of_inet(vec![is_not(2, 0)?, is_not(2, tcp)?])?,
+    ];
+    // The type is the lowest four bits (SOCK_TYPE_MASK): SOCK_STREAM is 1, so all others differ in one of them.
+    for (bit, wrong) in [(1, 0), (2, 2), (4, 4), (8, 8)] {
+        rules.push(of_inet(vec![has(1, bit, wrong)?])?);
+    }
+    Ok(rules)
+}
+
+/// The kernel reads these arguments as 32-bit ints, so the upper half is not compared.
+fn is_not(argument: u8, value: u64) -> Result<SeccompCondition, FilterError> {
+    let op = SeccompCmpOp::Ne;
+    Ok(SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        op,
+        value,
+    )?)
+}
+
+fn has(argument: u8, mask: u64, value: u64) -> Result<SeccompCondition, FilterError> {
+    let op = SeccompCmpOp::MaskedEq(mask);
+    Ok(SeccompCondition::new(
+        argument,
+        SeccompCmpArgLen::Dword,
+        op,
+        value,
+    )?)
 }

@@ -2,26 +2,32 @@
 
 use std::fs;
 use std::io;
+use std::net::{Ipv6Addr, SocketAddrV6};
+use std::os::fd::{AsRawFd, OwnedFd};
 
 use nix::errno::Errno;
-use nix::libc;
 use nix::sys::prctl;
-use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket, socketpair};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, connect, sendto,
+    socket, socketpair,
+};
 use seccompiler::BpfProgram;
 
-use super::bpf::{BpfError, Call, run};
-use super::filter::{ALWAYS, BY_FAMILY, FilterError, X32_BIT, X32_PTRACE, program};
+use super::bpf::{BpfError, run};
+use super::decisions::cases;
+use super::filter::{FASTOPEN, FilterError, program};
+use super::ports;
+use crate::engine::Sockets;
 
-/// The name of this lock in the hello, in `/sealz` and in a ModelDeployment's status.
+/// The name of the whole lock in the hello, in `/sealz` and in a ModelDeployment's status: no network socket.
 pub const KERNEL: &str = "Kernel";
-
-const AUDIT_ARCH_I386: u32 = 0x4000_0003;
-const AUDIT_ARCH_X86_64: u32 = 0xc000_003e;
-const AUDIT_ARCH_AARCH64: u32 = 0xc000_00b7;
-const AUDIT_ARCH_ARM: u32 = 0x4000_0028;
-const RET_ALLOW: u32 = 0x7fff_0000;
-const RET_KILL_PROCESS: u32 = 0x8000_0000;
-const RET_EACCES: u32 = 0x0005_0000 | libc::EACCES.unsigned_abs();
+/// The name of the lock that leaves TCP: no other network socket. Where the engine connects to is held by the
+/// network lock alone, but for [`LANDLOCK_PORTS`].
+pub const KERNEL_STREAM: &str = "KernelStream";
+/// The name of what Landlock adds to [`KERNEL_STREAM`]: no TCP port below [`ports::FIRST`] but the engine's own.
+pub const LANDLOCK_PORTS: &str = "LandlockPorts";
+/// All that a launch may say in its hello; the gate passes nothing else on.
+pub const NAMES: [&str; 3] = [KERNEL, KERNEL_STREAM, LANDLOCK_PORTS];
 
 /// Why the lock does not hold.
 #[derive(Debug, thiserror::Error)]
@@ -42,6 +48,9 @@ pub enum LockError {
         /// What it must say.
         want: u32,
     },
+    /// The kernel has Landlock and did not take the rules.
+    #[error("failed to install the Landlock rules: {0}")]
+    Ports(#[from] landlock::RulesetError),
     /// The kernel did not take it.
     #[error("failed to install the seccomp filter: {0}")]
     Install(#[from] seccompiler::Error),
@@ -64,30 +73,59 @@ pub enum LockError {
     Proc(#[from] io::Error),
 }
 
-/// Locks all threads of this process and everything that it will start; there is no way back.
+/// What an engine must be left, or nothing more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Left {
+    /// The sockets that it may make.
+    pub sockets: Sockets,
+    /// The TCP port on which it listens, where it has streams.
+    pub port: u16,
+}
+
+/// Locks all threads of this process and everything that it will start; there is no way back. Returns the names of
+/// what holds.
 ///
 /// In order: not dumpable, so that a child of the same uid cannot write into this process through
-/// `/proc/<pid>/mem`; no_new_privs; the filter checked call by call, installed on all threads, and seen to
-/// work by real calls.
+/// `/proc/<pid>/mem`; no_new_privs; Landlock's rules where streams are left and the kernel has them, which hold for
+/// this thread and what it starts, so it must be the only one; the filter checked call by call, installed on all
+/// threads; and everything seen to work by real calls.
 ///
 /// # Errors
 /// Anything that leaves a doubt; the caller must not start an engine then.
-pub fn engage() -> Result<(), LockError> {
+pub fn engage(left: Left) -> Result<Vec<String>, LockError> {
     prctl::set_dumpable(false).map_err(LockError::Prctl)?;
     prctl::set_no_new_privs().map_err(LockError::Prctl)?;
-    let filter = program()?;
-    check(&filter)?;
+    let streams = left.sockets == Sockets::UnixAndStreams;
+    let landlock = if streams {
+        see_threads(&[("NoNewPrivs:", "1")])?;
+        only_thread()?;
+        ports::restrict(left.port)?
+    } else {
+        ports::Outcome::Not("no TCP is left".to_owned())
+    };
+    let filter = program(left.sockets)?;
+    check(&filter, left.sockets)?;
     seccompiler::apply_filter_all_threads(&filter)?;
-    see_refusals()?;
-    see_threads()
+    see_refusals(left.sockets)?;
+    see_threads(&[("NoNewPrivs:", "1"), ("Seccomp:", "2")])?;
+    let mut names = vec![if streams { KERNEL_STREAM } else { KERNEL }];
+    match landlock {
+        ports::Outcome::Holds => {
+            see_ports(left.port)?;
+            names.push(LANDLOCK_PORTS);
+        }
+        ports::Outcome::Not(why) if streams => tracing::warn!(why, "no ports are locked"),
+        ports::Outcome::Not(_) => {}
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
 }
 
 /// Runs the filter over every call that it must refuse or allow.
 ///
 /// # Errors
 /// The first wrong decision.
-pub fn check(filter: &BpfProgram) -> Result<(), LockError> {
-    for (case, call, want) in cases() {
+pub fn check(filter: &BpfProgram, sockets: Sockets) -> Result<(), LockError> {
+    for (case, call, want) in cases(sockets) {
         let got = run(filter, &call)?;
         if got != want {
             return Err(LockError::Decision { case, got, want });
@@ -96,80 +134,9 @@ pub fn check(filter: &BpfProgram) -> Result<(), LockError> {
     Ok(())
 }
 
-/// Calls and the decision that each must get: all 256 families that a kernel could know, both calls, the
-/// x32 numbers, and a foreign architecture.
-fn cases() -> Vec<(String, Call, u32)> {
-    let (native, foreign) = if cfg!(target_arch = "x86_64") {
-        (AUDIT_ARCH_X86_64, AUDIT_ARCH_I386)
-    } else {
-        (AUDIT_ARCH_AARCH64, AUDIT_ARCH_ARM)
-    };
-    let call = |number: i64, family: u64, arch: u32| Call {
-        number: u32::try_from(number).unwrap_or(u32::MAX),
-        arch,
-        args: [family, 1, 0, 0, 0, 0],
-    };
-    let unix = u64::from(libc::AF_UNIX.unsigned_abs());
-    let mut cases = Vec::new();
-    for number in BY_FAMILY {
-        for family in 0..256u64 {
-            let want = if family == unix {
-                RET_ALLOW
-            } else {
-                RET_EACCES
-            };
-            cases.push((
-                format!("call {number} family {family}"),
-                call(number, family, native),
-                want,
-            ));
-        }
-        // The kernel cuts the family to 32 bits: the upper half must neither hide AF_INET nor matter.
-        let disguised = (unix << 32) | 2;
-        cases.push((
-            format!("call {number} disguised"),
-            call(number, disguised, native),
-            RET_EACCES,
-        ));
-        cases.push((
-            format!("call {number} foreign"),
-            call(number, unix, foreign),
-            RET_KILL_PROCESS,
-        ));
-    }
-    for number in ALWAYS {
-        cases.push((
-            format!("call {number}"),
-            call(number, 0, native),
-            RET_EACCES,
-        ));
-    }
-    if cfg!(target_arch = "x86_64") {
-        for number in BY_FAMILY.into_iter().chain(ALWAYS).chain([X32_PTRACE]) {
-            for family in [0, unix, 2, 10] {
-                let number = number | X32_BIT;
-                cases.push((
-                    format!("x32 call {number:#x}"),
-                    call(number, family, native),
-                    RET_EACCES,
-                ));
-            }
-        }
-    }
-    // What an engine lives by stays.
-    for number in [
-        libc::SYS_read,
-        libc::SYS_connect,
-        libc::SYS_clone,
-        libc::SYS_execve,
-    ] {
-        cases.push((format!("call {number}"), call(number, 0, native), RET_ALLOW));
-    }
-    cases
-}
-
 /// Makes the calls that can be made safely.
-fn see_refusals() -> Result<(), LockError> {
+fn see_refusals(sockets: Sockets) -> Result<(), LockError> {
+    let streams = sockets == Sockets::UnixAndStreams;
     let families = [
         AddressFamily::Inet,
         AddressFamily::Inet6,
@@ -179,6 +146,10 @@ fn see_refusals() -> Result<(), LockError> {
     ];
     for family in families {
         for kind in [SockType::Stream, SockType::Datagram, SockType::Raw] {
+            let inet = matches!(family, AddressFamily::Inet | AddressFamily::Inet6);
+            if streams && inet && kind == SockType::Stream {
+                continue;
+            }
             let answer = socket(family, kind, SockFlag::SOCK_CLOEXEC, None).map(drop);
             refused(format!("socket({family:?}, {kind:?})"), answer)?;
         }
@@ -190,18 +161,52 @@ fn see_refusals() -> Result<(), LockError> {
         SockFlag::SOCK_CLOEXEC,
     );
     refused("socketpair(Inet)".to_owned(), answer.map(drop))?;
-    match socket(
-        AddressFamily::Unix,
-        SockType::Stream,
-        SockFlag::SOCK_CLOEXEC,
-        None,
-    ) {
-        Ok(_) => Ok(()),
-        Err(errno) => Err(LockError::Open {
-            call: "socket(Unix)".to_owned(),
-            got: errno.to_string(),
-        }),
+    must("socket(Unix)", stream(AddressFamily::Unix).map(drop))?;
+    if streams {
+        let tcp = must("socket(Inet)", stream(AddressFamily::Inet))?;
+        let to = SockaddrIn::new(127, 0, 0, 1, 9);
+        let flags = MsgFlags::from_bits_retain(FASTOPEN as i32);
+        let sent = sendto(tcp.as_raw_fd(), b"x", &to, flags).map(drop);
+        refused("sendto(MSG_FASTOPEN)".to_owned(), sent)?;
     }
+    Ok(())
+}
+
+/// Tries ports on loopback, where nothing leaves the pod: what Landlock refuses is refused before any packet.
+fn see_ports(own: u16) -> Result<(), LockError> {
+    for port in [1, 22, 53, 80, 443, 5000, 6443, 8080, 8081, ports::FIRST - 1] {
+        if port == own {
+            continue;
+        }
+        let to = SockaddrIn::new(127, 0, 0, 1, port);
+        let tcp = must("socket(Inet)", stream(AddressFamily::Inet))?;
+        refused(format!("connect({port})"), connect(tcp.as_raw_fd(), &to))?;
+        refused(format!("bind({port})"), bind(tcp.as_raw_fd(), &to))?;
+        // A kernel without IPv6 has no socket to try it with.
+        if let Ok(tcp) = stream(AddressFamily::Inet6) {
+            let to = SockaddrIn6::from(SocketAddrV6::new(Ipv6Addr::LOCALHOST, port, 0, 0));
+            refused(format!("connect6({port})"), connect(tcp.as_raw_fd(), &to))?;
+        }
+    }
+    let tcp = must("socket(Inet)", stream(AddressFamily::Inet))?;
+    match connect(tcp.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, own)) {
+        Err(Errno::EACCES) => Err(LockError::Open {
+            call: format!("connect({own})"),
+            got: "a refusal of the engine's own port".to_owned(),
+        }),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {
+    socket(family, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+}
+
+fn must<T>(call: &str, answer: Result<T, Errno>) -> Result<T, LockError> {
+    answer.map_err(|errno| LockError::Open {
+        call: call.to_owned(),
+        got: errno.to_string(),
+    })
 }
 
 fn refused(call: String, answer: Result<(), Errno>) -> Result<(), LockError> {
@@ -218,17 +223,26 @@ fn refused(call: String, answer: Result<(), Errno>) -> Result<(), LockError> {
     }
 }
 
+/// Landlock's rules hold for the thread that asks for them and for what it starts afterwards.
+fn only_thread() -> Result<(), LockError> {
+    let threads = fs::read_dir("/proc/self/task")?.count();
+    if threads == 1 {
+        return Ok(());
+    }
+    Err(LockError::Threads(format!("{threads} threads, not one")))
+}
+
 /// Reads the flags of each thread as the kernel tells them (proc_pid_status(5)).
-fn see_threads() -> Result<(), LockError> {
+fn see_threads(flags: &[(&str, &str)]) -> Result<(), LockError> {
     for task in fs::read_dir("/proc/self/task")? {
         let path = task?.path().join("status");
         let status = fs::read_to_string(&path)?;
-        for (field, want) in [("NoNewPrivs:", "1"), ("Seccomp:", "2")] {
+        for (field, want) in flags {
             let got = status
                 .lines()
                 .find_map(|line| line.strip_prefix(field))
                 .map(str::trim);
-            if got != Some(want) {
+            if got != Some(*want) {
                 return Err(LockError::Threads(format!(
                     "{} {field} {got:?}",
                     path.display()
@@ -240,70 +254,5 @@ fn see_threads() -> Result<(), LockError> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_filter_decides_every_case_as_it_must() {
-        check(&program().unwrap()).unwrap();
-        assert!(cases().len() > 540);
-    }
-
-    /// Each rule is there for a reason: without it a case fails.
-    #[test]
-    fn a_filter_without_one_of_its_rules_is_noticed() {
-        let filter = program().unwrap();
-        let mut noticed = 0;
-        for at in 0..filter.len() {
-            // A comparison with a system call number becomes one with a number that does not exist.
-            let numbers: Vec<i64> = BY_FAMILY
-                .into_iter()
-                .chain(ALWAYS)
-                .chain([X32_PTRACE])
-                .collect();
-            let k = i64::from(filter[at].k);
-            let is_rule = numbers.contains(&k) || numbers.iter().any(|n| n | X32_BIT == k);
-            if filter[at].code != 0x15 || !is_rule || k == X32_PTRACE {
-                continue;
-            }
-            let mut broken = filter.clone();
-            broken[at].k = 0xffff;
-            assert!(
-                check(&broken).is_err(),
-                "rule at {at} for {k:#x} is not checked"
-            );
-            noticed += 1;
-        }
-        assert_eq!(
-            noticed, 15,
-            "7 native rules, 7 of x32, and ptrace's x32 number"
-        );
-    }
-
-    #[test]
-    fn a_filter_without_its_architecture_check_is_noticed() {
-        let filter = program().unwrap();
-        assert!(matches!(
-            check(&filter[3..].to_vec()),
-            Err(LockError::Decision { .. })
-        ));
-    }
-
-    #[test]
-    fn an_unlocked_process_does_not_pass() {
-        // A netlink or INET socket can be made here, or another error than EACCES comes back.
-        assert!(matches!(see_refusals(), Err(LockError::Open { .. })));
-    }
-
-    #[test]
-    fn an_interpreter_refuses_programs_that_leave_themselves() {
-        let filter = program().unwrap();
-        let call = Call {
-            number: 0,
-            arch: AUDIT_ARCH_X86_64,
-            args: [0; 6],
-        };
-        assert_eq!(run(&filter[..1], &call), Err(BpfError::OutOfProgram(1)));
-        assert_eq!(run(&[], &call), Err(BpfError::OutOfProgram(0)));
-    }
-}
+#[path = "lock_tests.rs"]
+mod tests;

@@ -1,21 +1,25 @@
 //! PID 1 of the runtime container: locks itself, runs the engine as its child only while the gate says
 //! sealed, stops it when it does not.
 //!
-//! [`filter`] and [`lock`] are the kernel lock, [`supervisor`] decides, [`link`] hears the gate,
-//! [`processes`] starts and ends, [`output`] says what of an engine's output passes.
+//! [`filter`], [`ports`], [`decisions`] and [`lock`] are the kernel lock, [`supervisor`] decides, [`link`] hears the gate,
+//! [`processes`] starts and ends, [`output`] says what of an engine's output passes, [`layout`] makes a store.
 
 pub mod bpf;
+pub mod decisions;
 pub mod filter;
+pub mod layout;
 pub mod lines;
 pub mod link;
 pub mod lock;
 pub mod output;
+pub mod ports;
 pub mod processes;
 pub mod supervisor;
 
 use std::ffi::OsString;
 use std::fs;
 use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
@@ -26,6 +30,7 @@ use nix::unistd::Pid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::engine::{self, Listens, Place};
 use crate::seal::lease::Runtime;
 use link::{Event, Link};
 use output::Output;
@@ -34,13 +39,22 @@ use supervisor::{Action, Input, Supervisor};
 /// How often the clock and the engine's socket are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
+/// For a loopback port to answer.
+const CONNECT: Duration = Duration::from_millis(50);
+
 /// What launch needs to know.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Where the gate gives the lease.
     pub lease_socket: PathBuf,
-    /// Where the engine will listen.
+    /// Which engine it is.
+    pub engine: engine::Engine,
+    /// Where the engine will listen, if on a Unix socket.
     pub runtime_socket: PathBuf,
+    /// Where on 127.0.0.1 it will listen, if over TCP.
+    pub runtime_port: u16,
+    /// The directory of its store, if it has one.
+    pub store: String,
     /// How long SIGTERM waits for the last stream.
     pub drain: Duration,
     /// The locks that hold.
@@ -136,15 +150,19 @@ impl Launch {
             .map_or(Input::Tick, |(_, code)| Input::Exited(code))
     }
 
-    /// Sees whether the engine's socket has appeared, and opens it to the gate, which runs as another uid
-    /// where the platform chooses so: who may connect is decided by who mounts the directory.
+    /// Sees whether the engine listens.
     fn looked(&mut self) -> Input {
         if self.supervisor.phase() != Runtime::Starting {
             return Input::Tick;
         }
-        let path = &self.config.runtime_socket;
-        let there = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
-        if !there || fs::set_permissions(path, fs::Permissions::from_mode(0o666)).is_err() {
+        let listens = match self.config.engine.particulars().listens() {
+            Listens::Unix => self.opened(),
+            Listens::Tcp(_) => {
+                let at = SocketAddr::from((Ipv4Addr::LOCALHOST, self.config.runtime_port));
+                TcpStream::connect_timeout(&at, CONNECT).is_ok()
+            }
+        };
+        if !listens {
             return Input::Tick;
         }
         if let Some(engine) = &self.engine {
@@ -152,6 +170,14 @@ impl Launch {
             engine.output.shut();
         }
         Input::Listening
+    }
+
+    /// Opens the engine's socket, once it is there, to the gate, which runs as another uid where the platform
+    /// chooses so: who may connect is decided by who mounts the directory.
+    fn opened(&self) -> bool {
+        let path = &self.config.runtime_socket;
+        let there = fs::symlink_metadata(path).is_ok_and(|meta| meta.file_type().is_socket());
+        there && fs::set_permissions(path, fs::Permissions::from_mode(0o666)).is_ok()
     }
 
     /// Does what follows from `input`; true when launch is to end.
@@ -196,7 +222,12 @@ impl Launch {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             Ok(()) | Err(_) => {}
         }
-        let mut child = processes::spawn(&self.config.command)?;
+        let place = Place {
+            port: self.config.runtime_port,
+            store: &self.config.store,
+        };
+        let particulars = self.config.engine.particulars();
+        let mut child = processes::spawn(&self.config.command, particulars, &place)?;
         let output = Arc::new(Output::new(Instant::now()));
         let pipes = [
             child.stdout.take().map(OwnedFd::from),

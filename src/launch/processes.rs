@@ -13,27 +13,34 @@ use nix::sys::signal::{Signal, kill, killpg};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
+use crate::engine::{Particulars, Place};
+
 /// Longest time that one [`kill_all`] waits for the killed to be gone.
 const KILL_WAIT: Duration = Duration::from_secs(2);
 
-/// Variables that an engine gets from the container's environment: where it finds its libraries, its
-/// accelerators, and its own settings. Nothing else that an image or a pod carries reaches it.
+/// Variables that every engine gets from the container's environment: where it finds its libraries and its
+/// accelerators. Beside them it gets its own settings, and nothing else that an image or a pod carries.
 const ENV_NAMES: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
-const ENV_PREFIXES: [&str; 8] = [
-    "LLAMA_", "GGML_", "OMP_", "CUDA_", "NVIDIA_", "HIP_", "ROCR_", "HSA_",
-];
+const ENV_PREFIXES: [&str; 7] = ["GGML_", "OMP_", "CUDA_", "NVIDIA_", "HIP_", "ROCR_", "HSA_"];
 
 /// The engine's environment out of this process's.
 #[must_use]
-pub fn environment(from: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsString, OsString)> {
+pub fn environment(
+    from: impl Iterator<Item = (OsString, OsString)>,
+    engine: &dyn Particulars,
+    place: &Place<'_>,
+) -> Vec<(OsString, OsString)> {
     let mut env: Vec<(OsString, OsString)> = from
         .filter(|(name, _)| {
             name.to_str().is_some_and(|name| {
                 ENV_NAMES.contains(&name)
                     || ENV_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+                    || engine.passes(name)
             })
         })
         .collect();
+    let fixed = engine.fixed(place).into_iter();
+    env.extend(fixed.map(|(name, value)| (name.into(), value.into())));
     if !env.iter().any(|(name, _)| name == "PATH") {
         env.push(("PATH".into(), "/usr/local/bin:/usr/bin:/bin".into()));
     }
@@ -46,14 +53,18 @@ pub fn environment(from: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsS
 ///
 /// # Errors
 /// The program cannot be started.
-pub fn spawn(command: &[OsString]) -> io::Result<Child> {
+pub fn spawn(
+    command: &[OsString],
+    engine: &dyn Particulars,
+    place: &Place<'_>,
+) -> io::Result<Child> {
     let (program, args) = command
         .split_first()
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command"))?;
     Command::new(program)
         .args(args)
         .env_clear()
-        .envs(environment(std::env::vars_os()))
+        .envs(environment(std::env::vars_os(), engine, place))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -161,23 +172,53 @@ fn parent_of(stat: &[u8]) -> Option<i32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Engine;
+
+    const FROM: [(&str, &str); 10] = [
+        ("PATH", "/opt/bin"),
+        ("HOME", "/root"),
+        ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
+        ("HTTPS_PROXY", "http://proxy"),
+        ("LD_PRELOAD", "/x.so"),
+        ("LLAMA_ARG_THREADS", "2"),
+        ("XLLAMA_", "no"),
+        ("OLLAMA_NUM_PARALLEL", "2"),
+        ("OLLAMA_REMOTES", "example.org"),
+        ("OLLAMA_HOST", "0.0.0.0"),
+    ];
+
+    fn of(engine: Engine) -> Vec<(String, String)> {
+        let place = Place {
+            port: 11_434,
+            store: "/store",
+        };
+        let from = FROM.into_iter().map(|(k, v)| (k.into(), v.into()));
+        environment(from, engine.particulars(), &place)
+            .into_iter()
+            .map(|(k, v)| (k.into_string().unwrap(), v.into_string().unwrap()))
+            .collect()
+    }
 
     #[test]
     fn an_engine_gets_the_listed_variables_only() {
-        let from = [
-            ("PATH", "/opt/bin"),
-            ("HOME", "/root"),
-            ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
-            ("HTTPS_PROXY", "http://proxy"),
-            ("LD_PRELOAD", "/x.so"),
-            ("LLAMA_ARG_THREADS", "2"),
-            ("XLLAMA_", "no"),
-        ];
-        let env = environment(from.into_iter().map(|(k, v)| (k.into(), v.into())));
-        let names: Vec<_> = env.iter().map(|(name, _)| name.to_str().unwrap()).collect();
+        let env = of(Engine::LlamaCpp);
+        let names: Vec<_> = env.iter().map(|(name, _)| name.as_str()).collect();
         assert_eq!(names, ["PATH", "LLAMA_ARG_THREADS", "HOME", "TMPDIR"]);
         assert_eq!(env[0].1, "/opt/bin");
         assert_eq!(env[2].1, "/tmp");
+    }
+
+    #[test]
+    fn what_must_hold_is_set_whatever_the_container_says() {
+        let env = of(Engine::Ollama);
+        let all = |name: &str| -> Vec<&str> {
+            let found = env.iter().filter(|(key, _)| key == name);
+            found.map(|(_, value)| value.as_str()).collect()
+        };
+        assert_eq!(all("OLLAMA_HOST"), ["127.0.0.1:11434"]);
+        assert_eq!(all("OLLAMA_NUM_PARALLEL"), ["2"]);
+        assert!(all("OLLAMA_REMOTES").is_empty());
+        assert!(all("LLAMA_ARG_THREADS").is_empty());
     }
 
     #[test]

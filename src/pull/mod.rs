@@ -19,8 +19,9 @@ use std::time::Duration;
 
 pub use error::{PullError, Reason};
 pub use progress::{Phase, Progress, ProgressReport, WaitingFor};
-pub use report::{Artifact, Layout, Outcome, TerminationMessage};
+pub use report::{Artifact, FileEntry, Layout, Outcome, TerminationMessage};
 pub use server::serve_progress;
+pub use store::{RecordError, verified_file};
 
 use crate::oci::{Authority, Connection, Registry, Weights, weights_of};
 use crate::types::ImageRef;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{PullError, Reason};
-use crate::gguf::{Geometry, Header};
+use crate::gguf::{ChatFamily, Geometry, Header};
 use crate::oci::Weights;
 use crate::types::{Digest, ImageRef};
 
@@ -63,6 +63,9 @@ pub struct Artifact {
     pub architecture: String,
     /// Such as `Q4_K_M`.
     pub quantization: Option<String>,
+    /// The family of its chat template, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat_template: Option<ChatFamily>,
     /// The file that the engine is given.
     pub entry: String,
     /// From which memory follows.
@@ -114,6 +117,7 @@ impl Artifact {
                 .or_else(|| header.license().map(str::to_owned)),
             architecture: header.architecture.clone(),
             quantization: header.quantization().map(str::to_owned),
+            chat_template: header.chat,
             entry: ENTRY.to_owned(),
             geometry: Geometry::from_header(header)?,
         })
@@ -225,6 +229,7 @@ mod tests {
             license: Some("x".repeat(64)),
             architecture: "x".repeat(32),
             quantization: Some("MXFP4_MOE".to_owned()),
+            chat_template: Some(ChatFamily::DeepSeek),
             entry: ENTRY.to_owned(),
             geometry: Geometry {
                 weight_bytes: u64::MAX,

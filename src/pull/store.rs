@@ -31,6 +31,44 @@ struct Record {
     files: Vec<FileEntry>,
 }
 
+/// Why a file is not known to be verified.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The record cannot be read.
+    #[error("failed to read the record of {path}: {source}")]
+    Read {
+        /// The file that was asked for.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// The record does not list the file, or with another length.
+    #[error("failed to find {0} in the record of its directory: it was not pulled to the end")]
+    Unknown(PathBuf),
+}
+
+/// What the finished directory around `path` says of that file. Its bytes were compared with the digest when they
+/// were pulled, and are not read again.
+///
+/// # Errors
+/// There is no record, or it does not list the file as it is.
+pub fn verified_file(path: &Path) -> Result<FileEntry, RecordError> {
+    let read = |source| RecordError::Read {
+        path: path.to_owned(),
+        source,
+    };
+    let record = File::open(path.with_file_name(RECORD)).map_err(read)?;
+    let record: Record =
+        serde_json::from_reader(record.take(MAX_RECORD)).map_err(|error| read(error.into()))?;
+    let length = fs::metadata(path).map_err(read)?.len();
+    let name = path.file_name().and_then(|name| name.to_str());
+    record
+        .files
+        .into_iter()
+        .find(|entry| Some(entry.path.as_str()) == name && entry.bytes == length)
+        .ok_or_else(|| RecordError::Unknown(path.to_owned()))
+}
+
 /// The directory of one artifact.
 #[derive(Clone)]
 pub(super) struct Store {

@@ -28,7 +28,8 @@ pub enum Word {
 pub enum Runtime {
     /// First line: which locks launch has put on itself and seen to work.
     Hello {
-        /// `Kernel`, or nothing in a build whose kernel lock is off.
+        /// `Kernel`, or `KernelStream` and what Landlock adds to it, or nothing in a build whose kernel lock is
+        /// off.
         locks: Vec<String>,
     },
     /// No engine runs.

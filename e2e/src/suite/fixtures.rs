@@ -51,6 +51,13 @@ impl Model {
         self.set("/access/from", vec![peer])
     }
 
+    /// Served by Ollama instead.
+    #[must_use]
+    pub fn ollama(self) -> Self {
+        let settings = json!({"contextLength": 2048, "parallel": 1, "threads": 1});
+        self.set("/runtime", json!({"engine": "Ollama", "ollama": settings}))
+    }
+
     /// Runs another image in the engine's place.
     #[must_use]
     pub fn runtime(self, image: &str) -> Self {

@@ -23,6 +23,7 @@ mod guard;
 mod hole;
 mod idle;
 mod lock;
+mod ollama;
 mod refuse;
 mod restart;
 mod serve;
@@ -94,6 +95,7 @@ fn groups() -> Vec<Vec<Lane>> {
         vec![guard::cases()],
         vec![idle::cases()],
         vec![restart::cases()],
+        vec![ollama::cases()],
         silent,
         vec![hole::loud()],
         each(start::loud()).collect(),

@@ -4,6 +4,8 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use crate::engine::Engine;
+
 /// The engine, its image and its settings.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
@@ -30,26 +32,6 @@ pub struct Runtime {
     /// Settings of `engine: Ollama`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ollama: Option<Ollama>,
-}
-
-/// The engines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub enum Engine {
-    /// llama.cpp's llama-server on a Unix socket, under the kernel lock.
-    LlamaCpp,
-    /// Ollama.
-    Ollama,
-}
-
-impl Engine {
-    /// As the object writes it.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::LlamaCpp => "LlamaCpp",
-            Self::Ollama => "Ollama",
-        }
-    }
 }
 
 /// Settings of llama-server.
@@ -115,17 +97,43 @@ impl KvCacheType {
 }
 
 /// Settings of Ollama.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Ollama {
     /// Tokens of context of one request.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default = "context_length")]
     #[schemars(range(min = 256, max = 1_048_576))]
-    pub context_length: Option<u32>,
-    /// How many requests are computed at once.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_length: u32,
+    /// How many requests are computed at once, each with a context of its own.
+    #[serde(default = "parallel")]
     #[schemars(range(min = 1, max = 64))]
-    pub parallel: Option<u32>,
+    pub parallel: u32,
+    /// Threads of computation. Without it: the CPU limit or request, rounded up, else 2.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 512))]
+    pub threads: Option<u32>,
+    /// The chat template, in Go's `text/template` as Ollama has it, such as
+    /// `{{ range .Messages }}<|im_start|>{{ .Role }}…`. Without it one is chosen by the family of the model's own
+    /// template; for a model of no known family it must be given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 16_384))]
+    pub template: Option<String>,
+    /// Texts that end an answer, beside those of the family where its template is used.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
+    pub stop: Vec<String>,
+}
+
+impl Default for Ollama {
+    fn default() -> Self {
+        Self {
+            context_length: context_length(),
+            parallel: parallel(),
+            threads: None,
+            template: None,
+            stop: Vec::new(),
+        }
+    }
 }
 
 fn context_length() -> u32 {

@@ -85,7 +85,10 @@ pub struct ArtifactStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct SealStatus {
-    /// The locks that hold in every serving pod: `Kernel`, `NetworkPolicy`.
+    /// The locks that hold in every serving pod. `Kernel`: the engine can make no network socket.
+    /// `KernelStream`: no other network socket than TCP, so where it connects to is held by the network lock
+    /// alone; `LandlockPorts` beside it: no TCP port below 32768 but the engine's own, on whatever address.
+    /// `NetworkPolicy`: the network lock was proven.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 64)))]
     pub locks: Vec<String>,

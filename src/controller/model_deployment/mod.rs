@@ -24,8 +24,9 @@ use super::names::uid;
 use super::outcome::{Outcome, Stall};
 use super::sealed_policy;
 use super::stores::lookup;
+use crate::api::model_artifact::ArtifactFacts;
 use crate::api::{ConditionType, ModelArtifact, ModelDeployment, Reason};
-use crate::gguf::{Geometry, Memory, Settings, memory};
+use crate::gguf::{ChatFamily, Geometry, Memory, Settings, memory};
 
 /// One pass over one object.
 pub async fn reconcile(this: &ModelDeployment, ctx: &Context) -> Outcome {
@@ -79,6 +80,13 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
         }
         Err(outcome) => return Err(outcome),
     };
+    let facts = artifact
+        .status
+        .as_ref()
+        .and_then(|status| status.artifact.as_ref());
+    if let Some(stall) = template_missing(model, facts) {
+        return Err(Outcome::Stalled(stall));
+    }
     let wanted = workload(this, model, &artifact, ctx)?;
     // Pods that are there already are held by the proof; an operator that starts has only now seen the policy.
     let first = lookup(&ctx.stores.deployments, namespace, &this.name_any()).is_none();
@@ -164,15 +172,30 @@ async fn artifact(
     Err(waiting(Reason::ArtifactNotReady, long))
 }
 
+/// An engine that cannot read the model's own chat template needs one of a known family, or one in the object.
+#[must_use]
+pub fn template_missing(model: &Model, facts: Option<&ArtifactFacts>) -> Option<Stall> {
+    let family = facts
+        .and_then(|facts| facts.chat_template.clone())
+        .and_then(|word| serde_json::from_value::<ChatFamily>(word.into()).ok());
+    let lacks =
+        model.engine.particulars().lacks_template(family) && model.ollama.template.is_none();
+    lacks.then(|| {
+        let text = "the model has no chat template of a family that is known for this engine: write one in runtime.ollama.template";
+        Stall::new(Reason::InvalidSpec, text.to_owned())
+    })
+}
+
 /// The memory that the runtime needs, where the header's geometry is known.
 #[must_use]
 pub fn memory_of(model: &Model, artifact: &ModelArtifact) -> Option<Memory> {
     let facts = artifact.status.as_ref()?.artifact.as_ref()?;
     let geometry: Geometry = serde_json::from_value(facts.geometry.clone()?).ok()?;
     let (kv_k, kv_v) = model.kv_types();
+    let (context, parallel) = model.slots();
     let settings = Settings {
-        context: model.llama_cpp.context_length,
-        parallel: model.llama_cpp.parallel,
+        context,
+        parallel,
         kv_k,
         kv_v,
         ..Settings::default()

@@ -5,7 +5,7 @@
 
 use kube::ResourceExt;
 
-use crate::api::model_deployment::{Engine, LlamaCpp, SealMode};
+use crate::api::model_deployment::{Engine, LlamaCpp, Ollama, SealMode};
 use crate::api::{ModelDeployment, Reason, SecretRef};
 use crate::controller::config::{Config, Registry};
 use crate::controller::difference::quantity;
@@ -28,8 +28,12 @@ pub struct Model {
     pub pull_secrets: Vec<SecretRef>,
     /// The engine's image.
     pub runtime_image: String,
-    /// The engine's settings.
+    /// The engine.
+    pub engine: Engine,
+    /// The settings of llama.cpp.
     pub llama_cpp: LlamaCpp,
+    /// The settings of Ollama.
+    pub ollama: Ollama,
     /// What requests carry as `model`.
     pub served_name: String,
     /// False for `seal.mode: Unsealed` where it is allowed.
@@ -39,9 +43,17 @@ pub struct Model {
 /// Why a ModelDeployment cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// Another engine than this version has.
-    #[error("this version has no engine {0}: write runtime.engine: LlamaCpp")]
-    Engine(&'static str),
+    /// Several models.
+    #[error("this version serves one model for each object: write artifact instead of models")]
+    Several,
+    /// Nobody gave an image of the engine.
+    #[error(
+        "the platform has no image of the engine {0}: write runtime.image, or have the platform set its image in the chart's values engines"
+    )]
+    NoImage(&'static str),
+    /// The engine cannot serve under the name.
+    #[error("servedModelName: {0}")]
+    Name(String),
     /// Neither artifact nor models.
     #[error("write artifact: the model to serve")]
     NoArtifact,
@@ -74,10 +86,12 @@ pub enum Invalid {
 impl From<Invalid> for Stall {
     fn from(invalid: Invalid) -> Self {
         let reason = match &invalid {
-            Invalid::Engine(_) => Reason::EngineNotSupported,
+            Invalid::NoImage(_) => Reason::ImageMissing,
             Invalid::Registry(_) => Reason::RegistryNotDeclared,
             Invalid::Unsealed(_) => Reason::UnsealedNotAllowed,
             Invalid::NoArtifact
+            | Invalid::Several
+            | Invalid::Name(_)
             | Invalid::Reference { .. }
             | Invalid::Peer(_)
             | Invalid::Quantity(_) => Reason::InvalidSpec,
@@ -93,8 +107,9 @@ impl From<Invalid> for Stall {
 /// [`Invalid`] says what to mend.
 pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Invalid> {
     let spec = &object.spec;
-    if spec.runtime.engine != Engine::LlamaCpp {
-        return Err(Invalid::Engine(spec.runtime.engine.as_str()));
+    let engine = spec.runtime.engine;
+    if spec.models.is_some() {
+        return Err(Invalid::Several);
     }
     let source = spec.artifact.as_ref().ok_or(Invalid::NoArtifact)?;
     let image = reference("artifact.image", &source.image)?;
@@ -103,7 +118,10 @@ pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Inva
     }
     let runtime_image = match &spec.runtime.image {
         Some(image) => reference("runtime.image", image)?.to_string(),
-        None => config.engines.llama_cpp.image.clone(),
+        None => config
+            .engine_image(engine)
+            .ok_or(Invalid::NoImage(engine.as_str()))?
+            .to_owned(),
     };
     let namespace = object.namespace().unwrap_or_default();
     let sealed = spec.seal.mode == SealMode::Enforced;
@@ -122,17 +140,24 @@ pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Inva
         return Err(Invalid::Quantity(wrong.0.clone()));
     }
     let name = object.name_any();
+    let served_name = spec
+        .served_model_name
+        .clone()
+        .unwrap_or_else(|| name.clone());
+    engine
+        .particulars()
+        .can_serve_as(&served_name)
+        .map_err(Invalid::Name)?;
     Ok(Model {
         namespace,
         uid: object.uid().unwrap_or_default(),
         image,
         pull_secrets: source.pull_secrets.clone(),
         runtime_image,
+        engine,
         llama_cpp: spec.runtime.llama_cpp.clone().unwrap_or_default(),
-        served_name: spec
-            .served_model_name
-            .clone()
-            .unwrap_or_else(|| name.clone()),
+        ollama: spec.runtime.ollama.clone().unwrap_or_default(),
+        served_name,
         name,
         sealed,
     })
@@ -145,9 +170,28 @@ impl Model {
         config.registry(self.image.registry())
     }
 
+    /// Tokens of context of all requests together, and how many requests there are at once.
+    #[must_use]
+    pub fn slots(&self) -> (u32, u32) {
+        match self.engine {
+            Engine::LlamaCpp => (self.llama_cpp.context_length, self.llama_cpp.parallel),
+            Engine::Ollama => {
+                let Ollama {
+                    context_length,
+                    parallel,
+                    ..
+                } = self.ollama;
+                (context_length.saturating_mul(parallel), parallel)
+            }
+        }
+    }
+
     /// Types of the cached keys and values.
     #[must_use]
     pub fn kv_types(&self) -> (KvType, KvType) {
+        if self.engine != Engine::LlamaCpp {
+            return (KvType::default(), KvType::default());
+        }
         let parse = |flag: &str| flag.parse().unwrap_or_default();
         (
             parse(self.llama_cpp.cache_type_k.flag()),
@@ -197,7 +241,8 @@ spec:
     type Mutator = fn(&mut ModelDeployment);
 
     #[rstest::rstest]
-    #[case::engine(|md: &mut ModelDeployment| md.spec.runtime.engine = Engine::Ollama, Reason::EngineNotSupported, "LlamaCpp")]
+    #[case::several(|md: &mut ModelDeployment| md.spec.models = Some(Vec::new()), Reason::InvalidSpec, "artifact instead of models")]
+    #[case::served_name(|md: &mut ModelDeployment| { md.spec.runtime.engine = Engine::Ollama; md.spec.served_model_name = Some("a:b:c".into()); }, Reason::InvalidSpec, "servedModelName")]
     #[case::no_artifact(|md: &mut ModelDeployment| md.spec.artifact = None, Reason::InvalidSpec, "artifact")]
     #[case::tag(|md: &mut ModelDeployment| image(md, "registry.internal:5000/m:v1"), Reason::InvalidSpec, "by digest")]
     #[case::short_digest(|md: &mut ModelDeployment| image(md, "registry.internal:5000/m@sha256:b1"), Reason::InvalidSpec, "64")]
@@ -212,6 +257,24 @@ spec:
         let stall = Stall::from(validate(&object, &config()).unwrap_err());
         assert_eq!(stall.reason, reason);
         assert!(stall.message.contains(says), "{}", stall.message);
+    }
+
+    #[test]
+    fn the_engine_decides_the_image() {
+        let mut object = object();
+        object.spec.runtime.engine = Engine::Ollama;
+        object.spec.runtime.llama_cpp = None;
+        let mut config = config();
+        let model = validate(&object, &config).unwrap();
+        assert!(model.runtime_image.contains("/ollama@"), "{model:?}");
+        assert_eq!(model.slots(), (4096, 1));
+        config.engines.ollama = None;
+        let stall = Stall::from(validate(&object, &config).unwrap_err());
+        assert_eq!(stall.reason, Reason::ImageMissing);
+        assert!(stall.message.contains("runtime.image"), "{}", stall.message);
+        let own = format!("registry.internal:5000/ours@sha256:{}", "5".repeat(64));
+        object.spec.runtime.image = Some(own.clone());
+        assert_eq!(validate(&object, &config).unwrap().runtime_image, own);
     }
 
     #[test]

@@ -268,13 +268,17 @@ pub struct FakeLaunch {
 
 impl FakeLaunch {
     pub async fn connect(lease: &Path) -> Self {
+        Self::connect_with(lease, &["Kernel"]).await
+    }
+
+    pub async fn connect_with(lease: &Path, locks: &[&str]) -> Self {
         let stream = UnixStream::connect(lease).await.unwrap();
         let mut launch = Self {
             stream: BufReader::new(stream),
         };
         launch
             .say(&Runtime::Hello {
-                locks: vec!["Kernel".to_owned()],
+                locks: locks.iter().map(|lock| (*lock).to_owned()).collect(),
             })
             .await;
         launch

@@ -1,4 +1,4 @@
-//! An engine played by the test: what of llama-server's HTTP the gate relies on, on a Unix socket.
+//! An engine played by the test: what of llama-server's and Ollama's HTTP the gate relies on.
 
 use std::convert::Infallible;
 use std::path::Path;
@@ -11,7 +11,8 @@ use hyper::body::{Frame, Incoming};
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::mpsc;
 
 /// The answer that is not streamed.
@@ -37,22 +38,35 @@ impl Engine {
     pub fn start(path: &Path) -> Self {
         let _ = std::fs::remove_file(path);
         let listener = UnixListener::bind(path).unwrap();
-        let seen = Arc::new(Seen::default());
-        *seen.loaded.lock().unwrap() = true;
-        let shared = Arc::clone(&seen);
+        let engine = Self::loaded();
+        let seen = Arc::clone(&engine.0);
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let seen = Arc::clone(&shared);
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| serve(Arc::clone(&seen), request));
-                    let _ = hyper::server::conn::http1::Builder::new()
-                        .serve_connection(TokioIo::new(stream), service)
-                        .await;
-                });
+                tokio::spawn(connection(stream, Arc::clone(&seen)));
             }
         });
-        Self(seen)
+        engine
+    }
+
+    /// On a port of 127.0.0.1.
+    pub async fn start_on(port: u16) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+        let engine = Self::loaded();
+        let seen = Arc::clone(&engine.0);
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(connection(stream, Arc::clone(&seen)));
+            }
+        });
+        engine
+    }
+
+    fn loaded() -> Self {
+        let seen = Seen::default();
+        *seen.loaded.lock().unwrap() = true;
+        Self(Arc::new(seen))
     }
 
     /// The next answer is streamed from this sender; it reports `closed` when the gate hangs up.
@@ -70,6 +84,13 @@ impl Engine {
             .cloned()
             .collect()
     }
+}
+
+async fn connection(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static, seen: Arc<Seen>) {
+    let service = service_fn(move |request| serve(Arc::clone(&seen), request));
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(stream), service)
+        .await;
 }
 
 pub fn chunk(text: &str) -> Chunk {
@@ -96,6 +117,7 @@ async fn serve(
             }
             return Ok(response);
         }
+        "/api/version" => return Ok(Response::new(full(r#"{"version":"0.17.4"}"#))),
         "/metrics" => {
             return Ok(Response::new(full(
                 "llamacpp:prompt_tokens_total 31\nllamacpp:tokens_predicted_total 17\n",

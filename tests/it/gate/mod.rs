@@ -6,4 +6,5 @@ pub mod engine;
 mod api;
 mod drain;
 mod limits;
+mod ollama;
 mod seal;

@@ -32,15 +32,14 @@ pub struct Launch {
 
 impl Launch {
     pub fn start(dir: &Path, drain: u32, engine: &[String]) -> Self {
+        Self::start_as(dir, drain, &["--engine", "LlamaCpp"], engine)
+    }
+
+    pub fn start_as(dir: &Path, drain: u32, flags: &[&str], engine: &[String]) -> Self {
         let mut command = Command::new(binary());
         command
-            .args([
-                "launch",
-                "--engine",
-                "LlamaCpp",
-                "--drain-seconds",
-                &drain.to_string(),
-            ])
+            .args(["launch", "--drain-seconds", &drain.to_string()])
+            .args(flags)
             .arg("--lease-socket")
             .arg(dir.join("lease.sock"))
             .arg("--runtime-socket")

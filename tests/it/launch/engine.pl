@@ -2,6 +2,8 @@
 #   engine.pl serve SOCKET PIDS     listens, with a child and a grandchild in a session of its own
 #   engine.pl stubborn SOCKET PIDS  the same, deaf to SIGTERM
 #   engine.pl sockets REPORT        tries to make sockets by every way
+#   engine.pl listen PORT           listens on a port of 127.0.0.1
+#   engine.pl streams REPORT PORT   tries what is beside TCP, and ports beside its own
 #   engine.pl memory REPORT         tries to open its own memory and its parent's for writing
 #   engine.pl end CODE              ends
 use strict;
@@ -44,6 +46,48 @@ if ($mode eq 'serve' or $mode eq 'stubborn') {
     print "the prompt was: secret\n";
     print STDERR "secret\n";
     sleep 1 while 1;
+}
+elsif ($mode eq 'listen') {
+    require IO::Socket::INET;
+    select undef, undef, undef, 0.5;
+    my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $ARGV[0], Listen => 5, ReuseAddr => 1)
+        or die "listen: $!";
+    while (my $peer = $listen->accept) { close $peer }
+}
+elsif ($mode eq 'streams') {
+    require Socket;
+    my ($report, $own) = @ARGV;
+    my $try = sub {
+        my ($name, $made) = @_;
+        note("$report.part", "$name " . ($made ? 'made' : $! + 0));
+    };
+    for my $family (1, 2, 10, 16, 17) {
+        for my $kind (1 .. 5, 10) {
+            my $got = syscall(41, $family, $kind, 0);
+            $try->("socket/$family/$kind", $got != -1);
+        }
+        for my $protocol (6, 17, 132, 256, 262) {
+            my $got = syscall(41, $family, 1, $protocol);
+            $try->("protocol/$family/$protocol", $got != -1);
+        }
+    }
+    my $address = sub { Socket::pack_sockaddr_in($_[0], Socket::inet_aton('127.0.0.1')) };
+    my $tcp = sub { socket(my $made, 2, 1, 0) or die "socket: $!"; $made };
+    for my $port (53, 443, 8080, 32767, $own, 40000) {
+        $try->("connect/$port", connect($tcp->(), $address->($port)));
+        next if $port < 1024;
+        my $bound = $tcp->();
+        setsockopt($bound, 1, 2, 1);
+        $try->("bind/$port", bind($bound, $address->($port)));
+    }
+    $try->("bind/0", bind($tcp->(), $address->(0)));
+    my $six = Socket::pack_sockaddr_in6(443, Socket::IN6ADDR_LOOPBACK());
+    if (socket(my $made, 10, 1, 0)) { $try->('connect6/443', connect($made, $six)) }
+    # MSG_FASTOPEN: data that connects by itself.
+    $try->('fastopen/443', defined send($tcp->(), 'x', 0x20000000, $address->(443)));
+    $try->('fastopen/40000', defined send($tcp->(), 'x', 0x20000000, $address->(40000)));
+    rename "$report.part", $report;
+    sleep 600;
 }
 elsif ($mode eq 'end') {
     print "cannot load\n";

@@ -4,3 +4,4 @@ mod bed;
 
 mod lease;
 mod lock;
+mod streams;

@@ -105,7 +105,10 @@ fn template(object: &ModelDeployment, inputs: &Inputs<'_>) -> PodTemplateSpec {
             condition_type: READINESS_GATE.to_owned(),
         }]
     });
-    pod.init_containers = Some(vec![gate::copy(inputs), gate::build(object, inputs)]);
+    pod.init_containers = Some(vec![
+        gate::copy(object, inputs),
+        gate::build(object, inputs),
+    ]);
     pod.containers = vec![runtime::build(object, inputs)];
     pod.volumes = Some(volumes(object, inputs));
     PodTemplateSpec {
@@ -132,6 +135,9 @@ fn volumes(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<Volume> {
         pod::scratch("socket", "1Mi"),
         pod::scratch("tmp", "256Mi"),
     ];
+    if inputs.model.engine.particulars().has_store() {
+        volumes.push(pod::scratch("store", "4Mi"));
+    }
     if let Some(keys) = &object.spec.access.api_keys {
         volumes.push(Volume {
             name: "api-keys".to_owned(),

@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::deployment::Inputs;
+use super::runtime::{self, MODELS, STORE};
 use crate::api::ModelDeployment;
 use crate::controller::pod;
 
@@ -16,25 +17,41 @@ pub const LEASE_SOCKET: &str = "/run/sealroom/gate/lease.sock";
 pub const RUNTIME_SOCKET: &str = "/run/sealroom/runtime/runtime.sock";
 const API_KEYS: &str = "/etc/sealroom/api-keys";
 
-/// Copies the binary into the volume from which the runtime's container starts it.
+/// Copies the binary into the volume from which the runtime's container starts it, and lays the engine's store out,
+/// which that container cannot write.
 #[must_use]
-pub fn copy(inputs: &Inputs<'_>) -> Container {
+pub fn copy(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
+    let engine = inputs.model.engine;
+    let mut args = ["launch", "--install", "/opt/sealroom"]
+        .map(str::to_owned)
+        .to_vec();
+    let mut mounts = vec![pod::mount("bin", "/opt/sealroom", false)];
+    if engine.particulars().has_store() {
+        let settings = runtime::settings(object, inputs);
+        let settings = serde_json::to_string(&settings).unwrap_or_default();
+        args.push(format!("--engine={}", engine.as_str()));
+        args.push(format!("--lay-out={STORE}"));
+        args.push(format!("--settings={}", literally(&settings)));
+        mounts.push(pod::mount("models", MODELS, true));
+        mounts.push(pod::mount("store", STORE, false));
+    }
     Container {
         name: "copy".to_owned(),
         image: Some(inputs.config.image.clone()),
-        args: Some(
-            ["launch", "--install", "/opt/sealroom"]
-                .map(str::to_owned)
-                .into(),
-        ),
+        args: Some(args),
         resources: pod::resources(
             [("cpu", "10m"), ("memory", "32Mi")],
             [("cpu", "500m"), ("memory", "64Mi")],
         ),
         security_context: Some(pod::restricted()),
-        volume_mounts: Some(vec![pod::mount("bin", "/opt/sealroom", false)]),
+        volume_mounts: Some(mounts),
         ..Container::default()
     }
+}
+
+/// As the kubelet gives it to the program: it replaces `$(NAME)` in arguments, and `$$` by `$`.
+fn literally(text: &str) -> String {
+    text.replace('$', "$$")
 }
 
 /// The native sidecar that is the pod's only listener.

@@ -1,25 +1,80 @@
-//! The runtime's container: launch, and llama-server as its child.
+//! The runtime's container: launch, and the engine as its child.
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, Probe, ResourceRequirements};
+use k8s_openapi::api::core::v1::{Container, EnvVar, Probe, ResourceRequirements};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
 use super::deployment::Inputs;
 use super::gate::{LEASE_SOCKET, RUNTIME_SOCKET, probe};
 use crate::api::ModelDeployment;
-use crate::api::model_deployment::{KvCacheType, Resources};
+use crate::api::model_deployment::{Engine, Resources};
 use crate::controller::difference::quantity;
 use crate::controller::pod;
-use crate::gguf::memory::CHECKPOINTS;
+use crate::engine::Settings;
+
+/// Where the claim is mounted.
+pub const MODELS: &str = "/models";
+/// Where the engine's store is mounted.
+pub const STORE: &str = "/run/sealroom/store";
+
+/// What the engine is started with.
+#[must_use]
+pub fn settings(object: &ModelDeployment, inputs: &Inputs<'_>) -> Settings {
+    let model = inputs.model;
+    let (llama_cpp, ollama) = (&model.llama_cpp, &model.ollama);
+    let (context, parallel, given) = match model.engine {
+        Engine::LlamaCpp => (
+            llama_cpp.context_length,
+            llama_cpp.parallel,
+            llama_cpp.threads,
+        ),
+        Engine::Ollama => (ollama.context_length, ollama.parallel, ollama.threads),
+    };
+    let (cache_k, cache_v) = model.kv_types();
+    Settings {
+        model: format!("{MODELS}/{}", inputs.entry),
+        name: model.served_name.clone(),
+        socket: RUNTIME_SOCKET.to_owned(),
+        context,
+        parallel,
+        threads: given.unwrap_or_else(|| threads(&object.spec.resources)),
+        cache_k,
+        cache_v,
+        template: ollama.template.clone(),
+        stop: ollama.stop.clone(),
+    }
+}
 
 /// The container.
 #[must_use]
 pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
+    let engine = inputs.model.engine.particulars();
+    let settings = settings(object, inputs);
+    let env: Vec<EnvVar> = engine
+        .environment(&settings)
+        .into_iter()
+        .map(|(name, value)| EnvVar {
+            name: name.to_owned(),
+            value: Some(value),
+            value_from: None,
+        })
+        .collect();
+    let mut mounts = vec![
+        pod::mount("models", MODELS, true),
+        pod::mount("bin", "/opt/sealroom", true),
+        pod::mount("lease", "/run/sealroom/gate", true),
+        pod::mount("socket", "/run/sealroom/runtime", false),
+        pod::mount("tmp", "/tmp", false),
+    ];
+    if engine.has_store() {
+        mounts.push(pod::mount("store", STORE, true));
+    }
     Container {
         name: "runtime".to_owned(),
         image: Some(inputs.model.runtime_image.clone()),
-        command: Some(command(object, inputs)),
+        command: Some(command(object, inputs, &settings)),
+        env: (!env.is_empty()).then_some(env),
         // The gate knows whether the engine hangs; nothing listens in this container.
         liveness_probe: Some(Probe {
             period_seconds: Some(10),
@@ -28,75 +83,28 @@ pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
         }),
         resources: Some(resources(&object.spec.resources, inputs.memory)),
         security_context: Some(pod::restricted()),
-        volume_mounts: Some(vec![
-            pod::mount("models", "/models", true),
-            pod::mount("bin", "/opt/sealroom", true),
-            pod::mount("lease", "/run/sealroom/gate", true),
-            pod::mount("socket", "/run/sealroom/runtime", false),
-            pod::mount("tmp", "/tmp", false),
-        ]),
+        volume_mounts: Some(mounts),
         ..Container::default()
     }
 }
 
-fn command(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
-    let settings = &inputs.model.llama_cpp;
+fn command(object: &ModelDeployment, inputs: &Inputs<'_>, settings: &Settings) -> Vec<String> {
+    let engine = inputs.model.engine;
     let mut command = vec!["/opt/sealroom/sealroom".to_owned(), "launch".to_owned()];
     let mut flag = |name: &str, value: &str| command.push(format!("--{name}={value}"));
     flag("lease-socket", LEASE_SOCKET);
     flag("runtime-socket", RUNTIME_SOCKET);
-    flag("engine", object.spec.runtime.engine.as_str());
+    flag("engine", engine.as_str());
     flag("drain-seconds", &object.spec.drain_seconds.to_string());
+    if engine.particulars().has_store() {
+        flag("store", STORE);
+    }
     // Such a build exists for packet tests alone, which measure the network lock without the other.
     if cfg!(feature = "kernel-lock-off") {
         command.push("--no-kernel-lock".to_owned());
     }
-    let model = format!("/models/{}", inputs.entry);
-    let context = settings.context_length.to_string();
-    let parallel = settings.parallel.to_string();
-    let threads = settings
-        .threads
-        .unwrap_or_else(|| threads(&object.spec.resources))
-        .to_string();
-    let checkpoints = CHECKPOINTS.to_string();
-    let engine = [
-        "--",
-        "/usr/bin/llama-server",
-        "-m",
-        &model,
-        "--host",
-        RUNTIME_SOCKET,
-        // Without it some builds refuse to start; nothing listens there.
-        "--port",
-        "8080",
-        "--offline",
-        "--no-ui",
-        "--no-slots",
-        "--metrics",
-        "--alias",
-        &inputs.model.served_name,
-        "-c",
-        &context,
-        "-np",
-        &parallel,
-        "-t",
-        &threads,
-        // The default is a prompt cache of 8 GiB.
-        "--cache-ram",
-        "0",
-        // The default is 32 a slot, which of windows and states are gigabytes.
-        "--ctx-checkpoints",
-        &checkpoints,
-    ];
-    command.extend(engine.map(str::to_owned));
-    for (name, kind) in [
-        ("--cache-type-k", settings.cache_type_k),
-        ("--cache-type-v", settings.cache_type_v),
-    ] {
-        if kind != KvCacheType::default() {
-            command.extend([name.to_owned(), kind.flag().to_owned()]);
-        }
-    }
+    command.push("--".to_owned());
+    command.extend(engine.particulars().command(settings));
     command
 }
 

@@ -1,0 +1,181 @@
+//! The engines: what is particular to each of them, as pure functions.
+//!
+//! An engine is a folder with one [`Particulars`], its `mod` line and its line in the list below. The operator
+//! builds its container from it, launch lays its store out, locks and starts it by it, the gate asks and passes
+//! by it; none of them knows an engine's name otherwise. Nothing here has a socket, a clock or a Kubernetes type.
+
+mod facts;
+mod route;
+mod store;
+
+pub mod llama_cpp;
+pub mod ollama;
+
+pub use facts::{Health, Listens, Place, Question, Settings, Sockets, Tokens};
+pub use route::Route;
+pub use store::{Entry, LayoutError, Weights};
+
+use http::StatusCode;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::gguf::ChatFamily;
+
+macro_rules! engines {
+    ($($(#[$doc:meta])* $name:ident => $particulars:path,)+) => {
+        /// The engines.
+        #[derive(
+            Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
+        )]
+        #[value(rename_all = "PascalCase")]
+        pub enum Engine { $($(#[$doc])* $name,)+ }
+
+        impl Engine {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)+];
+
+            /// As the object and the flags write it.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+
+            /// What is particular to it.
+            #[must_use]
+            pub fn particulars(self) -> &'static dyn Particulars {
+                match self { $(Self::$name => &$particulars,)+ }
+            }
+        }
+    };
+}
+
+engines! {
+    /// llama.cpp's llama-server on a Unix socket, under the kernel lock.
+    LlamaCpp => llama_cpp::LlamaCpp,
+    /// Ollama on a TCP port of loopback, under the kernel lock that leaves stream sockets.
+    Ollama => ollama::Ollama,
+}
+
+/// What is particular to one engine.
+pub trait Particulars: Sync {
+    /// Program and arguments in the runtime's container.
+    fn command(&self, settings: &Settings) -> Vec<String>;
+
+    /// Settings that it takes from its environment; they show in the pod.
+    fn environment(&self, settings: &Settings) -> Vec<(&'static str, String)>;
+
+    /// Whether launch hands a variable of the container on to it, beside those that every engine gets.
+    fn passes(&self, variable: &str) -> bool;
+
+    /// Variables that launch sets, whatever the container says: what must hold for the seal and the gate.
+    fn fixed(&self, place: &Place<'_>) -> Vec<(&'static str, String)>;
+
+    /// Where it listens for the gate.
+    fn listens(&self) -> Listens;
+
+    /// Which sockets it cannot live without: this chooses the kernel lock.
+    fn sockets(&self) -> Sockets;
+
+    /// Where a GET says how it is.
+    fn health_path(&self) -> &'static str;
+
+    /// What the status of that answer means; any answer at all shows that it does not hang.
+    fn health(&self, status: StatusCode) -> Health;
+
+    /// A completion of one token: shows that the model does load and compute.
+    fn warm_up(&self, model: &str) -> Question;
+
+    /// Where a GET gives its token counters, if it has any.
+    fn counters_path(&self) -> Option<&'static str>;
+
+    /// The counters in the text of that answer; `None` when one is missing or no number.
+    fn counters(&self, text: &str) -> Option<Tokens>;
+
+    /// The engine's path for a route of the gate; `None` where it has none, and the gate answers 404.
+    fn path(&self, route: Route) -> Option<&'static str>;
+
+    /// Whether it refuses requests without a `model`, so that the gate writes the served name into them.
+    fn needs_model(&self) -> bool;
+
+    /// Why it cannot serve under this name, with what to write instead.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    fn can_serve_as(&self, name: &str) -> Result<(), String>;
+
+    /// Whether it reads its model from a store of its own, which is laid out before it starts.
+    fn has_store(&self) -> bool;
+
+    /// Everything that its store holds, paths relative to the store.
+    ///
+    /// # Errors
+    /// The model cannot be laid out, such as for want of a template.
+    fn layout(&self, weights: &Weights<'_>, settings: &Settings)
+    -> Result<Vec<Entry>, LayoutError>;
+
+    /// Whether a model with this family of chat templates, or an unknown one, must be given a template in the
+    /// settings.
+    fn lacks_template(&self, family: Option<ChatFamily>) -> bool;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What every engine must keep, whoever adds the next one.
+    #[rstest::rstest]
+    #[case(Engine::LlamaCpp)]
+    #[case(Engine::Ollama)]
+    fn every_engine_keeps_to_its_pod(#[case] engine: Engine) {
+        let particulars = engine.particulars();
+        let settings = Settings::sample();
+        let command = particulars.command(&settings);
+        assert!(command[0].starts_with("/usr/bin/"), "{command:?}");
+        let environment = particulars.environment(&settings);
+        for (name, _) in &environment {
+            assert!(particulars.passes(name), "{name} is set and never arrives");
+        }
+        for name in [
+            "HTTPS_PROXY",
+            "LD_PRELOAD",
+            "KUBERNETES_SERVICE_HOST",
+            "HOME",
+        ] {
+            assert!(!particulars.passes(name), "{name}");
+        }
+        // Listening on all addresses is never said.
+        let place = Place {
+            port: 1,
+            store: "/store",
+        };
+        let fixed = particulars.fixed(&place);
+        let text = format!("{command:?} {environment:?} {fixed:?}");
+        for everywhere in ["0.0.0.0", "[::]", "::0"] {
+            assert!(!text.contains(everywhere), "{text}");
+        }
+        let tcp = matches!(particulars.listens(), Listens::Tcp(_));
+        assert_eq!(tcp, particulars.sockets() == Sockets::UnixAndStreams);
+        assert!(particulars.health_path().starts_with('/'));
+        let warm_up = particulars.warm_up("assistant");
+        assert!(
+            String::from_utf8(warm_up.body)
+                .unwrap()
+                .contains("assistant")
+        );
+        for route in Route::ALL {
+            assert!(
+                particulars
+                    .path(*route)
+                    .is_none_or(|path| path.starts_with("/v1/"))
+            );
+        }
+    }
+
+    #[test]
+    fn names_are_those_of_the_api() {
+        for engine in Engine::ALL {
+            let json = serde_json::to_string(engine).unwrap();
+            assert_eq!(json, format!("\"{}\"", engine.as_str()));
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! The routes of the gate's API.
+
+/// A route of the API. What a request must look like to be one is decided in [`crate::gate::routes`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Route {
+    /// `POST /v1/chat/completions`
+    ChatCompletions,
+    /// `POST /v1/completions`
+    Completions,
+    /// `POST /v1/embeddings`
+    Embeddings,
+    /// `GET /v1/models`, which the gate answers itself.
+    Models,
+}
+
+impl Route {
+    /// All of them.
+    pub const ALL: &'static [Self] = &[
+        Self::ChatCompletions,
+        Self::Completions,
+        Self::Embeddings,
+        Self::Models,
+    ];
+
+    /// The path, as clients, the audit and the metrics name it: never the client's own text.
+    #[must_use]
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::ChatCompletions => "/v1/chat/completions",
+            Self::Completions => "/v1/completions",
+            Self::Embeddings => "/v1/embeddings",
+            Self::Models => "/v1/models",
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! The lock that leaves TCP, and the store, for an engine that needs them.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+use sealroom::seal::lease::{Runtime, Word};
+use tokio::process::Command;
+
+use super::bed::{FakeGate, Launch, Lease, binary, engine, file};
+use crate::gate::bed::free_port;
+
+/// Below the ports that stay open, so that only its own rule opens it.
+const OWN: &str = "21434";
+const EACCES: &str = "13";
+const KERNEL_STREAM: &str = "KernelStream";
+const LANDLOCK_PORTS: &str = "LandlockPorts";
+
+fn report(text: &str) -> BTreeMap<String, String> {
+    let pairs = text.lines().filter_map(|line| line.split_once(' '));
+    pairs
+        .map(|(call, got)| (call.to_owned(), got.to_owned()))
+        .collect()
+}
+
+async fn under_lease(lease: &mut Lease, path: &Path) -> String {
+    let granted = async {
+        loop {
+            lease.hold_for(&Word::Granted, Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        text = file(path) => text,
+        () = granted => unreachable!(),
+    }
+}
+
+#[tokio::test]
+async fn tcp_is_left_and_nothing_beside_it() {
+    let gate = FakeGate::new();
+    let path = gate.text("report");
+    let flags = ["--engine", "Ollama", "--runtime-port", OWN];
+    let program = engine(&["streams", &path, OWN]);
+    let _launch = Launch::start_as(gate.dir.path(), 10, &flags, &program);
+    let mut lease = gate.accept().await;
+    let Runtime::Hello { locks } = &lease.hello else {
+        panic!("{:?}", lease.hello);
+    };
+    assert_eq!(locks[0], KERNEL_STREAM, "never the whole lock");
+    let ports = locks.iter().any(|lock| lock == LANDLOCK_PORTS);
+    let locked = report(&under_lease(&mut lease, &gate.path("report")).await);
+    for (call, got) in &locked {
+        let parts: Vec<&str> = call.split('/').collect();
+        let left = match parts[..] {
+            ["socket", "1", _] | ["protocol", "1", _] => continue,
+            ["socket", "2" | "10", kind] => kind == "1",
+            ["protocol", "2" | "10", protocol] => protocol == "6",
+            ["socket" | "protocol", ..] => false,
+            ["fastopen", _] => false,
+            ["connect" | "connect6" | "bind", port] => {
+                !ports || port == OWN || port == "0" || port == "40000"
+            }
+            _ => panic!("{call}"),
+        };
+        assert_eq!(got != EACCES, left, "{call}: {got}");
+    }
+    assert_eq!(locked["socket/2/1"], "made");
+    assert_eq!(locked["bind/0"], "made");
+    assert_eq!(locked["socket/1/1"], "made");
+    assert_eq!(locked["socket/1/2"], "made");
+
+    // The same program outside: what was refused above is there to be had.
+    let path = gate.text("free");
+    let mut free = Command::new("/usr/bin/perl")
+        .args(&engine(&["streams", &path, OWN])[1..])
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    let open = report(&file(&gate.path("free")).await);
+    free.kill().await.unwrap();
+    for call in ["socket/2/2", "socket/10/2", "socket/16/3", "protocol/2/6"] {
+        assert_eq!(open[call], "made", "{call}");
+    }
+    for call in ["connect/443", "bind/8080", "fastopen/443", "connect/32767"] {
+        assert_ne!(open[call], EACCES, "{call}");
+    }
+}
+
+#[tokio::test]
+async fn an_engine_on_a_port_is_heard_of_when_it_listens() {
+    let gate = FakeGate::new();
+    let port = free_port().port().to_string();
+    let flags = ["--engine", "Ollama", "--runtime-port", &port];
+    let program = engine(&["listen", &port]);
+    let _launch = Launch::start_as(gate.dir.path(), 10, &flags, &program);
+    let mut lease = gate.accept().await;
+    let starting = |said: &Runtime| *said == Runtime::Starting;
+    lease.hold(&Word::Granted, starting).await;
+    let running = |said: &Runtime| *said == Runtime::Running;
+    lease.hold(&Word::Granted, running).await;
+    lease.say(&Word::Revoked).await;
+    let waiting = |said: &Runtime| *said == Runtime::Waiting;
+    lease.hold(&Word::Held, waiting).await;
+    // Nobody is left on the port.
+    let at = format!("127.0.0.1:{port}");
+    assert!(tokio::net::TcpStream::connect(at).await.is_err());
+}
+
+/// A GGUF header (ggml, `docs/gguf.md`) with this chat template, and no tensor.
+fn gguf(template: &str) -> Vec<u8> {
+    let mut out = b"GGUF".to_vec();
+    out.extend(3_u32.to_le_bytes());
+    out.extend(0_u64.to_le_bytes());
+    out.extend(2_u64.to_le_bytes());
+    for (key, value) in [
+        ("general.architecture", "llama"),
+        ("tokenizer.chat_template", template),
+    ] {
+        out.extend((key.len() as u64).to_le_bytes());
+        out.extend(key.as_bytes());
+        out.extend(8_u32.to_le_bytes());
+        out.extend((value.len() as u64).to_le_bytes());
+        out.extend(value.as_bytes());
+    }
+    out
+}
+
+struct Claim(tempfile::TempDir);
+
+impl Claim {
+    fn new(template: &str) -> Self {
+        let claim = Self(tempfile::tempdir().unwrap());
+        let model = gguf(template);
+        let digest = format!("sha256:{}", "07".repeat(32));
+        let geometry = serde_json::json!({
+            "weightBytes": 0, "contextLength": 0, "vocabulary": 0, "keyLength": 0, "valueLength": 0,
+            "layers": [],
+        });
+        let record = serde_json::json!({
+            "v": 1,
+            "reference": format!("registry.internal/m@{digest}"),
+            "layout": "LlamaCpp",
+            "artifact": {
+                "digest": digest, "format": "GGUF", "files": 1, "filesDigest": digest, "bytes": model.len(),
+                "license": null, "architecture": "llama", "quantization": null, "entry": "model.gguf",
+                "geometry": geometry,
+            },
+            "files": [{"path": "model.gguf", "bytes": model.len(), "digest": digest}],
+        });
+        std::fs::write(claim.path("model.gguf"), model).unwrap();
+        std::fs::write(claim.path("sealroom.json"), record.to_string()).unwrap();
+        claim
+    }
+
+    fn path(&self, name: &str) -> std::path::PathBuf {
+        self.0.path().join(name)
+    }
+
+    async fn lay_out(&self, engine: &str) -> Option<i32> {
+        let settings = serde_json::json!({
+            "model": self.path("model.gguf"), "name": "assistant", "socket": "", "context": 2048,
+            "parallel": 1, "threads": 1,
+        });
+        let mut command = Command::new(binary());
+        command.args(["launch", "--engine", engine, "--install"]);
+        command.arg(self.0.path()).arg("--lay-out");
+        command.arg(self.path("store"));
+        command.args(["--settings", &settings.to_string()]);
+        command.output().await.unwrap().status.code()
+    }
+}
+
+#[tokio::test]
+async fn a_store_is_laid_out_around_the_weights() {
+    let claim = Claim::new("<|im_start|> <|im_end|>");
+    // A container that starts again finds what the first attempt left.
+    for _ in 0..2 {
+        assert_eq!(claim.lay_out("Ollama").await, Some(0));
+    }
+    let blobs = claim.path("store/blobs");
+    let link = blobs.join(format!("sha256-{}", "07".repeat(32)));
+    assert_eq!(std::fs::read_link(link).unwrap(), claim.path("model.gguf"));
+    let manifest = claim.path("store/manifests/registry.ollama.ai/library/assistant/latest");
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    let layers = manifest["layers"].as_array().unwrap();
+    for layer in layers.iter().chain([&manifest["config"]]) {
+        let name = layer["digest"].as_str().unwrap().replace(':', "-");
+        let length = std::fs::metadata(blobs.join(name)).unwrap().len();
+        assert_eq!(layer["size"], length);
+    }
+    assert_eq!(layers.len(), 3);
+}
+
+#[tokio::test]
+async fn what_cannot_be_laid_out_says_so() {
+    let unknown = Claim::new("{{ messages }}");
+    assert_eq!(unknown.lay_out("Ollama").await, Some(3));
+    let no_store = Claim::new("");
+    assert_eq!(no_store.lay_out("LlamaCpp").await, Some(3));
+    // The file is not the one that was pulled.
+    let altered = Claim::new("<|im_start|> <|im_end|>");
+    std::fs::write(altered.path("model.gguf"), "GGUF").unwrap();
+    assert_eq!(altered.lay_out("Ollama").await, Some(1));
+    let unfinished = Claim::new("<|im_start|> <|im_end|>");
+    std::fs::remove_file(unfinished.path("sealroom.json")).unwrap();
+    assert_eq!(unfinished.lay_out("Ollama").await, Some(1));
+}
