@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Case, Needs, Stage};
 use crate::kube::wait;
@@ -79,6 +79,7 @@ async fn refused(stage: &Stage) -> Result<()> {
     let image = format!("runtime={}", stage.images.tool);
     let image = image.as_str();
     let from = format!("--image={}", stage.images.tool);
+    let restricted = format!("--overrides={}", restricted(&stage.images.tool));
     for attempt in [
         &["label", "pod", pod, "sealroom.dev/sealed-"][..],
         &["set", "image", &format!("pod/{pod}"), image],
@@ -87,13 +88,35 @@ async fn refused(stage: &Stage) -> Result<()> {
         &["delete", &service],
         &["delete", "networkpolicy", "sealroom-sealed"],
         &["delete", "persistentvolumeclaim", "--all"],
-        &["run", "worn", &from, "--labels=sealroom.dev/owner-uid=worn"],
+        &[
+            "run",
+            "worn",
+            &from,
+            &restricted,
+            "--labels=sealroom.dev/owner-uid=worn",
+        ],
     ] {
         must_refuse(stage, ns, attempt).await?;
     }
     let status = stage.get_status(&model, "/v1/models").await;
     ensure!(status == Some(200), "expected it to serve, got {status:?}");
     Ok(())
+}
+
+/// A pod's specification that the namespace's PodSecurity lets pass: the guard alone is to refuse it.
+fn restricted(image: &str) -> Value {
+    let container = json!({
+        "name": "worn", "image": image,
+        "securityContext": {
+            "allowPrivilegeEscalation": false, "capabilities": { "drop": ["ALL"] },
+        },
+    });
+    json!({ "spec": {
+        "securityContext": {
+            "runAsNonRoot": true, "runAsUser": 65532, "seccompProfile": { "type": "RuntimeDefault" },
+        },
+        "containers": [container],
+    } })
 }
 
 async fn closed(stage: &Stage) -> Result<()> {
