@@ -69,8 +69,9 @@ impl<'de> Visitor<'de> for Remote {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
         let mut found = false;
         while let Some(name) = map.next_key::<Cow<'_, str>>()? {
-            let name = name.to_uppercase();
-            let url = name == "URL" || name.ends_with("_URL");
+            let end = name.as_bytes().last_chunk::<4>();
+            let url = name.eq_ignore_ascii_case("url")
+                || end.is_some_and(|end| end.eq_ignore_ascii_case(b"_url"));
             found |= map.next_value_seed(Self { url })?;
         }
         Ok(found)
