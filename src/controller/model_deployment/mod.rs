@@ -7,6 +7,7 @@ pub mod exits;
 pub mod status;
 pub mod validate;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -80,20 +81,14 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
         }
         Err(outcome) => return Err(outcome),
     };
-    let facts = artifact
-        .status
-        .as_ref()
-        .and_then(|status| status.artifact.as_ref());
-    if let Some(stall) = template_missing(model, facts) {
+    if let Some(stall) = template_missing(model, facts_of(&artifact)) {
         return Err(Outcome::Stalled(stall));
     }
-    let wanted = workload(this, model, &artifact, ctx)?;
+    let (wanted, there) = workload(this, model, &artifact, ctx)?;
     // Pods that are there already are held by the proof; an operator that starts has only now seen the policy.
-    let first = lookup(&ctx.stores.deployments, namespace, &this.name_any()).is_none();
-    if let Some(left) = settle.filter(|_| first) {
+    if let Some(left) = settle.filter(|_| there.is_none()) {
         return Err(waiting(Reason::Progressing, left));
     }
-    let there = lookup(&ctx.stores.deployments, namespace, &wanted.name_any());
     ctx.applier
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
@@ -106,17 +101,14 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
     Ok(Outcome::Done)
 }
 
-/// The Deployment, if a node has the memory for one of its pods.
+/// The Deployment and the one that is there, if a node has the memory for one of its pods.
 fn workload(
     this: &ModelDeployment,
     model: &Model,
     artifact: &ModelArtifact,
     ctx: &Context,
-) -> Result<Deployment, Outcome> {
-    let facts = artifact
-        .status
-        .as_ref()
-        .and_then(|status| status.artifact.as_ref());
+) -> Result<(Deployment, Option<Arc<Deployment>>), Outcome> {
+    let facts = facts_of(artifact);
     let memory = memory_of(model, artifact);
     let wanted = deployment::build(
         this,
@@ -135,7 +127,7 @@ fn workload(
     let nodes = ctx.stores.nodes.state();
     capacity::check(&wanted, there.as_deref(), memory.as_ref(), &nodes)
         .map_err(Outcome::Stalled)?;
-    Ok(wanted)
+    Ok((wanted, there))
 }
 
 /// Finds or makes the artifact, and returns it when it is verified.
@@ -143,7 +135,7 @@ async fn artifact(
     this: &ModelDeployment,
     model: &Model,
     ctx: &Context,
-) -> Result<std::sync::Arc<ModelArtifact>, Outcome> {
+) -> Result<Arc<ModelArtifact>, Outcome> {
     let name = artifact::name(&model.image, this);
     // Every change of it triggers; this is for a change that was missed.
     let long = Duration::from_secs(300);
@@ -186,10 +178,15 @@ pub fn template_missing(model: &Model, facts: Option<&ArtifactFacts>) -> Option<
     })
 }
 
+/// What is known of the artifact's model.
+fn facts_of(artifact: &ModelArtifact) -> Option<&ArtifactFacts> {
+    artifact.status.as_ref()?.artifact.as_ref()
+}
+
 /// The memory that the runtime needs, where the header's geometry is known.
 #[must_use]
 pub fn memory_of(model: &Model, artifact: &ModelArtifact) -> Option<Memory> {
-    let facts = artifact.status.as_ref()?.artifact.as_ref()?;
+    let facts = facts_of(artifact)?;
     let geometry: Geometry = serde_json::from_value(facts.geometry.clone()?).ok()?;
     let (kv_k, kv_v) = model.kv_types();
     let (context, parallel) = model.slots();
