@@ -245,3 +245,16 @@ pub async fn gone(pids: &[Pid]) -> Duration {
     }
     begun.elapsed()
 }
+
+/// Waits for a file while the lease is granted.
+pub async fn under_lease(lease: &mut Lease, path: &Path) -> String {
+    let granted = async {
+        loop {
+            lease.hold_for(&Word::Granted, Duration::from_secs(1)).await;
+        }
+    };
+    tokio::select! {
+        text = file(path) => text,
+        () = granted => unreachable!(),
+    }
+}

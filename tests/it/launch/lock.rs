@@ -1,13 +1,11 @@
 //! The kernel lock, tried from inside.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 
 use sealroom::seal::lease::{Runtime, Word};
 use tokio::process::Command;
 
-use super::bed::{FakeGate, Launch, Lease, alive, binary, engine, file};
+use super::bed::{FakeGate, Launch, alive, binary, engine, file, under_lease};
 
 const EACCES: &str = "13";
 
@@ -21,19 +19,6 @@ fn report(text: &str) -> BTreeMap<String, Vec<String>> {
             .push(got.to_owned());
     }
     by_call
-}
-
-/// Waits for a file while the lease is granted.
-async fn under_lease(lease: &mut Lease, path: &Path) -> String {
-    let granted = async {
-        loop {
-            lease.hold_for(&Word::Granted, Duration::from_secs(1)).await;
-        }
-    };
-    tokio::select! {
-        text = file(path) => text,
-        () = granted => unreachable!(),
-    }
 }
 
 #[tokio::test]

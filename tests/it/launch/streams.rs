@@ -1,13 +1,11 @@
 //! The lock that leaves TCP, and the store, for an engine that needs them.
 
 use std::collections::BTreeMap;
-use std::path::Path;
-use std::time::Duration;
 
 use sealroom::seal::lease::{Runtime, Word};
 use tokio::process::Command;
 
-use super::bed::{FakeGate, Launch, Lease, binary, engine, file};
+use super::bed::{FakeGate, Launch, binary, engine, file, under_lease};
 use crate::gate::bed::free_port;
 
 /// Below the ports that stay open, so that only its own rule opens it.
@@ -21,18 +19,6 @@ fn report(text: &str) -> BTreeMap<String, String> {
     pairs
         .map(|(call, got)| (call.to_owned(), got.to_owned()))
         .collect()
-}
-
-async fn under_lease(lease: &mut Lease, path: &Path) -> String {
-    let granted = async {
-        loop {
-            lease.hold_for(&Word::Granted, Duration::from_secs(1)).await;
-        }
-    };
-    tokio::select! {
-        text = file(path) => text,
-        () = granted => unreachable!(),
-    }
 }
 
 #[tokio::test]
