@@ -92,6 +92,9 @@ pub struct Args {
     /// Most requests at once
     #[arg(long, env = "SEALROOM_MAX_CONCURRENT", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=4_096))]
     max_concurrent: u64,
+    /// Seconds for a whole answer, however much of it comes
+    #[arg(long, env = "SEALROOM_ANSWER_SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    answer_seconds: u64,
 }
 
 impl Args {
@@ -181,6 +184,7 @@ impl Args {
             drain,
             max_body: size(self.max_body_bytes)?,
             max_concurrent: size(self.max_concurrent)?,
+            answer_limit: Duration::from_secs(self.answer_seconds),
         })
     }
 }

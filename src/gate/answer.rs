@@ -61,9 +61,9 @@ impl Refusal {
             .close()
     }
 
-    /// As HTTP.
+    /// The body: an error as the OpenAI API writes it.
     #[must_use]
-    pub fn into_response(self) -> Response<Body> {
+    pub fn to_json(&self) -> serde_json::Value {
         let kind = match self.status.as_u16() {
             401 => "authentication_error",
             404 => "not_found_error",
@@ -71,8 +71,13 @@ impl Refusal {
             400..500 => "invalid_request_error",
             _ => "server_error",
         };
-        let error = json!({"error": {"message": self.message, "type": kind, "code": self.code}});
-        let mut response = json_response(self.status, &error);
+        json!({"error": {"message": self.message, "type": kind, "code": self.code}})
+    }
+
+    /// As HTTP.
+    #[must_use]
+    pub fn into_response(self) -> Response<Body> {
+        let mut response = json_response(self.status, &self.to_json());
         let headers = response.headers_mut();
         if let Some(seconds) = self.retry_after {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));

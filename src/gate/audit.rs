@@ -6,16 +6,18 @@
 use std::io::Write;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
 
 use super::core::Core;
+use super::gen_ai;
 use super::keys::KeyId;
 use super::metrics::{Metrics, Requests};
 use super::proxy::Served;
 use super::usage::Usage;
+use crate::engine::Route;
 
 /// Lines that wait for the log's reader.
 const QUEUE: usize = 1024;
@@ -80,6 +82,11 @@ pub struct Record {
     begun: Instant,
     core: Arc<Core>,
     metrics: Arc<Metrics>,
+    route: Option<Route>,
+    usage: Option<Usage>,
+    /// The answer is a stream of events.
+    streams: bool,
+    first_byte: Option<Duration>,
     /// Set once nothing but the answer's bytes is missing.
     settled: bool,
 }
@@ -150,6 +157,10 @@ impl Audit {
             begun,
             core,
             metrics,
+            route: None,
+            usage: None,
+            streams: false,
+            first_byte: None,
             settled: false,
         })
     }
@@ -169,9 +180,10 @@ impl Record {
     }
 
     /// The request has a route and so a model.
-    pub fn routed(&mut self, route: &'static str, model: &Served) {
+    pub fn routed(&mut self, route: Route, model: &Served) {
+        self.route = Some(route);
         self.with(|line| {
-            line.route = route;
+            line.route = route.path();
             line.model = Some(model.name.clone());
             line.digest.clone_from(&model.digest);
         });
@@ -199,12 +211,18 @@ impl Record {
 
     /// The first bytes of the engine's answer go out.
     pub fn began(&mut self) {
-        let millis = millis(self.begun);
-        self.with(|line| line.ttft_millis = line.ttft_millis.or(Some(millis)));
+        let first = *self.first_byte.get_or_insert_with(|| self.begun.elapsed());
+        self.with(|line| line.ttft_millis = Some(millis(first)));
+    }
+
+    /// The answer is a stream of events.
+    pub fn streams(&mut self) {
+        self.streams = true;
     }
 
     /// What the engine says that it took.
     pub fn used(&mut self, usage: Option<Usage>) {
+        self.usage = usage;
         self.with(|line| {
             line.prompt_tokens = usage.map(|usage| usage.prompt);
             line.completion_tokens = usage.map(|usage| usage.completion);
@@ -226,23 +244,35 @@ impl Drop for Record {
         if !self.settled && self.core.admits().is_err() {
             line.outcome = Outcome::Reset;
         }
-        line.millis = millis(self.begun);
+        let took = self.begun.elapsed();
+        line.millis = millis(took);
         let labels = Requests {
             route: line.route,
             code: line.status,
         };
         self.metrics.requests.get_or_create(&labels).inc();
+        if let Some(route) = self.route {
+            self.metrics.gen_ai.observe(&gen_ai::Request {
+                route,
+                status: line.status,
+                outcome: line.outcome,
+                took,
+                first_event: self.first_byte.filter(|_| self.streams),
+                usage: self.usage,
+            });
+        }
         permit.send(line);
     }
 }
 
-fn millis(since: Instant) -> u64 {
-    u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX)
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::Engine;
     use crate::seal::session::Session;
     use crate::seal::state::{Config, Machine, OwnNode, WhenStale};
 
@@ -279,9 +309,10 @@ mod tests {
             grace: std::time::Duration::ZERO,
             own_node: OwnNode::Report,
         };
+        let metrics = Arc::new(Metrics::new(Engine::LlamaCpp, "assistant"));
         let core = Arc::new(Core::new(Machine::new(config, "pod", Session::random())));
         audit
-            .open(&http::Method::GET, None, core, Arc::default())
+            .open(&http::Method::GET, None, core, metrics)
             .is_some()
     }
 

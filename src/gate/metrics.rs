@@ -10,7 +10,8 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::core::Core;
-use crate::engine::Tokens;
+use super::gen_ai::GenAi;
+use crate::engine::{Engine, Tokens};
 use crate::seal::wire::State;
 
 /// Labels of `sealroom_gate_requests_total`.
@@ -40,16 +41,23 @@ pub struct Metrics {
     pub requests: Family<Requests, Counter>,
     /// Requests that were refused because no audit line could be queued.
     pub unaudited: Counter,
+    /// What requests took.
+    pub gen_ai: GenAi,
     in_flight: Gauge,
     state: Family<StateLabel, Gauge>,
     last_proven: Gauge<f64, AtomicU64>,
     tokens: Family<KindLabel, Counter>,
 }
 
-impl Default for Metrics {
-    fn default() -> Self {
+impl Metrics {
+    /// Of a gate before `engine`, for the model of that served name.
+    #[must_use]
+    pub fn new(engine: Engine, model: &str) -> Self {
+        let mut registry = Registry::default();
+        let gen_ai = GenAi::register(&mut registry, engine.as_str(), model);
         let mut metrics = Self {
-            registry: Registry::default(),
+            registry,
+            gen_ai,
             requests: Family::default(),
             unaudited: Counter::default(),
             in_flight: Gauge::default(),
@@ -90,9 +98,7 @@ impl Default for Metrics {
         );
         metrics
     }
-}
 
-impl Metrics {
     /// The text of `/metrics` (OpenMetrics 1.0).
     #[must_use]
     pub fn text(&self, core: &Core, tokens: Option<Tokens>) -> String {

@@ -12,6 +12,7 @@ pub mod core;
 pub mod doors;
 pub mod drain;
 pub mod engine_view;
+pub mod gen_ai;
 pub mod keys;
 pub mod lease;
 pub mod listen;
@@ -20,6 +21,7 @@ pub mod passing;
 pub mod proxy;
 pub mod ready;
 pub mod remote;
+pub mod reply;
 pub mod rounds;
 pub mod routes;
 pub mod upstream;
@@ -94,6 +96,8 @@ pub struct Config {
     pub max_body: usize,
     /// Requests at once.
     pub max_concurrent: usize,
+    /// For a whole answer, however much of it comes.
+    pub answer_limit: Duration,
 }
 
 /// Why the gate does not run.
@@ -145,7 +149,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         core
     });
     let keys = Arc::new(Keys::new(config.api_keys_dir));
-    let metrics = Arc::new(metrics::Metrics::default());
+    let metrics = Arc::new(metrics::Metrics::new(config.engine, &config.model));
     let upstream = config.upstream;
     let engine = config.engine.particulars();
     let proxy = Arc::new(proxy::Proxy::new(
@@ -161,6 +165,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         },
         config.max_body,
         config.max_concurrent,
+        config.answer_limit,
     ));
     let rounds = rounds::Rounds::new(Arc::clone(&core), config.trusted);
     let office = Arc::new(admin::Admin {

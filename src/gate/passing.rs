@@ -8,12 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::answer::{Body, BodyError};
+use super::answer::{Body, BodyError, Refusal};
 use super::audit::{Outcome, Record};
 use super::core::{Core, InFlight};
+use super::reply;
 use super::usage::Tail;
 
 /// For the engine's next bytes: reading a long prompt comes before the first.
@@ -26,27 +27,31 @@ pub type Entered = (InFlight, OwnedSemaphorePermit);
 pub struct Flow {
     core: Arc<Core>,
     idle: Pin<Box<Sleep>>,
+    end: Instant,
     tail: Tail,
-    outcome: Outcome,
+    /// The answer is a stream of events, in which an error can be told.
+    streams: bool,
     /// Dropped with the answer: the engine sees its client go, and the request no longer counts.
     _held: (AbortOnDropHandle<()>, Entered),
 }
 
 impl Flow {
-    /// Over the connection that `driver` drives; `outcome` is what its whole end means.
+    /// Over the connection that `driver` drives, until `end` at the latest.
     #[must_use]
     pub fn new(
         core: Arc<Core>,
         driver: AbortOnDropHandle<()>,
         entered: Entered,
-        outcome: Outcome,
+        end: Instant,
+        streams: bool,
     ) -> Self {
-        let idle = Box::pin(sleep(ENGINE_PATIENCE));
+        let idle = Box::pin(sleep_until(end.min(Instant::now() + ENGINE_PATIENCE)));
         Self {
             core,
             idle,
+            end,
             tail: Tail::default(),
-            outcome,
+            streams,
             _held: (driver, entered),
         }
     }
@@ -57,6 +62,15 @@ pub struct Passing {
     body: Body,
     record: Record,
     flow: Option<Flow>,
+    broken: Option<Broken>,
+}
+
+/// An answer that broke off. Its connection is cut, since only a cut cannot be taken for an end.
+enum Broken {
+    /// An event tells why; it goes out before the cut.
+    Told(BodyError),
+    /// Now.
+    Cut(BodyError),
 }
 
 impl http_body::Body for Passing {
@@ -68,11 +82,26 @@ impl http_body::Body for Passing {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         let this = self.get_mut();
+        match this.broken.take() {
+            Some(Broken::Told(error)) => {
+                // The connection writes what it has when nothing more is there at the moment.
+                this.broken = Some(Broken::Cut(error));
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            Some(Broken::Cut(error)) => return Poll::Ready(Some(Err(error))),
+            None => {}
+        }
+        let late = (this.flow.as_ref()).is_some_and(|flow| Instant::now() >= flow.end);
+        if late {
+            let error = "failed to hear the end in time".into();
+            return this.break_off(Outcome::Timeout, reply::timed_out(), error);
+        }
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         if let (Poll::Pending, Some(flow)) = (&polled, &mut this.flow) {
             ready!(flow.idle.as_mut().poll(cx));
-            this.record.settle(Outcome::Timeout);
-            return Poll::Ready(Some(Err("failed to hear the engine in time".into())));
+            let error = "failed to hear the engine in time".into();
+            return this.break_off(Outcome::Timeout, reply::timed_out(), error);
         }
         match ready!(polled) {
             // Trailers speak of the engine's connection.
@@ -82,9 +111,8 @@ impl http_body::Body for Passing {
             }
             Some(Ok(frame)) => {
                 if let Some(flow) = &mut this.flow {
-                    flow.idle
-                        .as_mut()
-                        .reset(tokio::time::Instant::now() + ENGINE_PATIENCE);
+                    let next = flow.end.min(Instant::now() + ENGINE_PATIENCE);
+                    flow.idle.as_mut().reset(next);
                     flow.core.sign_of_life();
                     if let Some(data) = frame.data_ref() {
                         this.record.began();
@@ -99,10 +127,7 @@ impl http_body::Body for Passing {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => {
-                this.record.settle(Outcome::UpstreamError);
-                Poll::Ready(Some(Err(error)))
-            }
+            Some(Err(error)) => this.break_off(Outcome::UpstreamError, reply::bad_gateway(), error),
             None => {
                 this.end();
                 Poll::Ready(None)
@@ -111,7 +136,7 @@ impl http_body::Body for Passing {
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.broken.is_none() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -122,8 +147,16 @@ impl http_body::Body for Passing {
 impl Passing {
     /// Counts `body` in `record`.
     #[must_use]
-    pub fn new(body: Body, record: Record, flow: Option<Flow>) -> Self {
-        let mut passing = Self { body, record, flow };
+    pub fn new(body: Body, mut record: Record, flow: Option<Flow>) -> Self {
+        if flow.as_ref().is_some_and(|flow| flow.streams) {
+            record.streams();
+        }
+        let mut passing = Self {
+            body,
+            record,
+            flow,
+            broken: None,
+        };
         if passing.body.is_end_stream() {
             // Nobody asks an empty body for its end.
             passing.end();
@@ -135,7 +168,25 @@ impl Passing {
         if let Some(flow) = &self.flow {
             self.record.used(flow.tail.usage());
         }
-        self.record
-            .settle(self.flow.as_ref().map_or(Outcome::Ok, |flow| flow.outcome));
+        self.record.settle(Outcome::Ok);
+    }
+
+    /// Ends with an error: told as an event where the client reads events and has read a whole one last.
+    fn break_off(
+        &mut self,
+        outcome: Outcome,
+        refusal: Refusal,
+        error: BodyError,
+    ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
+        self.record.settle(outcome);
+        let told =
+            (self.flow.as_ref()).is_some_and(|flow| flow.streams && flow.tail.is_between_events());
+        if !told {
+            return Poll::Ready(Some(Err(error)));
+        }
+        let event = Bytes::from(format!("data: {}\n\n", refusal.to_json()));
+        self.record.wrote(event.len());
+        self.broken = Some(Broken::Told(error));
+        Poll::Ready(Some(Ok(Frame::data(event))))
     }
 }

@@ -4,13 +4,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{Method, Request, Response, StatusCode, header};
+use http::{Method, Request, Response, StatusCode};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use serde_json::json;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use super::answer::{Body, Refusal, json_response};
 use super::audit::{Audit, Outcome, Record};
@@ -20,8 +20,9 @@ use super::keys::Keys;
 use super::listen::Peer;
 use super::metrics::Metrics;
 use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
+use super::reply;
 use super::routes::Route;
-use super::upstream::{Upstream, UpstreamError};
+use super::upstream::Upstream;
 use crate::engine::Particulars;
 
 /// For a client to send its whole body.
@@ -41,6 +42,7 @@ pub struct Proxy {
     engine: &'static dyn Particulars,
     model: Served,
     max_body: usize,
+    answer_limit: Duration,
     slots: Arc<Semaphore>,
     /// KiB of bodies.
     budget: Arc<Semaphore>,
@@ -68,6 +70,7 @@ impl Proxy {
         model: Served,
         max_body: usize,
         max_concurrent: usize,
+        answer_limit: Duration,
     ) -> Self {
         let slots = Arc::new(Semaphore::new(max_concurrent));
         let budget = Arc::new(Semaphore::new(BUDGET_BODIES * kib(max_body)));
@@ -80,6 +83,7 @@ impl Proxy {
             engine,
             model,
             max_body,
+            answer_limit,
             slots,
             budget,
         }
@@ -128,7 +132,7 @@ impl Proxy {
         let route = Route::find(request.method(), request.uri(), request.headers())
             .and_then(|route| Ok((route, self.engine.path(route).ok_or_else(no_route)?)));
         if let Ok((route, _)) = &route {
-            record.routed(route.path(), &self.model);
+            record.routed(*route, &self.model);
         }
         // An unsealed pod says nothing else, and a stranger learns nothing of the routes.
         self.sealed().map_err(refused)?;
@@ -143,27 +147,10 @@ impl Proxy {
             .send(Method::POST, path, body.bytes, ENGINE_PATIENCE)
             .await;
         drop(body.budget);
-        let answer = sent.map_err(|error| self.failed(&error))?;
+        let answer = sent.map_err(|error| reply::failed(&error))?;
         self.core.sign_of_life();
-        let (head, incoming) = answer.response.into_parts();
-        if head.status.as_u16() < 200 {
-            return Err((bad_gateway(), Outcome::UpstreamError));
-        }
-        // Of the engine's header fields only these pass: the others speak of its connection, or to browsers.
-        let body = incoming.map_err(Into::into).boxed_unsync();
-        let mut response = Response::new(body);
-        *response.status_mut() = head.status;
-        for name in [header::CONTENT_TYPE, header::CACHE_CONTROL] {
-            if let Some(value) = head.headers.get(&name) {
-                response.headers_mut().insert(name, value.clone());
-            }
-        }
-        let outcome = if head.status.is_server_error() {
-            Outcome::UpstreamError
-        } else {
-            Outcome::Ok
-        };
-        let flow = Flow::new(Arc::clone(&self.core), answer.driver, entered, outcome);
+        let end = Instant::now() + self.answer_limit;
+        let (response, flow) = reply::reply(answer, &self.core, entered, end).await?;
         Ok((response, Some(flow)))
     }
 
@@ -272,32 +259,10 @@ impl Proxy {
             json!({"id": self.model.name, "object": "model", "created": 0, "owned_by": "sealroom"});
         json_response(StatusCode::OK, &json!({"object": "list", "data": [model]}))
     }
-
-    fn failed(&self, error: &UpstreamError) -> (Refusal, Outcome) {
-        tracing::warn!(%error, "engine");
-        match error {
-            UpstreamError::Timeout(_) => {
-                let message = "the engine took too long";
-                let refusal =
-                    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "engine_timeout", message).close();
-                (refusal, Outcome::Timeout)
-            }
-            _ => (bad_gateway(), Outcome::UpstreamError),
-        }
-    }
 }
 
 fn no_route() -> Refusal {
     Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route")
-}
-
-fn bad_gateway() -> Refusal {
-    Refusal::new(
-        StatusCode::BAD_GATEWAY,
-        "engine_error",
-        "the engine gave no answer",
-    )
-    .retry(2)
 }
 
 fn kib(bytes: usize) -> usize {

@@ -45,6 +45,12 @@ impl Tail {
         self.0.extend_from_slice(data);
     }
 
+    /// Whether a client that reads events has read a whole one last (WHATWG HTML, section 9.2.6).
+    #[must_use]
+    pub fn is_between_events(&self) -> bool {
+        self.0.is_empty() || self.0.ends_with(b"\n\n") || self.0.ends_with(b"\r\n\r\n")
+    }
+
     /// What the answer says that it took; `None` when it does not.
     ///
     /// Text that a model wrote stands in JSON strings, where a quotation mark carries a backslash: it is never

@@ -331,6 +331,8 @@ async fn metrics_count_and_pass_the_engines_tokens() {
         r#"sealroom_seal_state{state="open"} 0"#,
         r#"sealroom_runtime_tokens_total{kind="prompt"} 31"#,
         r#"sealroom_runtime_tokens_total{kind="generated"} 17"#,
+        r#"gen_ai_server_request_duration_seconds_count{gen_ai_provider_name="LlamaCpp",gen_ai_request_model="assistant",gen_ai_operation_name="text_completion",error_type=""} 1"#,
+        r#"gen_ai_client_token_usage_sum{gen_ai_provider_name="LlamaCpp",gen_ai_request_model="assistant",gen_ai_operation_name="text_completion",gen_ai_token_type="output"} 2.0"#,
     ] {
         assert!(text.contains(line), "{line} is not in\n{text}");
     }

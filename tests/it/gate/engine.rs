@@ -28,8 +28,10 @@ pub struct Seen {
     pub requests: Mutex<Vec<(String, Vec<String>, String)>>,
     /// Loading until this is set.
     pub loaded: Mutex<bool>,
-    /// The body of the next streamed answer.
-    stream: Mutex<Option<mpsc::Receiver<Chunk>>>,
+    /// Type and body of the next streamed answer.
+    stream: Mutex<Option<(&'static str, mpsc::Receiver<Chunk>)>>,
+    /// Status and body of the next answer in one piece.
+    piece: Mutex<Option<(u16, String)>>,
 }
 
 pub struct Engine(pub Arc<Seen>);
@@ -71,9 +73,19 @@ impl Engine {
 
     /// The next answer is streamed from this sender; it reports `closed` when the gate hangs up.
     pub fn stream(&self) -> mpsc::Sender<Chunk> {
+        self.stream_of("text/event-stream")
+    }
+
+    /// The same with a content type.
+    pub fn stream_of(&self, kind: &'static str) -> mpsc::Sender<Chunk> {
         let (sender, receiver) = mpsc::channel(1);
-        *self.0.stream.lock().unwrap() = Some(receiver);
+        *self.0.stream.lock().unwrap() = Some((kind, receiver));
         sender
+    }
+
+    /// The next answer, in one piece.
+    pub fn answer(&self, status: u16, body: &str) {
+        *self.0.piece.lock().unwrap() = Some((status, body.to_owned()));
     }
 
     /// Requests that were no warm-up.
@@ -143,19 +155,23 @@ async fn serve(
         .header("keep-alive", "timeout=5")
         .header("server", "llama.cpp");
     Ok(match stream {
-        Some(receiver) => {
+        Some((kind, receiver)) => {
             let chunks = futures::stream::unfold(receiver, |mut receiver| async {
                 receiver.recv().await.map(|frame| (frame, receiver))
             });
             let body = BodyExt::boxed_unsync(StreamBody::new(Box::pin(chunks)));
+            builder.header("content-type", kind).body(body).unwrap()
+        }
+        None => {
+            let piece = (!warm_up)
+                .then(|| seen.piece.lock().unwrap().take())
+                .flatten();
+            let (status, text) = piece.unwrap_or((200, ANSWER.to_owned()));
             builder
-                .header("content-type", "text/event-stream")
-                .body(body)
+                .status(status)
+                .header("content-type", "application/json")
+                .body(full(&text))
                 .unwrap()
         }
-        None => builder
-            .header("content-type", "application/json")
-            .body(full(ANSWER))
-            .unwrap(),
     })
 }

@@ -5,6 +5,7 @@ pub mod engine;
 
 mod api;
 mod drain;
+mod lies;
 mod limits;
 mod ollama;
 mod seal;

@@ -1,0 +1,196 @@
+//! What a client gets of the engine's answer: the answer as it comes, or an error of ours where it is none.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, StreamExt, TryStreamExt};
+use http::response::Parts;
+use http::{HeaderMap, Response, StatusCode, header};
+use http_body::Frame;
+use http_body_util::{BodyExt, StreamBody};
+use hyper::body::Incoming;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+use tokio::time::{Instant, timeout, timeout_at};
+
+use super::answer::{Body, Refusal, whole};
+use super::audit::Outcome;
+use super::core::Core;
+use super::passing::{ENGINE_PATIENCE, Entered, Flow};
+use super::upstream::{Answer, UpstreamError};
+
+/// Of an answer in one piece this much is read before the client hears anything, so that a broken one becomes an
+/// error. What is longer passes as it comes. Bounds the memory of each request at once.
+const WHOLE: usize = 256 * 1024;
+
+/// Why there is no reply, for the client and for the audit.
+pub type NoReply = (Refusal, Outcome);
+
+/// The reply to a request that has `entered`, until `end` at the latest.
+///
+/// # Errors
+/// 502 where the engine failed, broke off or made no sense, 503 where it is busy, 504 where it fell silent. Its own
+/// words are in none of them: they may speak of the machine.
+pub async fn reply(
+    answer: Answer,
+    core: &Arc<Core>,
+    entered: Entered,
+    end: Instant,
+) -> Result<(Response<Body>, Flow), NoReply> {
+    let (head, incoming) = answer.response.into_parts();
+    answered(head.status)?;
+    let streams = is_event_stream(&head.headers);
+    let body = if streams {
+        incoming.map_err(Into::into).boxed_unsync()
+    } else {
+        in_one_piece(head.status, incoming, core, end).await?
+    };
+    let flow = Flow::new(Arc::clone(core), answer.driver, entered, end, streams);
+    Ok((response(&head, body), flow))
+}
+
+/// The engine gave no answer at all.
+pub fn failed(error: &UpstreamError) -> NoReply {
+    tracing::warn!(%error, "engine");
+    match error {
+        UpstreamError::Timeout(_) => too_slow(),
+        _ => (bad_gateway(), Outcome::UpstreamError),
+    }
+}
+
+/// What a client is told of an engine that broke off.
+pub fn bad_gateway() -> Refusal {
+    let message = "the engine gave no answer";
+    Refusal::new(StatusCode::BAD_GATEWAY, "engine_error", message).retry(2)
+}
+
+/// What a client is told of an engine that fell silent.
+pub fn timed_out() -> Refusal {
+    let message = "the engine took too long";
+    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "engine_timeout", message).close()
+}
+
+fn too_slow() -> NoReply {
+    (timed_out(), Outcome::Timeout)
+}
+
+fn broken() -> NoReply {
+    (bad_gateway(), Outcome::UpstreamError)
+}
+
+/// Success and the client's own errors pass; an engine leads nowhere else and does not talk about its faults.
+fn answered(status: StatusCode) -> Result<(), NoReply> {
+    if status == StatusCode::SERVICE_UNAVAILABLE {
+        let message = "the engine takes no request at this moment";
+        let refusal = Refusal::new(status, "engine_busy", message).retry(2);
+        return Err((refusal, Outcome::UpstreamError));
+    }
+    if status.is_success() || status.is_client_error() {
+        return Ok(());
+    }
+    tracing::warn!(status = status.as_u16(), "engine");
+    Err(broken())
+}
+
+/// Of the engine's header fields only these pass: the others speak of its connection, or to browsers.
+fn response(head: &Parts, body: Body) -> Response<Body> {
+    let mut response = Response::new(body);
+    *response.status_mut() = head.status;
+    for name in [header::CONTENT_TYPE, header::CACHE_CONTROL] {
+        if let Some(value) = head.headers.get(&name) {
+            response.headers_mut().insert(name, value.clone());
+        }
+    }
+    response
+}
+
+/// Server-sent events (WHATWG HTML, section 9.2).
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
+}
+
+async fn in_one_piece(
+    status: StatusCode,
+    mut incoming: Incoming,
+    core: &Core,
+    end: Instant,
+) -> Result<Body, NoReply> {
+    let mut read = BytesMut::new();
+    while read.len() <= WHOLE {
+        let frame = timeout(ENGINE_PATIENCE, incoming.frame());
+        let Ok(Ok(frame)) = timeout_at(end, frame).await else {
+            return Err(too_slow());
+        };
+        match frame {
+            Some(Ok(frame)) => {
+                core.sign_of_life();
+                if let Some(data) = frame.data_ref() {
+                    read.extend_from_slice(data);
+                }
+            }
+            Some(Err(_)) => return Err(broken()),
+            None => return checked(status, &read).map(|()| whole(read.freeze())),
+        }
+    }
+    Ok(preceded(read.freeze(), incoming))
+}
+
+/// An answer that says 200 must be an object and no error.
+fn checked(status: StatusCode, body: &[u8]) -> Result<(), NoReply> {
+    #[derive(Deserialize)]
+    struct Peek {
+        #[serde(default)]
+        error: Option<IgnoredAny>,
+    }
+    match serde_json::from_slice::<Peek>(body) {
+        Ok(Peek { error: None }) => Ok(()),
+        Ok(_) if !status.is_success() => Ok(()),
+        _ => Err(broken()),
+    }
+}
+
+fn preceded(read: Bytes, rest: Incoming) -> Body {
+    let rest = rest.into_data_stream().map_err(Into::into);
+    let frames = stream::once(async { Ok(read) })
+        .chain(rest)
+        .map_ok(Frame::data);
+    BodyExt::boxed_unsync(StreamBody::new(frames))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::fine(200, r#"{"choices":[]}"#, true)]
+    #[case::null(200, r#"{"choices":[],"error":null}"#, true)]
+    #[case::an_error_inside(200, r#"{"error":{"message":"/models/x is gone"}}"#, false)]
+    #[case::a_late_error(200, r#"{"choices":[],"error":"x"}"#, false)]
+    #[case::truncated(200, r#"{"choices":[{"text":"Par"#, false)]
+    #[case::no_object(200, "[]", false)]
+    #[case::no_json(200, "<html>", false)]
+    #[case::empty(200, "", false)]
+    #[case::said_by_the_model(200, r#"{"text":"{\"error\":1}"}"#, true)]
+    #[case::the_clients_fault(400, r#"{"error":{"message":"too long"}}"#, true)]
+    #[case::in_other_words(400, "too long", false)]
+    fn one_piece_is_looked_at(#[case] status: u16, #[case] body: &str, #[case] fine: bool) {
+        let status = StatusCode::from_u16(status).unwrap();
+        assert_eq!(checked(status, body.as_bytes()).is_ok(), fine);
+    }
+
+    #[rstest::rstest]
+    #[case(200, None)]
+    #[case(404, None)]
+    #[case(100, Some(502))]
+    #[case(302, Some(502))]
+    #[case(500, Some(502))]
+    #[case(503, Some(503))]
+    fn statuses(#[case] status: u16, #[case] expected: Option<u16>) {
+        let status = StatusCode::from_u16(status).unwrap();
+        let refused = answered(status)
+            .err()
+            .map(|(refusal, _)| refusal.status.as_u16());
+        assert_eq!(refused, expected);
+    }
+}

@@ -1,0 +1,169 @@
+//! An engine that fails, lies or falls silent: what its client gets.
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use super::bed::{Gate, get, post, request};
+use super::engine::{ANSWER, chunk};
+use super::seal::serving;
+
+const BODY: &str = r#"{"prompt":"x"}"#;
+const PATH: &str = "/v1/completions";
+/// What only the engine says.
+const WORDS: &str = "/models/weights.gguf is gone";
+
+/// A client that has asked.
+async fn asked(gate: &Gate) -> TcpStream {
+    let mut client = TcpStream::connect(gate.api).await.unwrap();
+    client
+        .write_all(request(PATH, BODY, "").as_bytes())
+        .await
+        .unwrap();
+    client
+}
+
+/// Everything that it reads until the connection ends.
+async fn rest(mut client: TcpStream) -> String {
+    let mut text = Vec::new();
+    let _ = client.read_to_end(&mut text).await;
+    String::from_utf8(text).unwrap()
+}
+
+#[tokio::test]
+async fn its_faults_become_errors_in_our_words() {
+    let (mut gate, engine, _launch) = serving(&[]).await;
+    let error = format!(r#"{{"error":{{"message":"{WORDS}"}}}}"#);
+    for (status, body, expected, code) in [
+        (500, error.as_str(), 502, "engine_error"),
+        (200, error.as_str(), 502, "engine_error"),
+        (200, r#"{"choices":[{"text":"Par"#, 502, "engine_error"),
+        (200, "<html>", 502, "engine_error"),
+        (302, "", 502, "engine_error"),
+        (503, error.as_str(), 503, "engine_busy"),
+    ] {
+        engine.answer(status, body);
+        let answer = post(gate.api, PATH, BODY, "").await;
+        assert_eq!(answer.status, expected, "{status} {body}");
+        assert!(answer.body.contains(code), "{answer:?}");
+        assert!(!answer.body.contains(WORDS), "{answer:?}");
+        assert!(answer.head.contains("retry-after: 2"), "{answer:?}");
+        let line = gate.audit_line().await;
+        assert_eq!(line["outcome"], "upstreamError");
+        assert_eq!(line["status"], expected);
+    }
+    // What the client did wrong is told as the engine tells it.
+    engine.answer(400, r#"{"error":{"message":"the context is 256 tokens"}}"#);
+    let answer = post(gate.api, PATH, BODY, "").await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains("256 tokens"));
+    assert_eq!(gate.audit_line().await["outcome"], "ok");
+}
+
+#[tokio::test]
+async fn a_long_answer_in_one_piece_passes_whole() {
+    let (gate, engine, _launch) = serving(&[]).await;
+    let long = format!(r#"{{"choices":[],"text":"{}"}}"#, "x".repeat(600 * 1024));
+    engine.answer(200, &long);
+    let answer = post(gate.api, PATH, BODY, "").await;
+    assert_eq!(answer.status, 200);
+    // Between them stand the lengths of the chunks.
+    let count = answer.body.matches('x').count();
+    assert_eq!(count, 600 * 1024);
+    assert!(answer.body.ends_with("\"}\r\n0\r\n\r\n"));
+}
+
+#[tokio::test]
+async fn a_piece_that_breaks_off_is_an_error_and_no_half() {
+    let (gate, engine, _launch) = serving(&[]).await;
+    let chunks = engine.stream_of("application/json");
+    let client = tokio::spawn(async move { post(gate.api, PATH, BODY, "").await });
+    chunks.send(chunk(r#"{"choices":[{"te"#)).await.unwrap();
+    chunks
+        .send(Err(std::io::Error::other("killed")))
+        .await
+        .unwrap();
+    let answer = client.await.unwrap();
+    assert_eq!(answer.status, 502, "{answer:?}");
+    assert!(!answer.body.contains("choices"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn death_between_events_is_told_as_one_and_is_no_end() {
+    let (mut gate, engine, _launch) = serving(&[]).await;
+    let chunks = engine.stream();
+    let client = asked(&gate).await;
+    chunks.send(chunk("data: {\"n\":0}\n\n")).await.unwrap();
+    chunks
+        .send(Err(std::io::Error::other("killed")))
+        .await
+        .unwrap();
+    let text = rest(client).await;
+    assert!(text.contains(r#"data: {"n":0}"#), "{text}");
+    assert!(text.contains(r#"data: {"error":{"#), "{text}");
+    assert!(text.contains("engine_error"), "{text}");
+    assert!(!text.ends_with("0\r\n\r\n"), "{text}");
+    assert_eq!(gate.audit_line().await["outcome"], "upstreamError");
+}
+
+#[tokio::test]
+async fn death_within_an_event_is_a_cut() {
+    let (gate, engine, _launch) = serving(&[]).await;
+    let chunks = engine.stream();
+    let client = asked(&gate).await;
+    chunks.send(chunk("data: {\"n\"")).await.unwrap();
+    chunks
+        .send(Err(std::io::Error::other("killed")))
+        .await
+        .unwrap();
+    let text = rest(client).await;
+    assert!(!text.contains("error"), "{text}");
+    assert!(!text.ends_with("0\r\n\r\n"), "{text}");
+}
+
+#[tokio::test]
+async fn a_stream_without_end_is_ended() {
+    let (mut gate, engine, _launch) = serving(&["--answer-seconds", "1"]).await;
+    let chunks = engine.stream();
+    let client = asked(&gate).await;
+    let endless = tokio::spawn(async move {
+        while chunks.send(chunk("data: {\"n\":0}\n\n")).await.is_ok() {
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    });
+    let text = rest(client).await;
+    assert!(text.contains("engine_timeout"), "{text}");
+    assert!(!text.ends_with("0\r\n\r\n"), "{text}");
+    assert_eq!(gate.audit_line().await["outcome"], "timeout");
+    endless.await.unwrap();
+}
+
+#[tokio::test]
+async fn silence_after_half_an_answer_has_an_end_too() {
+    let (gate, engine, _launch) = serving(&["--answer-seconds", "1"]).await;
+    let chunks = engine.stream_of("application/json");
+    chunks.send(chunk(r#"{"choices":["#)).await.unwrap();
+    let answer = post(gate.api, PATH, BODY, "").await;
+    assert_eq!(answer.status, 504, "{answer:?}");
+    drop(chunks);
+    assert_eq!(post(gate.api, PATH, BODY, "").await.body, ANSWER);
+}
+
+#[tokio::test]
+async fn a_request_that_leaves_no_line_is_refused() {
+    let (mut gate, _engine, _launch) = serving(&[]).await;
+    // More than the queue and the pipe to the log's reader hold.
+    let mut refused = None;
+    for count in 0..8_000 {
+        let answer = get(gate.api, "/v1/models").await;
+        if answer.status == 503 {
+            refused = Some((count, answer));
+            break;
+        }
+    }
+    let (count, answer) = refused.unwrap();
+    assert!(answer.body.contains("AuditUnavailable"), "{answer:?}");
+    for _ in 0..count {
+        assert_eq!(gate.audit_line().await["status"], 200);
+    }
+    assert_eq!(get(gate.api, "/v1/models").await.status, 200);
+}
