@@ -40,6 +40,8 @@ pub struct Metrics {
     pub requests: Family<Requests, Counter>,
     /// Requests that were refused because no audit line could be queued.
     pub unaudited: Counter,
+    /// 1 while the TLS certificate that serves is an old one, because the Secret's cannot be used.
+    pub tls_refused: Gauge,
     in_flight: Gauge,
     state: Family<StateLabel, Gauge>,
     last_proven: Gauge<f64, AtomicU64>,
@@ -52,6 +54,7 @@ impl Default for Metrics {
             registry: Registry::default(),
             requests: Family::default(),
             unaudited: Counter::default(),
+            tls_refused: Gauge::default(),
             in_flight: Gauge::default(),
             state: Family::default(),
             last_proven: Gauge::default(),
@@ -67,6 +70,11 @@ impl Default for Metrics {
             "sealroom_gate_unaudited",
             "Requests refused because the audit log is not read",
             metrics.unaudited.clone(),
+        );
+        registry.register(
+            "sealroom_gate_tls_secret_refused",
+            "1 while an old TLS certificate serves because the one in the Secret cannot be used",
+            metrics.tls_refused.clone(),
         );
         registry.register(
             "sealroom_gate_in_flight",

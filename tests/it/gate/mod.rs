@@ -5,6 +5,8 @@ pub mod engine;
 
 mod api;
 mod drain;
+mod http2;
 mod limits;
 mod ollama;
 mod seal;
+mod tls;
