@@ -30,15 +30,19 @@ impl SecretDir {
 
     /// Lets `read` look at the directory unless it is the same as the last time.
     ///
-    /// The kubelet changes all entries at once by the link `..data`; while that is the same, nothing is read. A
-    /// directory without that link is read each time.
+    /// The kubelet changes all entries at once by the link `..data`; while that is the same, nothing is read. `read`
+    /// is given the directory behind it, so that all entries are of one version. A directory without that link is
+    /// read itself, each time.
     pub fn when_changed<T>(&self, read: impl FnOnce(&Path) -> T) -> Option<T> {
         let version = fs::read_link(self.path.join("..data")).ok();
         let mut before = self.version.lock().unwrap_or_else(PoisonError::into_inner);
         if version.is_some() && *before == version {
             return None;
         }
-        let found = read(&self.path);
+        let found = match &version {
+            Some(version) => read(&self.path.join(version)),
+            None => read(&self.path),
+        };
         *before = version;
         Some(found)
     }
