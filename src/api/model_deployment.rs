@@ -163,6 +163,20 @@ pub struct Access {
     /// Keys that requests must carry as `Authorization: Bearer`. Without it no key is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_keys: Option<ApiKeys>,
+    /// Serves the API over TLS, and status.url begins with `https`. Without it the API is served in the clear.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tls: Option<Tls>,
+}
+
+/// Where the certificate is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Tls {
+    /// A Secret of type `kubernetes.io/tls`: `tls.crt` holds the certificate for
+    /// `<name>.<namespace>.svc` and the chain up to the CA that clients trust, `tls.key` its private key, both in
+    /// PEM. A new certificate is taken within two minutes without a restart; one that cannot be used leaves the
+    /// old one serving. While the Secret is missing every connection is closed.
+    pub secret_ref: SecretRef,
 }
 
 /// Where the keys are.

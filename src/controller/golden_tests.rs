@@ -77,7 +77,7 @@ fn yaml(object: &impl Serialize) -> String {
 }
 
 #[rstest::rstest]
-fn children_are_as_written(#[values("assistant", "tuned", "ollama")] case: &str) {
+fn children_are_as_written(#[values("assistant", "tuned", "ollama", "tls")] case: &str) {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/golden")
         .join(case);

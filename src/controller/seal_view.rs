@@ -25,6 +25,8 @@ pub struct SealView {
     pub not_evaluated: Vec<String>,
     /// A gate asks for API keys and has none.
     pub keys_missing: bool,
+    /// A gate is to serve TLS and has no certificate.
+    pub certificate_missing: bool,
 }
 
 impl Default for SealView {
@@ -37,6 +39,7 @@ impl Default for SealView {
             policies: Vec::new(),
             not_evaluated: Vec::new(),
             keys_missing: false,
+            certificate_missing: false,
         }
     }
 }
@@ -55,6 +58,7 @@ impl SealView {
             policies: seal.policies,
             not_evaluated: seal.not_evaluated,
             keys_missing: false,
+            certificate_missing: false,
         })
     }
 
@@ -103,6 +107,7 @@ impl SealView {
             policies: policies.into_iter().take(64).collect(),
             not_evaluated: notes.into_iter().take(32).cloned().collect(),
             keys_missing: counted.iter().any(|pod| pod.keys_missing()),
+            certificate_missing: counted.iter().any(|pod| pod.certificate_missing()),
         }
     }
 }

@@ -58,6 +58,7 @@ impl PodSeal {
             || self.policies != other.policies
             || self.notes != other.notes
             || self.keys_missing() != other.keys_missing()
+            || self.certificate_missing() != other.certificate_missing()
     }
 
     /// Whether the gate asks for API keys and has none.
@@ -66,6 +67,14 @@ impl PodSeal {
         self.report
             .as_ref()
             .is_some_and(|report| report.keys_missing)
+    }
+
+    /// Whether the gate is to serve TLS and has no certificate.
+    #[must_use]
+    pub fn certificate_missing(&self) -> bool {
+        self.report
+            .as_ref()
+            .is_some_and(|report| report.certificate_missing)
     }
 }
 

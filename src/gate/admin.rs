@@ -15,6 +15,7 @@ use super::keys::Keys;
 use super::metrics::Metrics;
 use super::ready;
 use super::rounds::{NotObeyed, Rounds};
+use super::tls::Tls;
 use super::upstream::Upstream;
 use crate::engine::Particulars;
 use crate::seal::wire::Report;
@@ -33,6 +34,8 @@ pub struct Admin {
     pub core: Arc<Core>,
     /// For `/readyz`.
     pub keys: Arc<Keys>,
+    /// For `/readyz` too.
+    pub tls: Option<Arc<Tls>>,
     /// For `/challenge`.
     pub rounds: Rounds,
 }
@@ -55,16 +58,21 @@ impl Admin {
             "/readyz" => verdict(self.not_ready()),
             "/startupz" => verdict(self.not_started()),
             "/runtimez" => verdict(self.core.hangs().then(|| "the engine hangs".to_owned())),
-            "/sealz" => json_response(StatusCode::OK, &self.with_keys(self.core.report())),
+            "/sealz" => json_response(StatusCode::OK, &self.with_secrets(self.core.report())),
             _ => text_response(StatusCode::NOT_FOUND, "no such route"),
         }
     }
 
-    fn with_keys(&self, report: Report) -> Report {
+    fn with_secrets(&self, report: Report) -> Report {
         Report {
             keys_missing: self.keys.missing().is_some(),
+            certificate_missing: self.no_certificate().is_some(),
             ..report
         }
+    }
+
+    fn no_certificate(&self) -> Option<String> {
+        self.tls.as_ref().and_then(|tls| tls.missing())
     }
 
     /// The kubelet starts the runtime's container when this is `None`.
@@ -79,7 +87,7 @@ impl Admin {
         if self.core.watch().borrow().drain != Drain::No {
             return Some("Draining".to_owned());
         }
-        if let Some(missing) = self.keys.missing() {
+        if let Some(missing) = self.no_certificate().or_else(|| self.keys.missing()) {
             return Some(missing);
         }
         let runtime = self.core.runtime();
@@ -102,7 +110,7 @@ impl Admin {
             }
         };
         let report = self.rounds.challenge(&body).await?;
-        Ok(json_response(StatusCode::OK, &self.with_keys(report)))
+        Ok(json_response(StatusCode::OK, &self.with_secrets(report)))
     }
 }
 

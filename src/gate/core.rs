@@ -23,6 +23,8 @@ pub enum Drain {
     No,
     /// Not ready any more; requests that still arrive are served.
     Asked,
+    /// Connections that can be told to leave are told; requests that still arrive are served.
+    Leaving,
     /// New requests are refused.
     Refusing,
     /// Nothing is under way.
@@ -116,6 +118,9 @@ impl Core {
         self.status.send_if_modified(|old| {
             if old.serves && !status.serves {
                 self.doors.cut();
+            }
+            if old.drain < Drain::Leaving && status.drain >= Drain::Leaving {
+                self.doors.leave();
             }
             if old.state != status.state {
                 let reason = inner

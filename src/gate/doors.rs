@@ -11,25 +11,41 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// Every open connection holds a token from here.
+/// What a connection watches.
+#[derive(Clone, Debug, Default)]
+pub struct Door {
+    /// It is reset at once.
+    pub cut: CancellationToken,
+    /// It takes no new request where its protocol can say so (HTTP/2), and ends with the last one.
+    pub leave: CancellationToken,
+}
+
+/// Every open connection holds a door from here.
 #[derive(Debug, Default)]
-pub struct Doors(Mutex<CancellationToken>);
+pub struct Doors(Mutex<Door>);
 
 impl Doors {
-    /// A token for a new connection. It must be taken before the connection's first request is looked at:
+    /// A door for a new connection. It must be taken before the connection's first request is looked at:
     /// then either the request is refused or the connection is cut.
     #[must_use]
-    pub fn enter(&self) -> CancellationToken {
-        self.0
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .child_token()
+    pub fn enter(&self) -> Door {
+        let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        Door {
+            cut: doors.cut.child_token(),
+            leave: doors.leave.child_token(),
+        }
     }
 
     /// Cuts every connection that is open now.
     pub fn cut(&self) {
-        let mut token = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut *token).cancel();
+        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut doors.cut).cancel();
+    }
+
+    /// Asks every connection that is open now to end by itself.
+    pub fn leave(&self) {
+        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut doors.leave).cancel();
     }
 }
 

@@ -16,6 +16,8 @@ use super::core::{Core, Drain, DrainFor};
 
 /// For the Service's endpoints to follow: requests that still arrive are served.
 const LAME_DUCK: Duration = Duration::from_secs(3);
+/// From telling HTTP/2 clients to leave to the first refusal: requests that cross that word are served.
+const LEAVE: Duration = Duration::from_millis(500);
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 /// For launch to hear that it is done, before the gate ends.
@@ -38,11 +40,19 @@ pub fn start(core: &Arc<Core>, by: DrainFor, limit: Duration) {
     let core = Arc::clone(core);
     tokio::spawn(async move {
         let begun = Instant::now();
-        if core.runtime().warm && core.admits().is_ok() {
+        let serves = core.runtime().warm && core.admits().is_ok();
+        if serves {
             sleep(LAME_DUCK.min(limit)).await;
         }
         // A drain for a launch that is gone is over: nothing of it may hit the next one.
         let over = || core.watch().borrow().drain == Drain::No;
+        if over() {
+            return;
+        }
+        core.drain(Drain::Leaving, by);
+        if serves {
+            sleep(LEAVE.min(limit)).await;
+        }
         if over() {
             return;
         }

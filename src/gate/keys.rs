@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock};
 
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
@@ -14,6 +14,7 @@ use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
 use super::answer::Refusal;
+use super::secret_dir::SecretDir;
 
 /// Most keys that are read.
 pub const MAX_KEYS: usize = 256;
@@ -29,10 +30,8 @@ type Hash = [u8; 32];
 #[derive(Debug)]
 pub struct Keys {
     /// Absent: everybody that the network lets in.
-    dir: Option<PathBuf>,
+    dir: Option<SecretDir>,
     known: RwLock<Arc<[Key]>>,
-    /// Where the kubelet's link to the newest data led at the last reading.
-    version: Mutex<Option<PathBuf>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,26 +50,20 @@ impl Keys {
     #[must_use]
     pub fn new(dir: Option<PathBuf>) -> Self {
         let keys = Self {
-            dir,
+            dir: dir.map(SecretDir::new),
             known: RwLock::new(Arc::new([])),
-            version: Mutex::default(),
         };
         keys.reload();
         keys
     }
 
     /// Reads the directory again. What cannot be read is no key: with none left, nobody is let in.
-    ///
-    /// The kubelet changes all entries at once by the link `..data`; while that is the same, nothing is read.
     pub fn reload(&self) {
         let Some(dir) = &self.dir else { return };
-        let version = fs::read_link(dir.join("..data")).ok();
-        let mut before = self.version.lock().unwrap_or_else(PoisonError::into_inner);
-        if version.is_some() && *before == version {
+        let Some(found) = dir.when_changed(read) else {
             return;
-        }
-        let found: Arc<[Key]> = read(dir).unwrap_or_default().into();
-        *before = version;
+        };
+        let found: Arc<[Key]> = found.unwrap_or_default().into();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if *known != found {
             tracing::info!(keys = found.len(), "API keys changed");
@@ -83,7 +76,7 @@ impl Keys {
     pub fn missing(&self) -> Option<String> {
         let dir = self.dir.as_ref()?;
         let none = self.known().is_empty();
-        none.then(|| format!("SecretMissing: no API key in {}", dir.display()))
+        none.then(|| format!("SecretMissing: no API key in {}", dir.path().display()))
     }
 
     /// Checks the bearer token of a request (RFC 6750, section 2.1).

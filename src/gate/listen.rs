@@ -1,4 +1,4 @@
-//! HTTP/1 on a TCP port with limits on everything that a client can hold.
+//! HTTP/1, and HTTP/2 and TLS where they are asked for, on a TCP port with limits on everything that a client can hold.
 
 use std::convert::Infallible;
 use std::io;
@@ -7,16 +7,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Request, Response};
+use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::answer::Body;
-use super::doors::ClientIo;
+use super::answer::{Body, Refusal, whole};
+use super::doors::{ClientIo, Door};
+use super::streams::{self, Client, Streams};
+use super::tls::Tls;
 
 /// Largest request head in bytes.
 pub const MAX_HEAD: usize = 16 * 1024;
@@ -34,6 +37,15 @@ pub struct Limits {
     pub connections: usize,
     /// For a whole request head, and for a connection without a request.
     pub head: Duration,
+}
+
+/// What clients of one port may speak.
+#[derive(Clone, Debug)]
+pub enum Speaks {
+    /// HTTP/1 in the clear.
+    Http1,
+    /// HTTP/1 and HTTP/2: in the clear by prior knowledge (RFC 9113, section 3.3), in TLS by ALPN.
+    Both(Option<Arc<Tls>>),
 }
 
 /// Who sends a request: an extension of each.
@@ -57,15 +69,22 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
-/// Serves until the listener's task is dropped. `door` gives each connection its token before anything is
-/// read from it.
-pub async fn serve<D, H, F>(listener: TcpListener, limits: Limits, door: D, handle: H)
-where
-    D: Fn() -> CancellationToken,
+/// Serves until the listener's task is dropped. `door` gives each connection its door before anything is read
+/// from it.
+pub async fn serve<D, H, F>(
+    listener: TcpListener,
+    limits: Limits,
+    speaks: Speaks,
+    door: D,
+    handle: H,
+) where
+    D: Fn() -> Door,
     H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send,
+    F: Future<Output = Response<Body>> + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(limits.connections));
+    // Together, the streams of all connections are at most what as many connections of HTTP/1 would send.
+    let streams = Arc::new(Semaphore::new(limits.connections));
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok((stream, from)) => (stream, Peer(from.ip().to_canonical())),
@@ -77,44 +96,126 @@ where
             }
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
-            let _ = stream.try_write(FULL);
+            if !matches!(speaks, Speaks::Both(Some(_))) {
+                let _ = stream.try_write(FULL);
+            }
             continue;
         };
-        let token = door();
+        let door = door();
+        let port = Port {
+            limits,
+            speaks: speaks.clone(),
+            streams: Arc::clone(&streams),
+        };
         let handle = handle.clone();
         tokio::spawn(async move {
             let handle = move |mut request: Request<Incoming>| {
                 request.extensions_mut().insert(peer);
                 handle(request)
             };
-            connection(stream, limits, token, handle).await;
+            tokio::select! {
+                biased;
+                () = door.cut.cancelled() => {}
+                () = port.connection(stream, &door, handle) => {}
+            }
             drop(slot);
         });
     }
 }
 
-async fn connection<H, F>(stream: TcpStream, limits: Limits, token: CancellationToken, handle: H)
-where
-    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
-    F: Future<Output = Response<Body>> + Send,
-{
-    // Tokens of a stream leave one by one.
-    let _ = stream.set_nodelay(true);
-    let io = ClientIo::new(stream, token.clone(), WRITE_PATIENCE);
-    let service = service_fn(move |request| {
-        let answer = handle(request);
-        async move { Ok::<_, Infallible>(answer.await) }
-    });
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(limits.head)
-        .max_headers(MAX_FIELDS)
-        .max_header_size(MAX_HEAD)
-        .max_buf_size(4 * MAX_HEAD)
-        .serve_connection(TokioIo::new(io), service);
-    tokio::select! {
-        biased;
-        () = token.cancelled() => {}
-        _ = connection => {}
+/// What a connection knows of its port.
+struct Port {
+    limits: Limits,
+    speaks: Speaks,
+    /// Streams of HTTP/2 at once, over all connections.
+    streams: Arc<Semaphore>,
+}
+
+impl Port {
+    async fn connection<H, F>(&self, stream: TcpStream, door: &Door, handle: H)
+    where
+        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        // Tokens of a stream leave one by one.
+        let _ = stream.set_nodelay(true);
+        let io = ClientIo::new(stream, door.cut.clone(), WRITE_PATIENCE);
+        match &self.speaks {
+            Speaks::Both(Some(tls)) => {
+                if let Some(io) = tls.accept(io).await {
+                    self.talk(io, door, handle).await;
+                }
+            }
+            Speaks::Http1 | Speaks::Both(None) => self.talk(io, door, handle).await,
+        }
+    }
+
+    async fn talk<I, H, F>(&self, io: I, door: &Door, handle: H)
+    where
+        I: AsyncRead + AsyncWrite + Unpin + 'static,
+        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        F: Future<Output = Response<Body>> + Send + 'static,
+    {
+        let client = Arc::new(Client::default());
+        let ended = CancellationToken::new();
+        let _ends = ended.clone().drop_guard();
+        let builder = self.builder(Streams::new(ended, WRITE_PATIENCE));
+        let service = service_fn(|request: Request<Incoming>| {
+            let turn = client.enter(request.version());
+            let (handle, streams) = (handle.clone(), Arc::clone(&self.streams));
+            async move {
+                let Some(mut turn) = turn else {
+                    return Ok::<_, Infallible>(handle(request).await);
+                };
+                turn.place = streams.try_acquire_owned().ok();
+                let head = request.method() == Method::HEAD;
+                let mut answer = if turn.place.is_none() {
+                    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many streams")
+                        .retry(1)
+                        .into_response()
+                } else if request.headers().len() > MAX_FIELDS {
+                    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+                    Refusal::new(status, "head_too_large", "too many header fields").into_response()
+                } else {
+                    // Streams that are refused above stay small.
+                    Box::pin(handle(request)).await
+                };
+                if head {
+                    *answer.body_mut() = whole("");
+                }
+                Ok(turn.answer(answer))
+            }
+        });
+        let connection = builder.serve_connection(TokioIo::new(io), service);
+        tokio::pin!(connection);
+        let mut leaves = false;
+        loop {
+            tokio::select! {
+                biased;
+                _ = connection.as_mut() => return,
+                () = client.abuses() => return,
+                () = client.idle_for(WRITE_PATIENCE), if leaves => return,
+                () = client.idle_for(self.limits.head), if !leaves => {}
+                () = client.leaves(door), if !leaves => {}
+            }
+            leaves = true;
+            connection.as_mut().graceful_shutdown();
+        }
+    }
+
+    fn builder(&self, streams: Streams) -> auto::Builder<Streams> {
+        let mut builder = auto::Builder::new(streams);
+        if matches!(self.speaks, Speaks::Http1) {
+            builder = builder.http1_only();
+        }
+        builder
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(self.limits.head)
+            .max_headers(MAX_FIELDS)
+            // A head must fit in.
+            .max_buf_size(MAX_HEAD);
+        streams::limit(&mut builder);
+        builder
     }
 }

@@ -43,6 +43,8 @@ pub struct Metrics {
     pub unaudited: Counter,
     /// What requests took.
     pub gen_ai: GenAi,
+    /// 1 while the TLS certificate that serves is an old one, because the Secret's cannot be used.
+    pub tls_refused: Gauge,
     in_flight: Gauge,
     state: Family<StateLabel, Gauge>,
     last_proven: Gauge<f64, AtomicU64>,
@@ -60,6 +62,7 @@ impl Metrics {
             gen_ai,
             requests: Family::default(),
             unaudited: Counter::default(),
+            tls_refused: Gauge::default(),
             in_flight: Gauge::default(),
             state: Family::default(),
             last_proven: Gauge::default(),
@@ -75,6 +78,11 @@ impl Metrics {
             "sealroom_gate_unaudited",
             "Requests refused because the audit log is not read",
             metrics.unaudited.clone(),
+        );
+        registry.register(
+            "sealroom_gate_tls_secret_refused",
+            "1 while an old TLS certificate serves because the one in the Secret cannot be used",
+            metrics.tls_refused.clone(),
         );
         registry.register(
             "sealroom_gate_in_flight",

@@ -24,6 +24,9 @@ pub mod remote;
 pub mod reply;
 pub mod rounds;
 pub mod routes;
+pub mod secret_dir;
+pub mod streams;
+pub mod tls;
 pub mod upstream;
 pub mod usage;
 
@@ -35,18 +38,19 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::task::JoinSet;
-use tokio_util::sync::CancellationToken;
 
 use self::core::{Core, DrainFor};
 use crate::engine::Engine;
 use crate::seal::session::Session;
 use crate::seal::sign::TrustedKeys;
 use crate::seal::state::{self, Machine};
+use doors::Door;
 use keys::Keys;
-use listen::Limits;
+use listen::{Limits, Speaks};
+use tls::Tls;
 use upstream::Upstream;
 
-/// How often the keys are looked at again.
+/// How often the keys and the certificate are looked at again.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Connections on the admin port: the kubelet, the operator, two canaries.
 const ADMIN_LIMITS: Limits = Limits {
@@ -90,6 +94,8 @@ pub struct Config {
     pub probe_every: Duration,
     /// The API keys' directory.
     pub api_keys_dir: Option<PathBuf>,
+    /// The directory of certificate and key; without it the API is served in the clear.
+    pub tls_dir: Option<PathBuf>,
     /// For the last stream.
     pub drain: Duration,
     /// Largest request body in bytes.
@@ -150,6 +156,9 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     });
     let keys = Arc::new(Keys::new(config.api_keys_dir));
     let metrics = Arc::new(metrics::Metrics::new(config.engine, &config.model));
+    let tls = config
+        .tls_dir
+        .map(|dir| Arc::new(Tls::new(dir, metrics.tls_refused.clone())));
     let upstream = config.upstream;
     let engine = config.engine.particulars();
     let proxy = Arc::new(proxy::Proxy::new(
@@ -171,6 +180,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let office = Arc::new(admin::Admin {
         core: Arc::clone(&core),
         keys: Arc::clone(&keys),
+        tls: tls.clone(),
         rounds,
     });
     let counter = Arc::new(admin::Scrape::new(
@@ -189,19 +199,22 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     tasks.spawn(listen::serve(
         api,
         api_limits,
+        Speaks::Both(tls.clone()),
         move || door_core.doors.enter(),
         move |request| Arc::clone(&proxy).handle(request),
     ));
     tasks.spawn(listen::serve(
         admin,
         ADMIN_LIMITS,
-        CancellationToken::new,
+        Speaks::Http1,
+        Door::default,
         move |request| Arc::clone(&office).handle(request),
     ));
     tasks.spawn(listen::serve(
         scrape,
         METRICS_LIMITS,
-        CancellationToken::new,
+        Speaks::Http1,
+        Door::default,
         move |request| Arc::clone(&counter).handle(request),
     ));
     tasks.spawn(lease::serve(
@@ -225,7 +238,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         engine,
         config.model,
     ));
-    tasks.spawn(reload(keys));
+    tasks.spawn(reload(keys, tls));
 
     let [api, admin, scrape] = ports;
     tracing::info!(api, admin, metrics = scrape, "listening, not proven");
@@ -250,11 +263,17 @@ async fn bound(addr: SocketAddr) -> Result<tokio::net::TcpListener, GateError> {
     })
 }
 
-async fn reload(keys: Arc<Keys>) {
+async fn reload(keys: Arc<Keys>, tls: Option<Arc<Tls>>) {
     loop {
         tokio::time::sleep(KEYS_EVERY).await;
-        let keys = Arc::clone(&keys);
+        let (keys, tls) = (Arc::clone(&keys), tls.clone());
         // Files of a mounted Secret are in memory, but reading them is still a blocking call.
-        let _ = tokio::task::spawn_blocking(move || keys.reload()).await;
+        let _ = tokio::task::spawn_blocking(move || {
+            keys.reload();
+            if let Some(tls) = tls {
+                tls.reload();
+            }
+        })
+        .await;
     }
 }

@@ -129,8 +129,13 @@ impl Proxy {
         record: &mut Record,
     ) -> Result<(Response<Body>, Option<Flow>), (Refusal, Outcome)> {
         let refused = |refusal| (refusal, Outcome::Refused);
-        let route = Route::find(request.method(), request.uri(), request.headers())
-            .and_then(|route| Ok((route, self.engine.path(route).ok_or_else(no_route)?)));
+        let route = Route::find(
+            request.version(),
+            request.method(),
+            request.uri(),
+            request.headers(),
+        )
+        .and_then(|route| Ok((route, self.engine.path(route).ok_or_else(no_route)?)));
         if let Ok((route, _)) = &route {
             record.routed(*route, &self.model);
         }

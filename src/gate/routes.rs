@@ -1,6 +1,6 @@
 //! Which requests exist: pure.
 
-use http::{HeaderMap, Method, StatusCode, Uri, header};
+use http::{HeaderMap, Method, StatusCode, Uri, Version, header};
 
 use super::answer::Refusal;
 
@@ -9,14 +9,28 @@ pub use crate::engine::Route;
 impl Route {
     /// Finds the route of a request.
     ///
+    /// In HTTP/2 every request has a scheme, and mostly an authority (RFC 9113, section 8.3.1); in HTTP/1 only one
+    /// for a proxy has. Nothing here is chosen by either.
+    ///
     /// The raw path is compared byte by byte: nothing is decoded, no slash is folded, no dot is resolved.
     ///
     /// # Errors
     /// 404 for everything that is no route, 400 for a proxy's request form, an upgrade or a query string.
-    pub fn find(method: &Method, uri: &Uri, headers: &HeaderMap) -> Result<Self, Refusal> {
+    pub fn find(
+        version: Version,
+        method: &Method,
+        uri: &Uri,
+        headers: &HeaderMap,
+    ) -> Result<Self, Refusal> {
         let bad =
             |code, message: &str| Refusal::new(StatusCode::BAD_REQUEST, code, message).close();
-        if uri.scheme().is_some() || uri.authority().is_some() || method == Method::CONNECT {
+        let proxied = if version == Version::HTTP_2 {
+            !matches!(uri.scheme_str(), Some("http" | "https"))
+                || uri.authority().is_some_and(|at| at.as_str().contains('@'))
+        } else {
+            uri.scheme().is_some() || uri.authority().is_some()
+        };
+        if proxied || method == Method::CONNECT {
             return Err(bad("proxy_request", "this is no proxy: send a path only"));
         }
         if headers.contains_key(header::UPGRADE) {
@@ -47,8 +61,12 @@ mod tests {
     use super::*;
 
     fn find(method: &str, uri: &str) -> Result<Route, u16> {
+        find_in(Version::HTTP_11, method, uri)
+    }
+
+    fn find_in(version: Version, method: &str, uri: &str) -> Result<Route, u16> {
         let method: Method = method.parse().unwrap();
-        Route::find(&method, &uri.parse().unwrap(), &HeaderMap::new())
+        Route::find(version, &method, &uri.parse().unwrap(), &HeaderMap::new())
             .map_err(|refusal| refusal.status.as_u16())
     }
 
@@ -88,11 +106,33 @@ mod tests {
         assert_eq!(find(method, uri), Err(status));
     }
 
+    #[rstest::rstest]
+    #[case::clear("GET", "http://model:8080/v1/models", Ok(Route::Models))]
+    #[case::tls("GET", "https://model/v1/models", Ok(Route::Models))]
+    #[case::query("GET", "https://model/v1/models?a=b", Err(400))]
+    #[case::double_slash("GET", "https://model//v1/models", Err(404))]
+    #[case::scheme("GET", "ftp://model/v1/models", Err(400))]
+    #[case::no_scheme("GET", "/v1/models", Err(400))]
+    #[case::userinfo("GET", "https://me@model/v1/models", Err(400))]
+    #[case::connect("CONNECT", "model:443", Err(400))]
+    fn streams_have_a_scheme(
+        #[case] method: &str,
+        #[case] uri: &str,
+        #[case] found: Result<Route, u16>,
+    ) {
+        assert_eq!(find_in(Version::HTTP_2, method, uri), found);
+    }
+
     #[test]
     fn upgrades_are_refused() {
         let mut headers = HeaderMap::new();
         headers.insert(header::UPGRADE, "websocket".parse().unwrap());
-        let found = Route::find(&Method::GET, &"/v1/models".parse().unwrap(), &headers);
+        let found = Route::find(
+            Version::HTTP_11,
+            &Method::GET,
+            &"/v1/models".parse().unwrap(),
+            &headers,
+        );
         assert_eq!(
             found.map_err(|refusal| refusal.code),
             Err("upgrade".to_owned())

@@ -291,6 +291,7 @@ impl Machine {
             nonce: self.findings.nonce.clone(),
             runtime_ran: false,
             keys_missing: false,
+            certificate_missing: false,
             targets: self.findings.targets.clone(),
         }
     }

@@ -244,6 +244,9 @@ pub struct Report {
     /// True while the gate asks for keys and finds none: nobody is let in.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keys_missing: bool,
+    /// True while the gate is to serve TLS and has no certificate: nobody is let in.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub certificate_missing: bool,
     /// The last round's findings.
     pub targets: Vec<TargetReport>,
 }

@@ -30,7 +30,10 @@ pub fn compute(
     let artifact = artifact(seen.artifact.as_deref(), outcome);
     let sealed = sealed(this, seen);
     let available = available(this, &numbers);
-    let keyless = seen.seal.keys_missing.then(|| keys_missing(this));
+    let bare = seen.seal.certificate_missing;
+    let keyless = bare
+        .then(|| certificate_missing(this))
+        .or_else(|| seen.seal.keys_missing.then(|| keys_missing(this)));
     let [ready, reconciling, stalled] =
         summary(this, outcome, &numbers, &artifact, &sealed, keyless);
     let findings = [
@@ -149,6 +152,14 @@ fn keys_missing(this: &ModelDeployment) -> String {
     let name = keys.map_or("", |keys| keys.secret_ref.name.as_str());
     format!(
         "nobody is let in, because no pod has found a key in Secret {name} of access.apiKeys: make it in this namespace, with one key in each entry; the pods find it within two minutes"
+    )
+}
+
+fn certificate_missing(this: &ModelDeployment) -> String {
+    let tls = this.spec.access.tls.as_ref();
+    let name = tls.map_or("", |tls| tls.secret_ref.name.as_str());
+    format!(
+        "nobody is let in, because no pod has found a certificate with its key in Secret {name} of access.tls: make it in this namespace, of type kubernetes.io/tls; the pods find it within two minutes"
     )
 }
 

@@ -47,6 +47,13 @@ fn keyless() -> SealView {
     }
 }
 
+fn bare() -> SealView {
+    SealView {
+        certificate_missing: true,
+        ..keyless()
+    }
+}
+
 fn waiting() -> Outcome {
     Outcome::Waiting {
         reason: Reason::ArtifactNotReady,
@@ -67,6 +74,7 @@ fn run(seen: &Seen, outcome: &Outcome) -> ModelDeploymentStatus {
 #[case::new_pod_not_ready((2, 1, 1), proven(), Outcome::Done, "False True False True True", "RollingOut")]
 #[case::no_keys((1, 1, 0), keyless(), Outcome::Done, "False False True True False", "SecretMissing")]
 #[case::keys_just_came((1, 1, 1), keyless(), Outcome::Done, "True False False True True", "Succeeded")]
+#[case::no_certificate((1, 1, 0), bare(), Outcome::Done, "False False True True False", "SecretMissing")]
 #[case::proving((1, 1, 0), SealView::default(), Outcome::Done, "False True False Unknown False", "NotSealed")]
 #[case::control_failed((1, 1, 1), seal(Truth::Unknown, Reason::ControlFailed), Outcome::Done, "False True False Unknown True", "NotSealed")]
 #[case::widened((1, 1, 0), seal(Truth::False, Reason::PolicyWidens), Outcome::Done, "False False True False False", "PolicyWidens")]
@@ -161,4 +169,28 @@ fn the_same_pass_again_changes_nothing() {
     let first = run(&seen, &Outcome::Done);
     let again = compute(&object(), &first, &seen, &Outcome::Done, Timestamp::now());
     assert_eq!(first, again);
+}
+
+#[rstest::rstest]
+#[case::keys(keyless(), "Secret assistant-keys of access.apiKeys")]
+#[case::certificate(bare(), "Secret assistant-tls of access.tls")]
+fn the_secret_that_is_missing_is_named(#[case] seal: SealView, #[case] says: &str) {
+    let mut object = object();
+    object.spec.access.tls = Some(
+        serde_json::from_value(serde_json::json!({ "secretRef": { "name": "assistant-tls" } }))
+            .unwrap(),
+    );
+    let seen = Seen {
+        deployment: Some(Arc::new(deployment(1, 1, 0))),
+        seal,
+        ..Seen::default()
+    };
+    let old = ModelDeploymentStatus::default();
+    let status = compute(&object, &old, &seen, &Outcome::Done, Timestamp::UNIX_EPOCH);
+    let stalled = find(&status.conditions, ConditionType::Stalled).unwrap();
+    assert!(stalled.message.contains(says), "{}", stalled.message);
+    assert_eq!(
+        status.url.as_deref(),
+        Some("https://assistant.team-a.svc:8080/v1")
+    );
 }

@@ -5,7 +5,9 @@ pub mod engine;
 
 mod api;
 mod drain;
+mod http2;
 mod lies;
 mod limits;
 mod ollama;
 mod seal;
+mod tls;

@@ -64,6 +64,7 @@ fn report(session: Session) -> Said {
         nonce: String::new(),
         runtime_ran: false,
         keys_missing: false,
+        certificate_missing: false,
         targets: Vec::new(),
     };
     at_once(200, serde_json::to_string(&report).unwrap())

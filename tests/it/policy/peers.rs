@@ -149,6 +149,7 @@ async fn challenge(
         locks: vec!["Kernel".to_owned()],
         runtime_ran: true,
         keys_missing: false,
+        certificate_missing: false,
         ..machine.report(now)
     }))
 }

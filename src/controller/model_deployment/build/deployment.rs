@@ -16,8 +16,8 @@ use kube::api::ObjectMeta;
 
 use super::super::validate::Model;
 use super::{gate, runtime};
-use crate::api::ModelDeployment;
 use crate::api::model_deployment::RolloutType;
+use crate::api::{ModelDeployment, SecretRef};
 use crate::controller::config::Config;
 use crate::controller::names::{
     ARTIFACT, COMPONENT, INSTANCE, NAME, OWNER_UID, READINESS_GATE, SEALED, child_meta, labels, uid,
@@ -138,16 +138,25 @@ fn volumes(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<Volume> {
     if inputs.model.engine.particulars().has_store() {
         volumes.push(pod::scratch("store", "4Mi"));
     }
-    if let Some(keys) = &object.spec.access.api_keys {
-        volumes.push(Volume {
-            name: "api-keys".to_owned(),
-            secret: Some(SecretVolumeSource {
-                secret_name: Some(keys.secret_ref.name.clone()),
-                optional: Some(true),
-                ..SecretVolumeSource::default()
-            }),
-            ..Volume::default()
-        });
+    let access = &object.spec.access;
+    if let Some(keys) = &access.api_keys {
+        volumes.push(secret("api-keys", &keys.secret_ref));
+    }
+    if let Some(tls) = &access.tls {
+        volumes.push(secret("tls", &tls.secret_ref));
     }
     volumes
+}
+
+/// One that may come later: the gate says what is missing.
+fn secret(name: &str, reference: &SecretRef) -> Volume {
+    Volume {
+        name: name.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(reference.name.clone()),
+            optional: Some(true),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
 }

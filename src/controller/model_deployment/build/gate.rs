@@ -8,6 +8,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::deployment::Inputs;
 use super::runtime::{self, MODELS, STORE};
+use super::service;
 use crate::api::ModelDeployment;
 use crate::controller::pod;
 
@@ -16,6 +17,7 @@ pub const LEASE_SOCKET: &str = "/run/sealroom/gate/lease.sock";
 /// Where the engine listens for the gate.
 pub const RUNTIME_SOCKET: &str = "/run/sealroom/runtime/runtime.sock";
 const API_KEYS: &str = "/etc/sealroom/api-keys";
+const TLS: &str = "/etc/sealroom/tls";
 
 /// Copies the binary into the volume from which the runtime's container starts it, and lays the engine's store out,
 /// which that container cannot write.
@@ -64,6 +66,9 @@ pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
     if object.spec.access.api_keys.is_some() {
         mounts.push(pod::mount("api-keys", API_KEYS, true));
     }
+    if object.spec.access.tls.is_some() {
+        mounts.push(pod::mount("tls", TLS, true));
+    }
     Container {
         name: "gate".to_owned(),
         image: Some(inputs.config.image.clone()),
@@ -87,9 +92,13 @@ pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
             },
         ]),
         ports: Some(
-            [("http", 8080), ("admin", 8081), ("metrics", 8082)]
-                .map(port)
-                .into(),
+            [
+                (service::scheme(object), 8080),
+                ("admin", 8081),
+                ("metrics", 8082),
+            ]
+            .map(port)
+            .into(),
         ),
         restart_policy: Some("Always".to_owned()),
         // Passes when proven: the kubelet itself starts the runtime after the proof, however long that takes.
@@ -147,6 +156,9 @@ fn arguments(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
     flag("drain-seconds", &spec.drain_seconds.to_string());
     if spec.access.api_keys.is_some() {
         flag("api-keys-dir", API_KEYS);
+    }
+    if spec.access.tls.is_some() {
+        flag("tls-dir", TLS);
     }
     if !inputs.model.sealed {
         arguments.push("--unsealed".to_owned());

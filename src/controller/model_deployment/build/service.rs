@@ -21,14 +21,28 @@ pub fn build(object: &ModelDeployment) -> Service {
         protocol: Some("TCP".to_owned()),
         ..ServicePort::default()
     };
+    // A mesh or an ingress in front learns from it what to speak.
+    let api = ServicePort {
+        app_protocol: object.spec.access.tls.as_ref().map(|_| "https".to_owned()),
+        ..port(scheme(object), PORT)
+    };
     Service {
         metadata: child_meta(object, object.name_any(), "model"),
         spec: Some(ServiceSpec {
             selector: Some(selector(object)),
-            ports: Some(vec![port("http", PORT), port("metrics", 8082)]),
+            ports: Some(vec![api, port("metrics", 8082)]),
             ..ServiceSpec::default()
         }),
         status: None,
+    }
+}
+
+/// What the API is served over, and the name of its port.
+#[must_use]
+pub fn scheme(object: &ModelDeployment) -> &'static str {
+    match object.spec.access.tls {
+        Some(_) => "https",
+        None => "http",
     }
 }
 
@@ -36,5 +50,6 @@ pub fn build(object: &ModelDeployment) -> Service {
 #[must_use]
 pub fn url(object: &ModelDeployment) -> String {
     let namespace = object.namespace().unwrap_or_default();
-    format!("http://{}.{namespace}.svc:{PORT}/v1", object.name_any())
+    let (scheme, name) = (scheme(object), object.name_any());
+    format!("{scheme}://{name}.{namespace}.svc:{PORT}/v1")
 }

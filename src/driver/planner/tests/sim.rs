@@ -372,6 +372,7 @@ fn report(gate: &Gate, now: Instant) -> Report {
         locks: vec!["Kernel".to_owned()],
         runtime_ran: gate.runtime_ran,
         keys_missing: false,
+        certificate_missing: false,
         ..gate.machine.report(now)
     }
 }
