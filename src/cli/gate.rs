@@ -83,6 +83,8 @@ pub struct Args {
     /// A directory in which each file is an API key; without it no key is asked for
     #[arg(long, env = "SEALROOM_API_KEYS_DIR", value_name = "DIR")]
     api_keys_dir: Option<PathBuf>,
+    #[command(flatten)]
+    tokens: super::tokens::Args,
     /// The pod's grace period: how long its end may take, the last stream included
     #[arg(long, env = "SEALROOM_DRAIN_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     drain_seconds: u64,
@@ -178,6 +180,7 @@ impl Args {
             unsealed: self.unsealed,
             probe_every: Duration::from_secs(self.probe_seconds),
             api_keys_dir: self.api_keys_dir,
+            tokens: self.tokens.config(),
             drain,
             max_body: size(self.max_body_bytes)?,
             max_concurrent: size(self.max_concurrent)?,

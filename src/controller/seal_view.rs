@@ -7,6 +7,7 @@ use super::conditions::{Truth, find};
 use crate::api::model_deployment::{ModelDeploymentStatus, PolicyRef};
 use crate::api::{ConditionType, Reason};
 use crate::driver::{self, PodSeal};
+use crate::seal::wire::TokenKeys;
 
 /// The condition `Sealed` and what stands behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +26,8 @@ pub struct SealView {
     pub not_evaluated: Vec<String>,
     /// A gate asks for API keys and has none.
     pub keys_missing: bool,
+    /// The worst state of the key set in any gate.
+    pub token_keys: TokenKeys,
 }
 
 impl Default for SealView {
@@ -37,6 +40,7 @@ impl Default for SealView {
             policies: Vec::new(),
             not_evaluated: Vec::new(),
             keys_missing: false,
+            token_keys: TokenKeys::Good,
         }
     }
 }
@@ -55,6 +59,7 @@ impl SealView {
             policies: seal.policies,
             not_evaluated: seal.not_evaluated,
             keys_missing: false,
+            token_keys: TokenKeys::Good,
         })
     }
 
@@ -103,6 +108,11 @@ impl SealView {
             policies: policies.into_iter().take(64).collect(),
             not_evaluated: notes.into_iter().take(32).cloned().collect(),
             keys_missing: counted.iter().any(|pod| pod.keys_missing()),
+            token_keys: counted
+                .iter()
+                .map(|pod| pod.token_keys())
+                .max()
+                .unwrap_or_default(),
         }
     }
 }

@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::answer::{Body, Refusal, json_response, response, text_response};
+use super::callers::Callers;
 use super::core::{Core, Drain};
-use super::keys::Keys;
 use super::metrics::Metrics;
 use super::ready;
 use super::rounds::{NotObeyed, Rounds};
@@ -32,7 +32,7 @@ pub struct Admin {
     /// The gate's knowledge.
     pub core: Arc<Core>,
     /// For `/readyz`.
-    pub keys: Arc<Keys>,
+    pub callers: Arc<Callers>,
     /// For `/challenge`.
     pub rounds: Rounds,
 }
@@ -62,7 +62,8 @@ impl Admin {
 
     fn with_keys(&self, report: Report) -> Report {
         Report {
-            keys_missing: self.keys.missing().is_some(),
+            keys_missing: self.callers.missing().is_some(),
+            token_keys: self.callers.token_keys(),
             ..report
         }
     }
@@ -79,7 +80,7 @@ impl Admin {
         if self.core.watch().borrow().drain != Drain::No {
             return Some("Draining".to_owned());
         }
-        if let Some(missing) = self.keys.missing() {
+        if let Some(missing) = self.callers.missing() {
             return Some(missing);
         }
         let runtime = self.core.runtime();

@@ -8,20 +8,24 @@ pub mod admin;
 pub mod answer;
 pub mod audit;
 pub mod body;
+pub mod callers;
 pub mod core;
 pub mod doors;
 pub mod drain;
 pub mod engine_view;
+pub mod jwks;
 pub mod keys;
 pub mod lease;
 pub mod listen;
 pub mod metrics;
+pub mod mounted;
 pub mod passing;
 pub mod proxy;
 pub mod ready;
 pub mod remote;
 pub mod rounds;
 pub mod routes;
+pub mod tokens;
 pub mod upstream;
 pub mod usage;
 
@@ -40,11 +44,11 @@ use crate::engine::Engine;
 use crate::seal::session::Session;
 use crate::seal::sign::TrustedKeys;
 use crate::seal::state::{self, Machine};
-use keys::Keys;
+use callers::Callers;
 use listen::Limits;
 use upstream::Upstream;
 
-/// How often the keys are looked at again.
+/// How often the keys and key sets are looked at again.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Connections on the admin port: the kubelet, the operator, two canaries.
 const ADMIN_LIMITS: Limits = Limits {
@@ -88,6 +92,8 @@ pub struct Config {
     pub probe_every: Duration,
     /// The API keys' directory.
     pub api_keys_dir: Option<PathBuf>,
+    /// The tokens that are accepted.
+    pub tokens: Option<tokens::Config>,
     /// For the last stream.
     pub drain: Duration,
     /// Largest request body in bytes.
@@ -144,13 +150,13 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     } else {
         core
     });
-    let keys = Arc::new(Keys::new(config.api_keys_dir));
+    let callers = Arc::new(Callers::new(config.api_keys_dir, config.tokens));
     let metrics = Arc::new(metrics::Metrics::default());
     let upstream = config.upstream;
     let engine = config.engine.particulars();
     let proxy = Arc::new(proxy::Proxy::new(
         Arc::clone(&core),
-        Arc::clone(&keys),
+        Arc::clone(&callers),
         Arc::clone(&metrics),
         audit::Audit::start(io::stdout())?,
         upstream.clone(),
@@ -165,7 +171,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let rounds = rounds::Rounds::new(Arc::clone(&core), config.trusted);
     let office = Arc::new(admin::Admin {
         core: Arc::clone(&core),
-        keys: Arc::clone(&keys),
+        callers: Arc::clone(&callers),
         rounds,
     });
     let counter = Arc::new(admin::Scrape::new(
@@ -220,7 +226,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         engine,
         config.model,
     ));
-    tasks.spawn(reload(keys));
+    tasks.spawn(reload(callers));
 
     let [api, admin, scrape] = ports;
     tracing::info!(api, admin, metrics = scrape, "listening, not proven");
@@ -245,11 +251,11 @@ async fn bound(addr: SocketAddr) -> Result<tokio::net::TcpListener, GateError> {
     })
 }
 
-async fn reload(keys: Arc<Keys>) {
+async fn reload(callers: Arc<Callers>) {
     loop {
         tokio::time::sleep(KEYS_EVERY).await;
-        let keys = Arc::clone(&keys);
-        // Files of a mounted Secret are in memory, but reading them is still a blocking call.
-        let _ = tokio::task::spawn_blocking(move || keys.reload()).await;
+        let callers = Arc::clone(&callers);
+        // Mounted files are in memory, but reading them is still a blocking call.
+        let _ = tokio::task::spawn_blocking(move || callers.reload()).await;
     }
 }

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::build::{deployment, service};
+use super::callers;
 use super::dereference::Seen;
 use crate::api::memory::MemoryStatus;
 use crate::api::model_deployment::{ArtifactStatus, ModelDeploymentStatus, SealMode, SealStatus};
@@ -59,6 +60,7 @@ pub fn compute(
                 .unwrap_or_else(|| this.name_any()),
         ),
         url: Some(service::url(this)),
+        callers: Some(callers::of(this, seen.seal.token_keys)),
         artifact: seen.artifact.as_deref().map(artifact_status),
         memory: seen.memory.as_ref().map(memory_status),
         seal: Some(SealStatus {
@@ -143,13 +145,25 @@ fn available(this: &ModelDeployment, numbers: &Numbers) -> Cell {
     }
 }
 
-/// The gates look again by themselves, and the kubelet fills a Secret in up to 90 s after it was made.
-fn keys_missing(this: &ModelDeployment) -> String {
-    let keys = this.spec.access.api_keys.as_ref();
+/// The gates look again by themselves, and the kubelet fills a volume in up to 90 s after its source was made.
+fn keys_missing(this: &ModelDeployment) -> (Reason, String) {
+    let access = &this.spec.access;
+    let key_set = access.jwt.as_ref().map(|jwt| {
+        let name = &jwt.jwks.config_map_ref.name;
+        format!(
+            "nobody is let in, because no pod has found the provider's keys in entry {} of ConfigMap {name} of access.jwt: make it in this namespace; the pods find it within two minutes",
+            jwt.jwks.key
+        )
+    });
+    if let (Some(text), None) = (key_set, &access.api_keys) {
+        return (Reason::KeySetMissing, text);
+    }
+    let keys = access.api_keys.as_ref();
     let name = keys.map_or("", |keys| keys.secret_ref.name.as_str());
-    format!(
+    let text = format!(
         "nobody is let in, because no pod has found a key in Secret {name} of access.apiKeys: make it in this namespace, with one key in each entry; the pods find it within two minutes"
-    )
+    );
+    (Reason::SecretMissing, text)
 }
 
 /// Ready, Reconciling and Stalled, by what stands in the way, the worst first.
@@ -159,7 +173,7 @@ fn summary(
     numbers: &Numbers,
     artifact: &Cell,
     sealed: &Cell,
-    keyless: Option<String>,
+    keyless: Option<(Reason, String)>,
 ) -> [Cell; 3] {
     use Truth::{False, True};
     let fine = || (False, Reason::Succeeded, String::new());
@@ -196,8 +210,8 @@ fn summary(
                 held(sealed.1, &sealed.2)
             } else if !unsealed && pods && sealed.0 == Truth::Unknown {
                 working(Reason::NotSealed, &sealed.2)
-            } else if let Some(text) = keyless.filter(|_| !numbers.complete) {
-                held(Reason::SecretMissing, &text)
+            } else if let Some((reason, text)) = keyless.filter(|_| !numbers.complete) {
+                held(reason, &text)
             } else if !numbers.complete {
                 let text = format!(
                     "{} of {} pods are of this generation, {} serve",

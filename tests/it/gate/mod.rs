@@ -8,3 +8,4 @@ mod drain;
 mod limits;
 mod ollama;
 mod seal;
+mod tokens;

@@ -1,0 +1,71 @@
+//! A directory that the kubelet fills from a Secret or a ConfigMap.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A mounted directory, and the version of it that was read last.
+#[derive(Debug)]
+pub struct Mounted {
+    dir: PathBuf,
+    /// Where the kubelet's link to the newest data led.
+    version: Mutex<Option<PathBuf>>,
+}
+
+impl Mounted {
+    /// Nothing of it is read yet.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            version: Mutex::default(),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Whether there may be something that was not there at the last call.
+    ///
+    /// The kubelet changes all entries at once by the link `..data`: while that is the same, nothing is new. In a
+    /// directory without it everything may be.
+    #[must_use]
+    pub fn changed(&self) -> bool {
+        let version = fs::read_link(self.dir.join("..data")).ok();
+        let mut before = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        let same = version.is_some() && *before == version;
+        *before = version;
+        !same
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Lays one file down as the kubelet does, in the place of what was there.
+    pub(crate) fn lay(dir: &Path, version: &str, name: &str, text: &str) {
+        fs::create_dir(dir.join(version)).unwrap();
+        fs::write(dir.join(version).join(name), text).unwrap();
+        let link = dir.join("..data");
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(version, link).unwrap();
+        let _ = std::os::unix::fs::symlink(Path::new("..data").join(name), dir.join(name));
+    }
+
+    #[test]
+    fn the_kubelets_link_says_when_something_is_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Mounted::new(dir.path().to_owned());
+        assert!([mounted.changed(), mounted.changed()] == [true, true]);
+        lay(dir.path(), "..1", "a", "1");
+        assert!([mounted.changed(), mounted.changed()] == [true, false]);
+        lay(dir.path(), "..2", "a", "2");
+        assert!([mounted.changed(), mounted.changed()] == [true, false]);
+        fs::remove_file(dir.path().join("..data")).unwrap();
+        assert!(mounted.changed());
+    }
+}
