@@ -1,4 +1,5 @@
 use jsonwebtoken::EncodingKey;
+use jsonwebtoken::jwk::Jwk;
 use rcgen::{
     KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
 };
@@ -14,6 +15,8 @@ pub(crate) const NOW: i64 = 1_800_000_000;
 /// A provider with a key of each kind.
 pub(crate) struct Provider {
     keys: [(Algorithm, EncodingKey); 4],
+    /// The library makes no JWK of a key in the form that holds its public half.
+    ed: Value,
 }
 
 pub(crate) static PROVIDER: LazyLock<Provider> = LazyLock::new(Provider::new);
@@ -25,7 +28,9 @@ impl Provider {
         let rsa = EncodingKey::from_rsa_der(&der(&PKCS_RSA_SHA256)[26..]);
         let p256 = EncodingKey::from_ec_der(&der(&PKCS_ECDSA_P256_SHA256));
         let p384 = EncodingKey::from_ec_der(&der(&PKCS_ECDSA_P384_SHA384));
-        let ed = EncodingKey::from_ed_der(&der(&PKCS_ED25519));
+        let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+        let ed = EncodingKey::from_ed_der(pair.serialized_der());
+        let x = URL_SAFE_NO_PAD.encode(pair.public_key_raw());
         Self {
             keys: [
                 (Algorithm::RS256, rsa),
@@ -33,14 +38,19 @@ impl Provider {
                 (Algorithm::ES384, p384),
                 (Algorithm::EdDSA, ed),
             ],
+            ed: json!({ "kty": "OKP", "crv": "Ed25519", "x": x }),
         }
     }
 
     /// The public keys, each with its algorithm's name as its id.
     pub(crate) fn jwks(&self) -> Value {
         let jwk = |(algorithm, key): &(Algorithm, EncodingKey)| {
-            let jwk = jsonwebtoken::jwk::Jwk::from_encoding_key(key, *algorithm).unwrap();
-            let mut jwk = serde_json::to_value(jwk).unwrap();
+            let mut jwk = match algorithm {
+                Algorithm::EdDSA => self.ed.clone(),
+                _ => {
+                    serde_json::to_value(Jwk::from_encoding_key(key, *algorithm).unwrap()).unwrap()
+                }
+            };
             jwk["kid"] = json!(format!("{algorithm:?}"));
             jwk.as_object_mut().unwrap().remove("alg");
             jwk
