@@ -84,7 +84,7 @@ pub struct Args {
     #[arg(long, env = "SEALROOM_API_KEYS_DIR", value_name = "DIR")]
     api_keys_dir: Option<PathBuf>,
     #[command(flatten)]
-    tokens: super::tokens::Args,
+    tokens: super::tokens::TokenArgs,
     /// The pod's grace period: how long its end may take, the last stream included
     #[arg(long, env = "SEALROOM_DRAIN_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     drain_seconds: u64,

@@ -6,7 +6,7 @@ use crate::gate::tokens::{Config, Expected};
 
 /// The tokens that are accepted.
 #[derive(Debug, clap::Args)]
-pub struct Args {
+pub struct TokenArgs {
     /// A JWK Set with the public keys of the OpenID provider; without it no token is accepted
     #[arg(long, env = "SEALROOM_JWKS", value_name = "FILE", requires_all = ["jwt_issuer", "jwt_audience"])]
     jwks: Option<PathBuf>,
@@ -36,7 +36,7 @@ pub struct Args {
     jwt_user_claim: String,
 }
 
-impl Args {
+impl TokenArgs {
     /// `None` where no token is asked for.
     pub fn config(self) -> Option<Config> {
         let (file, issuer) = self.jwks.zip(self.jwt_issuer)?;
