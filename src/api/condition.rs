@@ -86,6 +86,8 @@ reasons! {
     VolumeTooSmall,
     /// A Secret that is named is not there.
     SecretMissing,
+    /// The keys of the OpenID provider are not there.
+    KeySetMissing,
     /// The volume lies on a node where the model may not run.
     ClaimNodeMismatch,
     /// The registry cannot be reached.

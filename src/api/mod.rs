@@ -11,7 +11,8 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomRe
 use kube::CustomResourceExt;
 
 pub use common::{
-    AccessMode, Delivery, DeliveryType, PersistentVolumeClaimDelivery, Scheduling, SecretRef,
+    AccessMode, ConfigMapRef, Delivery, DeliveryType, PersistentVolumeClaimDelivery, Scheduling,
+    SecretRef,
 };
 pub use condition::{ConditionType, Reason};
 pub use model_artifact::{ModelArtifact, ModelArtifactSpec, ModelArtifactStatus};

@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Delivery, Scheduling, SecretRef, schema};
 
+mod jwt;
 mod runtime;
 mod status;
 
+pub use jwt::{Jwks, Jwt};
 pub use runtime::{Engine, KvCacheType, LlamaCpp, Ollama, Runtime};
 pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus, TenantGuard};
 
@@ -43,6 +45,7 @@ pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus, T
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
     printcolumn(name = "Memory", type_ = "string", json_path = ".status.memory.total", priority = 1),
     printcolumn(name = "Progress", type_ = "string", json_path = r#".status.conditions[?(@.type=="ArtifactReady")].reason"#, priority = 1),
+    printcolumn(name = "Callers", type_ = "string", json_path = ".status.callers", description = "who may send requests", priority = 1),
     validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
         "metadata.name names the Service too, and longer names are made from it: write at most 40 of a-z, 0-9 and -, beginning with a letter"
     )
@@ -166,6 +169,10 @@ pub struct Access {
     /// Serves the API over TLS, and status.url begins with `https`. Without it the API is served in the clear.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls: Option<Tls>,
+    /// Tokens of an OpenID provider that requests must carry as `Authorization: Bearer`. Beside apiKeys either is
+    /// accepted. Without it no token is asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<Jwt>,
 }
 
 /// Where the certificate is.

@@ -20,6 +20,9 @@ pub struct Entry {
     /// The name of the key.
     #[serde(default)]
     pub key: Option<String>,
+    /// The person that a token named.
+    #[serde(default)]
+    pub person: Option<String>,
     /// The route, or `other`.
     pub route: String,
     /// The HTTP status.
@@ -62,6 +65,15 @@ impl Entry {
     }
 }
 
+/// A name that may come from elsewhere moves no cursor.
+fn caller(name: Option<&String>) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_unicode().to_string(),
+        false => c.to_string(),
+    };
+    name.map_or_else(|| "-".to_owned(), |name| name.chars().map(shown).collect())
+}
+
 /// One line for people, the columns of changing width last.
 impl fmt::Display for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,7 +87,7 @@ impl fmt::Display for Entry {
             self.millis,
             count(self.prompt_tokens),
             count(self.completion_tokens),
-            text(&self.key),
+            caller(self.key.as_ref().or(self.person.as_ref())),
             text(&self.source),
             self.route,
             text(&self.model),
@@ -98,6 +110,24 @@ pub(super) mod tests {
             entry.to_string(),
             "2026-11-23T10:00:00Z 200      12ms      7      2 tools            10.0.0.9         /v1/completions      assistant ok 77"
         );
+    }
+
+    #[rstest::rstest]
+    #[case::key(Some("tools"), None, " tools            ")]
+    #[case::person(None, Some("ada"), " ada              ")]
+    #[case::nobody(None, None, " -                ")]
+    #[case::terminal(None, Some("ada\u{1b}[2J"), " ada\\u{1b}[2J")]
+    fn who_asked_is_shown(
+        #[case] key: Option<&str>,
+        #[case] person: Option<&str>,
+        #[case] shown: &str,
+    ) {
+        let entry = Entry {
+            key: key.map(str::to_owned),
+            person: person.map(str::to_owned),
+            ..Entry::read(LINE).unwrap().unwrap()
+        };
+        assert!(entry.to_string().contains(shown), "{entry}");
     }
 
     #[rstest::rstest]

@@ -11,6 +11,8 @@ use super::Entry;
 pub struct Filter {
     /// The name of the key.
     pub key: Option<String>,
+    /// The person that a token named.
+    pub person: Option<String>,
     /// The served model's name.
     pub model: Option<String>,
     /// The route.
@@ -68,6 +70,7 @@ impl Filter {
         });
         status
             && is(&self.key, entry.key.as_deref())
+            && is(&self.person, entry.person.as_deref())
             && is(&self.model, entry.model.as_deref())
             && is(&self.route, Some(&entry.route))
             && is(&self.outcome, Some(&entry.outcome))
@@ -99,6 +102,7 @@ mod tests {
     #[case::all(Filter::default(), true)]
     #[case::key(Filter { key: some("tools"), ..Filter::default() }, true)]
     #[case::other_key(Filter { key: some("tool"), ..Filter::default() }, false)]
+    #[case::person(Filter { person: some("tools"), ..Filter::default() }, false)]
     #[case::other_model(Filter { model: some("x"), ..Filter::default() }, false)]
     #[case::route(Filter { route: some("/v1/completions"), ..Filter::default() }, true)]
     #[case::class(Filter { status: Some(Statuses::Class(2)), ..Filter::default() }, true)]

@@ -1,4 +1,4 @@
-//! Tokens per key and month.
+//! Tokens per key or person and month.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -7,9 +7,9 @@ use jiff::tz::TimeZone;
 
 use super::Entry;
 
-/// Sums by month (UTC) and the name of the key.
+/// Sums by month (UTC), the name of the key, and the person.
 #[derive(Clone, Debug, Default)]
-pub struct Totals(BTreeMap<(String, String), Sum>);
+pub struct Totals(BTreeMap<(String, String, String), Sum>);
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Sum {
@@ -24,7 +24,9 @@ impl Totals {
     pub fn add(&mut self, entry: &Entry) {
         let month = entry.time.to_zoned(TimeZone::UTC).strftime("%Y-%m");
         let key = entry.key.clone().unwrap_or_default();
-        let sum = self.0.entry((month.to_string(), key)).or_default();
+        let person = entry.person.clone().unwrap_or_default();
+        let by = (month.to_string(), key, person);
+        let sum = self.0.entry(by).or_default();
         sum.requests += 1;
         match (entry.prompt_tokens, entry.completion_tokens) {
             (None, None) => sum.untold += 1,
@@ -44,19 +46,19 @@ impl Totals {
     pub fn write(&self, out: &mut impl Write) -> io::Result<()> {
         writeln!(
             out,
-            "month,key,requests,prompt_tokens,completion_tokens,untold"
+            "month,key,person,requests,prompt_tokens,completion_tokens,untold"
         )?;
-        for ((month, key), sum) in &self.0 {
+        for ((month, key, person), sum) in &self.0 {
             let Sum {
                 requests,
                 prompt,
                 completion,
                 untold,
             } = sum;
-            let key = quoted(key);
+            let (key, person) = (quoted(key), quoted(person));
             writeln!(
                 out,
-                "{month},{key},{requests},{prompt},{completion},{untold}"
+                "{month},{key},{person},{requests},{prompt},{completion},{untold}"
             )?;
         }
         Ok(())
@@ -100,18 +102,23 @@ mod tests {
             key: None,
             ..entry.clone()
         };
+        let person = Entry {
+            person: Some("tools".to_owned()),
+            ..nobody.clone()
+        };
         let mut totals = Totals::default();
-        for entry in [&later, &entry, &entry, &untold, &nobody] {
+        for entry in [&later, &entry, &entry, &untold, &nobody, &person] {
             totals.add(entry);
         }
         let mut text = Vec::new();
         totals.write(&mut text).unwrap();
         assert_eq!(
             String::from_utf8(text).unwrap(),
-            "month,key,requests,prompt_tokens,completion_tokens,untold\n\
-             2026-11,,1,7,2,0\n\
-             2026-11,tools,3,14,4,1\n\
-             2026-12,tools,1,7,2,0\n"
+            "month,key,person,requests,prompt_tokens,completion_tokens,untold\n\
+             2026-11,,,1,7,2,0\n\
+             2026-11,,tools,1,7,2,0\n\
+             2026-11,tools,,3,14,4,1\n\
+             2026-12,tools,,1,7,2,0\n"
         );
     }
 

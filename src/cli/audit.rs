@@ -20,6 +20,9 @@ pub struct Args {
     /// Only requests with the key of this name
     #[arg(long)]
     key: Option<String>,
+    /// Only requests with a token of this person
+    #[arg(long)]
+    person: Option<String>,
     /// Only requests to the model of this name
     #[arg(long)]
     model: Option<String>,
@@ -49,7 +52,7 @@ enum Output {
     Text,
     /// The audit lines as they are
     Json,
-    /// At the end, tokens per key and month
+    /// At the end, tokens per key or person and month
     Csv,
 }
 
@@ -76,6 +79,7 @@ impl Args {
     fn read(self, mut out: impl Write) -> Result<u64, (PathBuf, io::Error)> {
         let filter = Filter {
             key: self.key,
+            person: self.person,
             model: self.model,
             route: self.route,
             status: self.status,

@@ -86,6 +86,8 @@ pub struct Args {
     /// A directory with a certificate chain in tls.crt and its key in tls.key; without it the API is served in the clear
     #[arg(long, env = "SEALROOM_TLS_DIR", value_name = "DIR")]
     tls_dir: Option<PathBuf>,
+    #[command(flatten)]
+    tokens: super::tokens::TokenArgs,
     /// The pod's grace period: how long its end may take, the last stream included
     #[arg(long, env = "SEALROOM_DRAIN_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     drain_seconds: u64,
@@ -185,6 +187,7 @@ impl Args {
             probe_every: Duration::from_secs(self.probe_seconds),
             api_keys_dir: self.api_keys_dir,
             tls_dir: self.tls_dir,
+            tokens: self.tokens.config(),
             drain,
             max_body: size(self.max_body_bytes)?,
             max_concurrent: size(self.max_concurrent)?,

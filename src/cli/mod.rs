@@ -12,6 +12,7 @@ mod launch;
 mod operator;
 mod pull;
 mod size;
+mod tokens;
 
 /// What a process says when it ends.
 ///

@@ -7,6 +7,7 @@ use super::conditions::{Truth, find};
 use crate::api::model_deployment::{ModelDeploymentStatus, PolicyRef};
 use crate::api::{ConditionType, Reason};
 use crate::driver::{self, PodSeal};
+use crate::seal::wire::TokenKeys;
 
 /// The condition `Sealed` and what stands behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct SealView {
     pub keys_missing: bool,
     /// A gate is to serve TLS and has no certificate.
     pub certificate_missing: bool,
+    /// The worst state of the key set in any gate.
+    pub token_keys: TokenKeys,
 }
 
 impl Default for SealView {
@@ -40,6 +43,7 @@ impl Default for SealView {
             not_evaluated: Vec::new(),
             keys_missing: false,
             certificate_missing: false,
+            token_keys: TokenKeys::Good,
         }
     }
 }
@@ -59,6 +63,7 @@ impl SealView {
             not_evaluated: seal.not_evaluated,
             keys_missing: false,
             certificate_missing: false,
+            token_keys: TokenKeys::Good,
         })
     }
 
@@ -108,6 +113,11 @@ impl SealView {
             not_evaluated: notes.into_iter().take(32).cloned().collect(),
             keys_missing: counted.iter().any(|pod| pod.keys_missing()),
             certificate_missing: counted.iter().any(|pod| pod.certificate_missing()),
+            token_keys: counted
+                .iter()
+                .map(|pod| pod.token_keys())
+                .max()
+                .unwrap_or_default(),
         }
     }
 }

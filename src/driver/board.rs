@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::broadcast;
 
 use crate::policy::{Closure, PolicyRef};
-use crate::seal::wire::{Opening, Report, State};
+use crate::seal::wire::{Opening, Report, State, TokenKeys};
 
 use super::planner::Sealed;
 use super::view::PodKind;
@@ -59,6 +59,7 @@ impl PodSeal {
             || self.notes != other.notes
             || self.keys_missing() != other.keys_missing()
             || self.certificate_missing() != other.certificate_missing()
+            || self.token_keys() != other.token_keys()
     }
 
     /// Whether the gate asks for API keys and has none.
@@ -75,6 +76,13 @@ impl PodSeal {
         self.report
             .as_ref()
             .is_some_and(|report| report.certificate_missing)
+    }
+
+    /// What the gate says about its key set of tokens.
+    #[must_use]
+    pub fn token_keys(&self) -> TokenKeys {
+        let report = self.report.as_ref();
+        report.map_or(TokenKeys::Good, |report| report.token_keys)
     }
 }
 

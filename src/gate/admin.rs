@@ -10,8 +10,8 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::answer::{Body, Refusal, json_response, response, text_response};
+use super::callers::Callers;
 use super::core::{Core, Drain};
-use super::keys::Keys;
 use super::metrics::Metrics;
 use super::ready;
 use super::rounds::{NotObeyed, Rounds};
@@ -33,7 +33,7 @@ pub struct Admin {
     /// The gate's knowledge.
     pub core: Arc<Core>,
     /// For `/readyz`.
-    pub keys: Arc<Keys>,
+    pub callers: Arc<Callers>,
     /// For `/readyz` too.
     pub tls: Option<Arc<Tls>>,
     /// For `/challenge`.
@@ -65,8 +65,9 @@ impl Admin {
 
     fn with_secrets(&self, report: Report) -> Report {
         Report {
-            keys_missing: self.keys.missing().is_some(),
+            keys_missing: self.callers.missing().is_some(),
             certificate_missing: self.no_certificate().is_some(),
+            token_keys: self.callers.token_keys(),
             ..report
         }
     }
@@ -87,7 +88,7 @@ impl Admin {
         if self.core.watch().borrow().drain != Drain::No {
             return Some("Draining".to_owned());
         }
-        if let Some(missing) = self.no_certificate().or_else(|| self.keys.missing()) {
+        if let Some(missing) = self.no_certificate().or_else(|| self.callers.missing()) {
             return Some(missing);
         }
         let runtime = self.core.runtime();

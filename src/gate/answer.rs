@@ -24,6 +24,8 @@ pub struct Refusal {
     pub retry_after: Option<u32>,
     /// The connection is closed after the answer.
     pub close: bool,
+    /// Of a 401: the request had a bearer token, and `message` says what is wrong with it.
+    pub invalid_token: bool,
 }
 
 impl Refusal {
@@ -35,6 +37,7 @@ impl Refusal {
             message: message.into(),
             retry_after: None,
             close: false,
+            invalid_token: false,
         }
     }
 
@@ -49,6 +52,13 @@ impl Refusal {
     #[must_use]
     pub fn close(mut self) -> Self {
         self.close = true;
+        self
+    }
+
+    /// With the error `invalid_token` of RFC 6750, section 3.1.
+    #[must_use]
+    pub fn invalid_token(mut self) -> Self {
+        self.invalid_token = true;
         self
     }
 
@@ -86,10 +96,26 @@ impl Refusal {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if self.status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            let challenge = challenge(self.invalid_token.then_some(&self.message));
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }
+}
+
+/// The field `WWW-Authenticate` (RFC 6750, section 3).
+fn challenge(wrong: Option<&String>) -> HeaderValue {
+    let plain = HeaderValue::from_static("Bearer realm=\"sealroom\"");
+    let quotable = |c: char| matches!(c, ' '..='~') && !['"', '\\'].contains(&c);
+    wrong
+        .filter(|wrong| wrong.chars().all(quotable))
+        .and_then(|wrong| {
+            let text = format!(
+                "Bearer realm=\"sealroom\", error=\"invalid_token\", error_description=\"{wrong}\""
+            );
+            text.try_into().ok()
+        })
+        .unwrap_or(plain)
 }
 
 /// `value` as JSON.

@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::callers::Caller;
 use super::core::Core;
 use super::gen_ai;
-use super::keys::KeyId;
 use super::metrics::{Metrics, Requests};
 use super::proxy::Served;
 use super::usage::Usage;
@@ -59,6 +59,8 @@ pub struct Line {
     digest: Option<String>,
     /// The name of the key's entry in its Secret.
     key: Option<String>,
+    /// The person that the token names.
+    person: Option<String>,
     bytes_in: u64,
     bytes_out: u64,
     /// As the engine says them, at the end of a whole answer.
@@ -142,6 +144,7 @@ impl Audit {
             model: None,
             digest: None,
             key: None,
+            person: None,
             bytes_in: 0,
             bytes_out: 0,
             prompt_tokens: None,
@@ -189,9 +192,13 @@ impl Record {
         });
     }
 
-    /// The request carried a good key.
-    pub fn keyed(&mut self, key: Option<KeyId>) {
-        self.with(|line| line.key = key.map(|key| key.0));
+    /// Who sent the request is known.
+    pub fn called(&mut self, caller: &Caller) {
+        self.with(|line| match caller {
+            Caller::Anyone => {}
+            Caller::Key(key) => line.key = Some(key.0.clone()),
+            Caller::Person(person) => line.person = Some(person.as_str().to_owned()),
+        });
     }
 
     /// The request's body is read.

@@ -8,13 +8,11 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
-use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::answer::Refusal;
-use super::secret_dir::SecretDir;
+use super::mounted::Mounted;
 
 /// Most keys that are read.
 pub const MAX_KEYS: usize = 256;
@@ -26,11 +24,10 @@ const EXPIRES: &str = ".expires";
 /// The SHA-256 of a key; keys themselves are not kept.
 type Hash = [u8; 32];
 
-/// Who may ask.
+/// The keys that are accepted.
 #[derive(Debug)]
 pub struct Keys {
-    /// Absent: everybody that the network lets in.
-    dir: Option<SecretDir>,
+    dir: Mounted,
     known: RwLock<Arc<[Key]>>,
 }
 
@@ -45,12 +42,21 @@ struct Key {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyId(pub String);
 
+/// Why a key is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// There is none like it.
+    Unknown,
+    /// Its time is over.
+    Expired,
+}
+
 impl Keys {
     /// Reads the directory for the first time.
     #[must_use]
-    pub fn new(dir: Option<PathBuf>) -> Self {
+    pub fn new(dir: PathBuf) -> Self {
         let keys = Self {
-            dir: dir.map(SecretDir::new),
+            dir: Mounted::new(dir),
             known: RwLock::new(Arc::new([])),
         };
         keys.reload();
@@ -59,8 +65,7 @@ impl Keys {
 
     /// Reads the directory again. What cannot be read is no key: with none left, nobody is let in.
     pub fn reload(&self) {
-        let Some(dir) = &self.dir else { return };
-        let Some(found) = dir.when_changed(read) else {
+        let Some(found) = self.dir.when_changed(read) else {
             return;
         };
         let found: Arc<[Key]> = found.unwrap_or_default().into();
@@ -71,52 +76,33 @@ impl Keys {
         }
     }
 
-    /// Text for the admin port when keys are asked for and there is none.
+    /// Whether there is no key.
     #[must_use]
-    pub fn missing(&self) -> Option<String> {
-        let dir = self.dir.as_ref()?;
-        let none = self.known().is_empty();
-        none.then(|| format!("SecretMissing: no API key in {}", dir.path().display()))
+    pub fn is_empty(&self) -> bool {
+        self.known().is_empty()
     }
 
-    /// Checks the bearer token of a request (RFC 6750, section 2.1).
-    ///
-    /// Its hash is compared with that of every key in constant time.
+    /// Where the keys should be.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Whose key it is. Its hash is compared with that of every key in constant time.
     ///
     /// # Errors
-    /// 401, also when keys are asked for and none is there.
-    pub fn check(&self, headers: &HeaderMap) -> Result<Option<KeyId>, Refusal> {
-        self.check_at(headers, Timestamp::now())
-    }
-
-    fn check_at(&self, headers: &HeaderMap, now: Timestamp) -> Result<Option<KeyId>, Refusal> {
-        if self.dir.is_none() {
-            return Ok(None);
-        }
-        let refused = |code, message| Err(Refusal::new(StatusCode::UNAUTHORIZED, code, message));
+    /// [`Wrong`].
+    pub fn check(&self, sent: &[u8], now: Timestamp) -> Result<KeyId, Wrong> {
+        let sent = hash(sent);
         let known = self.known();
-        if known.is_empty() {
-            let message = "no API key is configured yet: the Secret is missing";
-            return refused("SecretMissing", message);
-        }
-        let mut fields = headers.get_all(header::AUTHORIZATION).iter();
-        let sent = match (fields.next(), fields.next()) {
-            (Some(field), None) => bearer(field.as_bytes()).map(hash),
-            _ => None,
-        };
         // Every key is compared, whichever fits.
-        let fits = |key: &&Key| sent.is_some_and(|sent| sent.ct_eq(&key.hash).into());
+        let fits = |key: &&Key| sent.ct_eq(&key.hash).into();
         let fitting: Vec<&Key> = known.iter().filter(fits).collect();
         let holds = |key: &&&Key| key.expires.is_none_or(|end| now < end);
         match fitting.iter().find(holds) {
-            Some(key) => Ok(Some(KeyId(key.name.clone()))),
-            None if fitting.is_empty() => {
-                refused("invalid_api_key", "send a valid API key as a bearer token")
-            }
-            None => refused(
-                "expired_api_key",
-                "this API key has expired: ask for a new one",
-            ),
+            Some(key) => Ok(KeyId(key.name.clone())),
+            None if fitting.is_empty() => Err(Wrong::Unknown),
+            None => Err(Wrong::Expired),
         }
     }
 
@@ -124,11 +110,6 @@ impl Keys {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&known)
     }
-}
-
-fn bearer(field: &[u8]) -> Option<&[u8]> {
-    let (scheme, key) = field.split_at_checked(7)?;
-    (scheme.eq_ignore_ascii_case(b"bearer ") && !key.is_empty()).then(|| key.trim_ascii())
 }
 
 fn hash(key: &[u8]) -> Hash {
@@ -196,20 +177,19 @@ fn entries(dir: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::mounted::tests::lay;
     use super::*;
 
-    fn check(keys: &Keys, field: &str) -> Result<Option<KeyId>, String> {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::AUTHORIZATION, field.parse().unwrap());
-        keys.check(&headers).map_err(|refusal| refusal.code)
+    fn check(keys: &Keys, sent: &str) -> Result<String, Wrong> {
+        let now = "2026-06-30T23:00:00Z".parse().unwrap();
+        keys.check(sent.as_bytes(), now).map(|key| key.0)
     }
 
     #[test]
     fn keys_come_and_go_with_their_files() {
         let dir = tempfile::tempdir().unwrap();
-        let keys = Keys::new(Some(dir.path().join("keys")));
-        assert_eq!(check(&keys, "Bearer one"), Err("SecretMissing".to_owned()));
-        assert!(keys.missing().unwrap().starts_with("SecretMissing"));
+        let keys = Keys::new(dir.path().join("keys"));
+        assert!(keys.is_empty());
 
         // As the kubelet lays it down.
         let data = dir.path().join("keys/..data");
@@ -219,39 +199,25 @@ mod tests {
         std::os::unix::fs::symlink("..data/tools", dir.path().join("keys/tools")).unwrap();
         std::os::unix::fs::symlink("..data/blank", dir.path().join("keys/blank")).unwrap();
         keys.reload();
-        assert_eq!(
-            check(&keys, "bearer one"),
-            Ok(Some(KeyId("tools".to_owned())))
-        );
-        for wrong in [
-            "Bearer two",
-            "Bearer ",
-            "Bearer",
-            "Basic one",
-            "one",
-            "Bearer one two",
-        ] {
-            assert_eq!(
-                check(&keys, wrong),
-                Err("invalid_api_key".to_owned()),
-                "{wrong}"
-            );
+        assert_eq!(check(&keys, "one"), Ok("tools".to_owned()));
+        for wrong in ["two", "", "one two"] {
+            assert_eq!(check(&keys, wrong), Err(Wrong::Unknown), "{wrong}");
         }
 
         fs::remove_file(dir.path().join("keys/tools")).unwrap();
         keys.reload();
-        assert_eq!(check(&keys, "Bearer one"), Err("SecretMissing".to_owned()));
+        assert_eq!(check(&keys, "one"), Err(Wrong::Unknown));
     }
 
     #[rstest::rstest]
     #[case::for_ever("a", Ok("a"))]
     #[case::not_yet("b", Ok("b"))]
-    #[case::over("c", Err("expired_api_key"))]
-    #[case::on_the_second("d", Err("expired_api_key"))]
-    #[case::unreadable("e", Err("invalid_api_key"))]
-    #[case::the_end_is_no_key("2026-01-01T00:00:00Z", Err("invalid_api_key"))]
+    #[case::over("c", Err(Wrong::Expired))]
+    #[case::on_the_second("d", Err(Wrong::Expired))]
+    #[case::unreadable("e", Err(Wrong::Unknown))]
+    #[case::the_end_is_no_key("2026-01-01T00:00:00Z", Err(Wrong::Unknown))]
     #[case::one_of_two_that_are_equal("twice", Ok("g"))]
-    fn keys_end(#[case] key: &str, #[case] expected: Result<&str, &str>) {
+    fn keys_end(#[case] key: &str, #[case] expected: Result<&str, Wrong>) {
         let dir = tempfile::tempdir().unwrap();
         let files = [
             ("a", "a"),
@@ -270,56 +236,23 @@ mod tests {
         for (name, text) in files {
             fs::write(dir.path().join(name), text).unwrap();
         }
-        let keys = Keys::new(Some(dir.path().to_owned()));
-        let mut headers = HeaderMap::new();
-        let field = format!("Bearer {key}").parse().unwrap();
-        headers.insert(header::AUTHORIZATION, field);
-        let now = "2026-06-30T23:00:00Z".parse().unwrap();
-        let checked = keys.check_at(&headers, now);
-        let checked = checked
-            .map(|id| id.unwrap().0)
-            .map_err(|refusal| refusal.code);
-        assert_eq!(checked, expected.map(str::to_owned).map_err(str::to_owned));
+        let keys = Keys::new(dir.path().to_owned());
+        assert_eq!(check(&keys, key), expected.map(str::to_owned));
     }
 
     #[test]
     fn nothing_is_read_while_the_kubelets_link_is_the_same() {
         let dir = tempfile::tempdir().unwrap();
-        let lay = |version: &str, key: &str| {
-            fs::create_dir(dir.path().join(version)).unwrap();
-            fs::write(dir.path().join(version).join("tools"), key).unwrap();
-            let link = dir.path().join("..data");
-            let _ = fs::remove_file(&link);
-            std::os::unix::fs::symlink(version, link).unwrap();
-        };
-        lay("..1", "one");
-        std::os::unix::fs::symlink("..data/tools", dir.path().join("tools")).unwrap();
-        let keys = Keys::new(Some(dir.path().to_owned()));
-        assert!(check(&keys, "Bearer one").is_ok());
-        lay("..2", "two");
+        lay(dir.path(), "..1", "tools", "one");
+        let keys = Keys::new(dir.path().to_owned());
+        assert!(check(&keys, "one").is_ok());
+        lay(dir.path(), "..2", "tools", "two");
         keys.reload();
-        assert!(check(&keys, "Bearer one").is_err());
-        assert!(check(&keys, "Bearer two").is_ok());
+        assert!(check(&keys, "one").is_err());
+        assert!(check(&keys, "two").is_ok());
         // Never so in a Secret's volume: it shows that nothing was read.
         fs::write(dir.path().join("..2/tools"), "three").unwrap();
         keys.reload();
-        assert!(check(&keys, "Bearer two").is_ok());
-    }
-
-    #[test]
-    fn two_fields_are_one_too_many() {
-        let dir = tempfile::tempdir().unwrap();
-        fs::write(dir.path().join("a"), "one").unwrap();
-        let keys = Keys::new(Some(dir.path().to_owned()));
-        let mut headers = HeaderMap::new();
-        headers.append(header::AUTHORIZATION, "Bearer one".parse().unwrap());
-        assert!(keys.check(&headers).is_ok());
-        headers.append(header::AUTHORIZATION, "Bearer one".parse().unwrap());
-        assert!(keys.check(&headers).is_err());
-    }
-
-    #[test]
-    fn without_a_directory_nobody_is_asked() {
-        assert_eq!(Keys::new(None).check(&HeaderMap::new()), Ok(None));
+        assert!(check(&keys, "two").is_ok());
     }
 }

@@ -8,15 +8,18 @@ pub mod admin;
 pub mod answer;
 pub mod audit;
 pub mod body;
+pub mod callers;
 pub mod core;
 pub mod doors;
 pub mod drain;
 pub mod engine_view;
 pub mod gen_ai;
+pub mod jwks;
 pub mod keys;
 pub mod lease;
 pub mod listen;
 pub mod metrics;
+pub mod mounted;
 pub mod passing;
 pub mod proxy;
 pub mod ready;
@@ -24,9 +27,9 @@ pub mod remote;
 pub mod reply;
 pub mod rounds;
 pub mod routes;
-pub mod secret_dir;
 pub mod streams;
 pub mod tls;
+pub mod tokens;
 pub mod upstream;
 pub mod usage;
 
@@ -44,13 +47,13 @@ use crate::engine::Engine;
 use crate::seal::session::Session;
 use crate::seal::sign::TrustedKeys;
 use crate::seal::state::{self, Machine};
+use callers::Callers;
 use doors::Door;
-use keys::Keys;
 use listen::{Limits, Speaks};
 use tls::Tls;
 use upstream::Upstream;
 
-/// How often the keys and the certificate are looked at again.
+/// How often the keys, key sets and the certificate are looked at again.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
 /// Connections on the admin port: the kubelet, the operator, two canaries.
 const ADMIN_LIMITS: Limits = Limits {
@@ -96,6 +99,8 @@ pub struct Config {
     pub api_keys_dir: Option<PathBuf>,
     /// The directory of certificate and key; without it the API is served in the clear.
     pub tls_dir: Option<PathBuf>,
+    /// The tokens that are accepted.
+    pub tokens: Option<tokens::Config>,
     /// For the last stream.
     pub drain: Duration,
     /// Largest request body in bytes.
@@ -154,7 +159,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     } else {
         core
     });
-    let keys = Arc::new(Keys::new(config.api_keys_dir));
+    let callers = Arc::new(Callers::new(config.api_keys_dir, config.tokens));
     let metrics = Arc::new(metrics::Metrics::new(config.engine, &config.model));
     let tls = config
         .tls_dir
@@ -163,7 +168,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let engine = config.engine.particulars();
     let proxy = Arc::new(proxy::Proxy::new(
         Arc::clone(&core),
-        Arc::clone(&keys),
+        Arc::clone(&callers),
         Arc::clone(&metrics),
         audit::Audit::start(io::stdout())?,
         upstream.clone(),
@@ -179,7 +184,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let rounds = rounds::Rounds::new(Arc::clone(&core), config.trusted);
     let office = Arc::new(admin::Admin {
         core: Arc::clone(&core),
-        keys: Arc::clone(&keys),
+        callers: Arc::clone(&callers),
         tls: tls.clone(),
         rounds,
     });
@@ -238,7 +243,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         engine,
         config.model,
     ));
-    tasks.spawn(reload(keys, tls));
+    tasks.spawn(reload(callers, tls));
 
     let [api, admin, scrape] = ports;
     tracing::info!(api, admin, metrics = scrape, "listening, not proven");
@@ -263,13 +268,13 @@ async fn bound(addr: SocketAddr) -> Result<tokio::net::TcpListener, GateError> {
     })
 }
 
-async fn reload(keys: Arc<Keys>, tls: Option<Arc<Tls>>) {
+async fn reload(callers: Arc<Callers>, tls: Option<Arc<Tls>>) {
     loop {
         tokio::time::sleep(KEYS_EVERY).await;
-        let (keys, tls) = (Arc::clone(&keys), tls.clone());
-        // Files of a mounted Secret are in memory, but reading them is still a blocking call.
+        let (callers, tls) = (Arc::clone(&callers), tls.clone());
+        // Mounted files are in memory, but reading them is still a blocking call.
         let _ = tokio::task::spawn_blocking(move || {
-            keys.reload();
+            callers.reload();
             if let Some(tls) = tls {
                 tls.reload();
             }

@@ -15,8 +15,8 @@ use tokio::time::{Instant, timeout};
 use super::answer::{Body, Refusal, json_response};
 use super::audit::{Audit, Outcome, Record};
 use super::body::{Peek, with_model};
+use super::callers::Callers;
 use super::core::Core;
-use super::keys::Keys;
 use super::listen::Peer;
 use super::metrics::Metrics;
 use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
@@ -35,7 +35,7 @@ const BUDGET_BODIES: usize = 8;
 /// The API.
 pub struct Proxy {
     core: Arc<Core>,
-    keys: Arc<Keys>,
+    callers: Arc<Callers>,
     metrics: Arc<Metrics>,
     audit: Audit,
     upstream: Upstream,
@@ -62,7 +62,7 @@ impl Proxy {
     #[expect(clippy::too_many_arguments, reason = "called once")]
     pub fn new(
         core: Arc<Core>,
-        keys: Arc<Keys>,
+        callers: Arc<Callers>,
         metrics: Arc<Metrics>,
         audit: Audit,
         upstream: Upstream,
@@ -76,7 +76,7 @@ impl Proxy {
         let budget = Arc::new(Semaphore::new(BUDGET_BODIES * kib(max_body)));
         Self {
             core,
-            keys,
+            callers,
             metrics,
             audit,
             upstream,
@@ -141,7 +141,8 @@ impl Proxy {
         }
         // An unsealed pod says nothing else, and a stranger learns nothing of the routes.
         self.sealed().map_err(refused)?;
-        record.keyed(self.keys.check(request.headers()).map_err(refused)?);
+        let caller = self.callers.check(request.headers()).map_err(refused)?;
+        record.called(&caller);
         let (route, path) = route.map_err(refused)?;
         if route == Route::Models {
             return Ok((self.models(), None));

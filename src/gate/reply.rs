@@ -143,9 +143,9 @@ fn checked(status: StatusCode, body: &[u8]) -> Result<(), NoReply> {
         #[serde(default)]
         error: Option<IgnoredAny>,
     }
+    let is_object = body.trim_ascii_start().starts_with(b"{");
     match serde_json::from_slice::<Peek>(body) {
-        Ok(Peek { error: None }) => Ok(()),
-        Ok(_) if !status.is_success() => Ok(()),
+        Ok(peek) if is_object && !(status.is_success() && peek.error.is_some()) => Ok(()),
         _ => Err(broken()),
     }
 }

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::doors::ClientIo;
-use super::secret_dir::SecretDir;
+use super::mounted::Mounted;
 
 /// For a whole handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -52,7 +52,7 @@ pub enum TlsError {
 /// The certificate that serves, and where the next one comes from.
 #[derive(Debug)]
 pub struct Tls {
-    dir: SecretDir,
+    dir: Mounted,
     serving: RwLock<Serving>,
     /// 1 while what serves is not what the Secret holds.
     refused: Gauge,
@@ -71,7 +71,7 @@ impl Tls {
     #[must_use]
     pub fn new(dir: PathBuf, refused: Gauge) -> Self {
         let tls = Self {
-            dir: SecretDir::new(dir),
+            dir: Mounted::new(dir),
             serving: RwLock::default(),
             refused,
         };

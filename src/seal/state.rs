@@ -18,8 +18,8 @@ use super::probe::Observation;
 use super::session::Session;
 use super::verdict::{closure_name, report};
 use super::wire::{
-    Challenge, ChallengeConflict, Closure, Opening, Report, State, Target, TargetReport, VERSION,
-    Verdict,
+    Challenge, ChallengeConflict, Closure, Opening, Report, State, Target, TargetReport, TokenKeys,
+    VERSION, Verdict,
 };
 
 mod round;
@@ -292,6 +292,7 @@ impl Machine {
             runtime_ran: false,
             keys_missing: false,
             certificate_missing: false,
+            token_keys: TokenKeys::Good,
             targets: self.findings.targets.clone(),
         }
     }

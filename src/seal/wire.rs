@@ -247,8 +247,32 @@ pub struct Report {
     /// True while the gate is to serve TLS and has no certificate: nobody is let in.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub certificate_missing: bool,
+    /// The key set that tokens are checked with.
+    #[serde(default, skip_serializing_if = "TokenKeys::is_good")]
+    pub token_keys: TokenKeys,
     /// The last round's findings.
     pub targets: Vec<TargetReport>,
+}
+
+/// The state of a gate's key set; the order is from good to bad.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum TokenKeys {
+    /// It is the newest, or tokens are not asked for.
+    #[default]
+    Good,
+    /// The newest file is no key set: the keys of the one before hold.
+    Outdated,
+    /// There is no key: no token is accepted.
+    Missing,
+}
+
+impl TokenKeys {
+    /// Whether there is nothing to say.
+    #[must_use]
+    pub fn is_good(&self) -> bool {
+        *self == Self::Good
+    }
 }
 
 /// The operator's order to a canary: dial these gates and these targets, and say how it went.

@@ -39,6 +39,12 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub url: Option<String>,
+    /// Who may send requests, in words: `nobody: access.from is empty`, `by NetworkPolicy only`, or beside the
+    /// NetworkPolicy what the gate asks for: `by NetworkPolicy and API key or token of <issuer>`. What does not
+    /// hold now is said behind it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub callers: Option<String>,
     /// The artifact.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ArtifactStatus>,

@@ -1,6 +1,7 @@
 //! The reconciler of ModelDeployments: dereference, validate, build, apply, status.
 
 pub mod build;
+mod callers;
 pub mod capacity;
 pub mod dereference;
 pub mod exits;

@@ -6,6 +6,7 @@ use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::build::{deployment, service};
+use super::callers;
 use super::dereference::Seen;
 use crate::api::memory::MemoryStatus;
 use crate::api::model_deployment::{ArtifactStatus, ModelDeploymentStatus, SealMode, SealStatus};
@@ -30,12 +31,11 @@ pub fn compute(
     let artifact = artifact(seen.artifact.as_deref(), outcome);
     let sealed = sealed(this, seen);
     let available = available(this, &numbers);
-    let bare = seen.seal.certificate_missing;
-    let keyless = bare
+    let missing = (seen.seal.certificate_missing)
         .then(|| certificate_missing(this))
         .or_else(|| seen.seal.keys_missing.then(|| keys_missing(this)));
     let [ready, reconciling, stalled] =
-        summary(this, outcome, &numbers, &artifact, &sealed, keyless);
+        summary(this, outcome, &numbers, &artifact, &sealed, missing);
     let findings = [
         (C::Ready, ready),
         (C::Reconciling, reconciling),
@@ -62,6 +62,7 @@ pub fn compute(
                 .unwrap_or_else(|| this.name_any()),
         ),
         url: Some(service::url(this)),
+        callers: Some(callers::of(this, seen.seal.token_keys)),
         artifact: seen.artifact.as_deref().map(artifact_status),
         memory: seen.memory.as_ref().map(memory_status),
         seal: Some(SealStatus {
@@ -146,21 +147,34 @@ fn available(this: &ModelDeployment, numbers: &Numbers) -> Cell {
     }
 }
 
-/// The gates look again by themselves, and the kubelet fills a Secret in up to 90 s after it was made.
-fn keys_missing(this: &ModelDeployment) -> String {
-    let keys = this.spec.access.api_keys.as_ref();
+/// The gates look again by themselves, and the kubelet fills a volume in up to 90 s after its source was made.
+fn keys_missing(this: &ModelDeployment) -> (Reason, String) {
+    let access = &this.spec.access;
+    let key_set = access.jwt.as_ref().map(|jwt| {
+        let name = &jwt.jwks.config_map_ref.name;
+        format!(
+            "nobody is let in, because no pod has found the provider's keys in entry {} of ConfigMap {name} of access.jwt: make it in this namespace; the pods find it within two minutes",
+            jwt.jwks.key
+        )
+    });
+    if let (Some(text), None) = (key_set, &access.api_keys) {
+        return (Reason::KeySetMissing, text);
+    }
+    let keys = access.api_keys.as_ref();
     let name = keys.map_or("", |keys| keys.secret_ref.name.as_str());
-    format!(
+    let text = format!(
         "nobody is let in, because no pod has found a key in Secret {name} of access.apiKeys: make it in this namespace, with one key in each entry; the pods find it within two minutes"
-    )
+    );
+    (Reason::SecretMissing, text)
 }
 
-fn certificate_missing(this: &ModelDeployment) -> String {
+fn certificate_missing(this: &ModelDeployment) -> (Reason, String) {
     let tls = this.spec.access.tls.as_ref();
     let name = tls.map_or("", |tls| tls.secret_ref.name.as_str());
-    format!(
+    let text = format!(
         "nobody is let in, because no pod has found a certificate with its key in Secret {name} of access.tls: make it in this namespace, of type kubernetes.io/tls; the pods find it within two minutes"
-    )
+    );
+    (Reason::SecretMissing, text)
 }
 
 /// Ready, Reconciling and Stalled, by what stands in the way, the worst first.
@@ -170,7 +184,7 @@ fn summary(
     numbers: &Numbers,
     artifact: &Cell,
     sealed: &Cell,
-    keyless: Option<String>,
+    missing: Option<(Reason, String)>,
 ) -> [Cell; 3] {
     use Truth::{False, True};
     let fine = || (False, Reason::Succeeded, String::new());
@@ -207,8 +221,8 @@ fn summary(
                 held(sealed.1, &sealed.2)
             } else if !unsealed && pods && sealed.0 == Truth::Unknown {
                 working(Reason::NotSealed, &sealed.2)
-            } else if let Some(text) = keyless.filter(|_| !numbers.complete) {
-                held(Reason::SecretMissing, &text)
+            } else if let Some((reason, text)) = missing.filter(|_| !numbers.complete) {
+                held(reason, &text)
             } else if !numbers.complete {
                 let text = format!(
                     "{} of {} pods are of this generation, {} serve",

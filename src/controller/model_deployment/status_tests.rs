@@ -119,6 +119,30 @@ fn truth_table(
 }
 
 #[test]
+fn a_key_set_that_is_missing_is_named() {
+    let mut object = object();
+    object.spec.access.api_keys = None;
+    object.spec.access.jwt = Some(
+        serde_saphyr::from_str("{issuer: i, audiences: [a], jwks: {configMapRef: {name: sso}}}")
+            .unwrap(),
+    );
+    let seen = Seen {
+        deployment: Some(Arc::new(deployment(1, 1, 0))),
+        seal: SealView {
+            token_keys: crate::seal::wire::TokenKeys::Missing,
+            ..keyless()
+        },
+        ..Seen::default()
+    };
+    let old = ModelDeploymentStatus::default();
+    let status = compute(&object, &old, &seen, &Outcome::Done, Timestamp::UNIX_EPOCH);
+    let ready = find(&status.conditions, ConditionType::Ready).unwrap();
+    assert_eq!(ready.reason, "KeySetMissing");
+    assert!(ready.message.contains("ConfigMap sso"), "{}", ready.message);
+    assert!(status.callers.unwrap().contains("no token is accepted"));
+}
+
+#[test]
 fn a_deployment_that_the_cluster_has_not_looked_at_is_not_complete() {
     let mut behind = deployment(1, 1, 1);
     behind.metadata.generation = Some(2);

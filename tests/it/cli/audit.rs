@@ -6,6 +6,7 @@ const LOG: &str = r#"{"timestamp":"2026-11-23T10:00:00Z","level":"INFO","message
 {"kind":"audit","time":"2026-11-23T10:00:01Z","id":"1","route":"/v1/completions","status":200,"key":"tools","promptTokens":7,"completionTokens":2,"millis":12,"outcome":"ok"}
 {"kind":"audit","time":"2026-11-23T10:00:02Z","id":"2","route":"other","status":404,"key":"tools","millis":0,"outcome":"refused"}
 {"kind":"audit","time":"2026-11-23T10:00:03Z","id":"3","route":"/v1/completions","status":401,"key":null,"millis":0,"outcome":"refused"}
+{"kind":"audit","time":"2026-11-23T10:00:04Z","id":"4","route":"/v1/completions","status":200,"key":null,"person":"ada","promptTokens":3,"completionTokens":1,"millis":1,"outcome":"ok"}
 "#;
 
 fn audit(flags: &[&str], log: &str) -> (i32, String, String) {
@@ -32,12 +33,13 @@ fn ids(flags: &[&str]) -> Vec<String> {
 }
 
 #[rstest::rstest]
-#[case::all(&[], &["1", "2", "3"])]
+#[case::all(&[], &["1", "2", "3", "4"])]
 #[case::key(&["--key", "tools"], &["1", "2"])]
+#[case::person(&["--person", "ada"], &["4"])]
 #[case::class(&["--status", "4xx"], &["2", "3"])]
 #[case::both(&["--status", "4xx", "--key", "tools"], &["2"])]
-#[case::since(&["--since", "2026-11-23T10:00:02Z"], &["2", "3"])]
-#[case::outcome(&["--outcome", "ok"], &["1"])]
+#[case::since(&["--since", "2026-11-23T10:00:02Z"], &["2", "3", "4"])]
+#[case::outcome(&["--outcome", "ok"], &["1", "4"])]
 fn filters(#[case] flags: &[&str], #[case] expected: &[&str]) {
     assert_eq!(ids(flags), expected);
 }
@@ -48,16 +50,17 @@ fn tokens_per_key_and_month() {
     assert_eq!(code, 0);
     assert_eq!(
         out,
-        "month,key,requests,prompt_tokens,completion_tokens,untold\n\
-         2026-11,,1,0,0,1\n\
-         2026-11,tools,2,7,2,1\n"
+        "month,key,person,requests,prompt_tokens,completion_tokens,untold\n\
+         2026-11,,,1,0,0,1\n\
+         2026-11,,ada,1,3,1,0\n\
+         2026-11,tools,,2,7,2,1\n"
     );
 }
 
 #[test]
 fn text_is_one_line_a_request() {
     let (code, out, _) = audit(&[], LOG);
-    assert_eq!((code, out.lines().count()), (0, 3));
+    assert_eq!((code, out.lines().count()), (0, 4));
     assert!(out.contains("/v1/completions"), "{out}");
 }
 

@@ -308,7 +308,7 @@ async fn the_audit_says_who_and_what_and_no_content() {
     assert_eq!(line["bytesOut"], ANSWER.len());
     assert_eq!(line["outcome"], "ok");
     assert!(line["time"].as_str().unwrap().ends_with('Z'));
-    assert_eq!(line.as_object().unwrap().len(), 17);
+    assert_eq!(line.as_object().unwrap().len(), 18);
     let second = gate.audit_line().await;
     let text = format!("{line}{second}");
     for content in ["diagnosis", "Paris", "s3cr3t", "my-"] {

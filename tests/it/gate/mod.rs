@@ -11,3 +11,4 @@ mod limits;
 mod ollama;
 mod seal;
 mod tls;
+mod tokens;

@@ -16,7 +16,8 @@ use sealroom::seal::check::new_nonce;
 use sealroom::seal::session::Session;
 use sealroom::seal::sign::{CHALLENGE, CONTROL, SigningKey, TrustedKeys};
 use sealroom::seal::wire::{
-    Challenge, Closure, ControlOrder, ControlReport, Envelope, Opening, Report, State, VERSION,
+    Challenge, Closure, ControlOrder, ControlReport, Envelope, Opening, Report, State, TokenKeys,
+    VERSION,
 };
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -65,6 +66,7 @@ fn report(session: Session) -> Said {
         runtime_ran: false,
         keys_missing: false,
         certificate_missing: false,
+        token_keys: TokenKeys::Good,
         targets: Vec::new(),
     };
     at_once(200, serde_json::to_string(&report).unwrap())

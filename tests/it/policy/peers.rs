@@ -17,7 +17,7 @@ use sealroom::seal::sign::{CHALLENGE, CONTROL, TrustedKeys};
 use sealroom::seal::state::{Config as GateConfig, Machine, OwnNode, WhenStale};
 use sealroom::seal::wire::{
     Challenge, ControlOrder, ControlReport, Dialled, Envelope, Proto, Report, Seen, SeenReport,
-    VERSION,
+    TokenKeys, VERSION,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
@@ -150,6 +150,7 @@ async fn challenge(
         runtime_ran: true,
         keys_missing: false,
         certificate_missing: false,
+        token_keys: TokenKeys::Good,
         ..machine.report(now)
     }))
 }

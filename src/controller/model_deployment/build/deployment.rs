@@ -6,8 +6,8 @@ use k8s_openapi::api::apps::v1::{
     Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
 };
 use k8s_openapi::api::core::v1::{
-    PersistentVolumeClaimVolumeSource, PodReadinessGate, PodTemplateSpec, SecretVolumeSource,
-    Volume,
+    ConfigMapVolumeSource, KeyToPath, PersistentVolumeClaimVolumeSource, PodReadinessGate,
+    PodTemplateSpec, SecretVolumeSource, Volume,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -144,6 +144,22 @@ fn volumes(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<Volume> {
     }
     if let Some(tls) = &access.tls {
         volumes.push(secret("tls", &tls.secret_ref));
+    }
+    if let Some(jwt) = &object.spec.access.jwt {
+        volumes.push(Volume {
+            name: "token-keys".to_owned(),
+            config_map: Some(ConfigMapVolumeSource {
+                name: jwt.jwks.config_map_ref.name.clone(),
+                items: Some(vec![KeyToPath {
+                    key: jwt.jwks.key.clone(),
+                    path: gate::JWKS.to_owned(),
+                    mode: None,
+                }]),
+                optional: Some(true),
+                ..ConfigMapVolumeSource::default()
+            }),
+            ..Volume::default()
+        });
     }
     volumes
 }

@@ -18,6 +18,9 @@ pub const LEASE_SOCKET: &str = "/run/sealroom/gate/lease.sock";
 pub const RUNTIME_SOCKET: &str = "/run/sealroom/runtime/runtime.sock";
 const API_KEYS: &str = "/etc/sealroom/api-keys";
 const TLS: &str = "/etc/sealroom/tls";
+const TOKEN_KEYS: &str = "/etc/sealroom/token-keys";
+/// The file of the provider's keys in its volume.
+pub(super) const JWKS: &str = "jwks.json";
 
 /// Copies the binary into the volume from which the runtime's container starts it, and lays the engine's store out,
 /// which that container cannot write.
@@ -68,6 +71,9 @@ pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
     }
     if object.spec.access.tls.is_some() {
         mounts.push(pod::mount("tls", TLS, true));
+    }
+    if object.spec.access.jwt.is_some() {
+        mounts.push(pod::mount("token-keys", TOKEN_KEYS, true));
     }
     Container {
         name: "gate".to_owned(),
@@ -159,6 +165,14 @@ fn arguments(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
     }
     if spec.access.tls.is_some() {
         flag("tls-dir", TLS);
+    }
+    if let Some(jwt) = &spec.access.jwt {
+        flag("jwks", &format!("{TOKEN_KEYS}/{JWKS}"));
+        flag("jwt-issuer", &literally(&jwt.issuer));
+        for audience in &jwt.audiences {
+            flag("jwt-audience", &literally(audience));
+        }
+        flag("jwt-user-claim", &literally(&jwt.user_claim));
     }
     if !inputs.model.sealed {
         arguments.push("--unsealed".to_owned());

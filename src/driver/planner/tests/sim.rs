@@ -17,7 +17,9 @@ use crate::policy::{Declared, Pod, Policy};
 use crate::seal::probe::Observation;
 use crate::seal::session::Session;
 use crate::seal::state::{Config as GateConfig, Machine, OwnNode, Refused, WhenStale};
-use crate::seal::wire::{ControlReport, Dialled, Proto, Report, Seen, State, Target, VERSION};
+use crate::seal::wire::{
+    ControlReport, Dialled, Proto, Report, Seen, State, Target, TokenKeys, VERSION,
+};
 
 pub(super) const SEALED: &str = "{podSelector: {matchExpressions: [{key: sealroom.dev/sealed, operator: Exists}]}, policyTypes: [Ingress, Egress]}";
 
@@ -373,6 +375,7 @@ fn report(gate: &Gate, now: Instant) -> Report {
         runtime_ran: gate.runtime_ran,
         keys_missing: false,
         certificate_missing: false,
+        token_keys: TokenKeys::Good,
         ..gate.machine.report(now)
     }
 }

@@ -1,0 +1,78 @@
+//! A directory that the kubelet fills from a Secret or a ConfigMap.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
+
+/// A mounted directory, and the version of it that was read last.
+#[derive(Debug)]
+pub struct Mounted {
+    dir: PathBuf,
+    /// Where the kubelet's link to the newest data led.
+    version: Mutex<Option<PathBuf>>,
+}
+
+impl Mounted {
+    /// Nothing of it is read yet.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            version: Mutex::default(),
+        }
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Lets `read` look at the directory unless it is the same as the last time.
+    ///
+    /// The kubelet changes all entries at once by the link `..data`; while that is the same, nothing is read. `read`
+    /// is given the directory behind it, so that all entries are of one version. A directory without that link is
+    /// read itself, each time.
+    pub fn when_changed<T>(&self, read: impl FnOnce(&Path) -> T) -> Option<T> {
+        let version = fs::read_link(self.dir.join("..data")).ok();
+        let mut before = self.version.lock().unwrap_or_else(PoisonError::into_inner);
+        if version.is_some() && *before == version {
+            return None;
+        }
+        let found = match &version {
+            Some(version) => read(&self.dir.join(version)),
+            None => read(&self.dir),
+        };
+        *before = version;
+        Some(found)
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Lays one file down as the kubelet does, in the place of what was there.
+    pub(crate) fn lay(dir: &Path, version: &str, name: &str, text: &str) {
+        fs::create_dir(dir.join(version)).unwrap();
+        fs::write(dir.join(version).join(name), text).unwrap();
+        let link = dir.join("..data");
+        let _ = fs::remove_file(&link);
+        std::os::unix::fs::symlink(version, link).unwrap();
+        let _ = std::os::unix::fs::symlink(Path::new("..data").join(name), dir.join(name));
+    }
+
+    #[test]
+    fn the_kubelets_link_says_when_something_is_new() {
+        let dir = tempfile::tempdir().unwrap();
+        let mounted = Mounted::new(dir.path().to_owned());
+        let changed = || mounted.when_changed(|_| ()).is_some();
+        assert!([changed(), changed()] == [true, true]);
+        lay(dir.path(), "..1", "a", "1");
+        assert!([changed(), changed()] == [true, false]);
+        lay(dir.path(), "..2", "a", "2");
+        assert!([changed(), changed()] == [true, false]);
+        fs::remove_file(dir.path().join("..data")).unwrap();
+        assert!(changed());
+    }
+}
