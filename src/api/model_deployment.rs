@@ -10,9 +10,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Delivery, Scheduling, SecretRef, schema};
 
+mod limits;
 mod runtime;
 mod status;
 
+pub use limits::Limits;
 pub use runtime::{Engine, KvCacheType, LlamaCpp, Ollama, Runtime};
 pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus, TenantGuard};
 
@@ -86,6 +88,9 @@ pub struct ModelDeploymentSpec {
     /// Who may send requests.
     #[serde(default)]
     pub access: Access,
+    /// How much each pod takes on at once, and how much waits.
+    #[serde(default)]
+    pub limits: Limits,
     /// How the artifact gets to the pods. It cannot change.
     #[serde(default)]
     pub delivery: Delivery,

@@ -89,9 +89,8 @@ pub struct Args {
     /// Largest request body
     #[arg(long, env = "SEALROOM_MAX_BODY_BYTES", default_value_t = 4_194_304, value_parser = clap::value_parser!(u64).range(1..=67_108_864))]
     max_body_bytes: u64,
-    /// Most requests at once
-    #[arg(long, env = "SEALROOM_MAX_CONCURRENT", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=4_096))]
-    max_concurrent: u64,
+    #[command(flatten)]
+    queue: super::limits::QueueArgs,
 }
 
 impl Args {
@@ -180,7 +179,7 @@ impl Args {
             api_keys_dir: self.api_keys_dir,
             drain,
             max_body: size(self.max_body_bytes)?,
-            max_concurrent: size(self.max_concurrent)?,
+            queue: self.queue.config(),
         })
     }
 }

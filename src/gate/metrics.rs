@@ -22,6 +22,42 @@ pub struct Requests {
     pub code: u16,
 }
 
+/// The limit that refuses a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// All slots and all places in the queue are taken.
+    QueueFull,
+    /// No slot became free in time.
+    QueueTimeout,
+    /// The memory for bodies is taken.
+    BodyMemory,
+}
+
+impl Limit {
+    const ALL: [Self; 3] = [Self::QueueFull, Self::QueueTimeout, Self::BodyMemory];
+
+    /// As metrics and clients read it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::BodyMemory => "body_memory",
+        }
+    }
+
+    fn label(self) -> ReasonLabel {
+        ReasonLabel {
+            reason: self.as_str(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
@@ -40,6 +76,9 @@ pub struct Metrics {
     pub requests: Family<Requests, Counter>,
     /// Requests that were refused because no audit line could be queued.
     pub unaudited: Counter,
+    /// Requests that wait for a slot.
+    pub waiting: Gauge,
+    refused: Family<ReasonLabel, Counter>,
     in_flight: Gauge,
     state: Family<StateLabel, Gauge>,
     last_proven: Gauge<f64, AtomicU64>,
@@ -52,6 +91,8 @@ impl Default for Metrics {
             registry: Registry::default(),
             requests: Family::default(),
             unaudited: Counter::default(),
+            waiting: Gauge::default(),
+            refused: Family::default(),
             in_flight: Gauge::default(),
             state: Family::default(),
             last_proven: Gauge::default(),
@@ -68,6 +109,20 @@ impl Default for Metrics {
             "Requests refused because the audit log is not read",
             metrics.unaudited.clone(),
         );
+        registry.register(
+            "sealroom_gate_waiting",
+            "Requests that wait for a slot before the engine",
+            metrics.waiting.clone(),
+        );
+        registry.register(
+            "sealroom_gate_refused",
+            "Requests refused by a limit",
+            metrics.refused.clone(),
+        );
+        // A rate over a counter sees its first step only where it was there before.
+        for limit in Limit::ALL {
+            drop(metrics.refused.get_or_create(&limit.label()));
+        }
         registry.register(
             "sealroom_gate_in_flight",
             "Requests under way",
@@ -93,6 +148,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// A limit has refused a request.
+    pub fn refused(&self, limit: Limit) {
+        self.refused.get_or_create(&limit.label()).inc();
+    }
+
     /// The text of `/metrics` (OpenMetrics 1.0).
     #[must_use]
     pub fn text(&self, core: &Core, tokens: Option<Tokens>) -> String {

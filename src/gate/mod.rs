@@ -18,6 +18,7 @@ pub mod listen;
 pub mod metrics;
 pub mod passing;
 pub mod proxy;
+pub mod queue;
 pub mod ready;
 pub mod remote;
 pub mod rounds;
@@ -92,8 +93,8 @@ pub struct Config {
     pub drain: Duration,
     /// Largest request body in bytes.
     pub max_body: usize,
-    /// Requests at once.
-    pub max_concurrent: usize,
+    /// Requests at once, and those that wait.
+    pub queue: queue::Config,
 }
 
 /// Why the gate does not run.
@@ -160,7 +161,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
             digest: config.digest,
         },
         config.max_body,
-        config.max_concurrent,
+        config.queue,
     ));
     let rounds = rounds::Rounds::new(Arc::clone(&core), config.trusted);
     let office = Arc::new(admin::Admin {
@@ -176,7 +177,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     ));
 
     let api_limits = Limits {
-        connections: 2 * config.max_concurrent + 64,
+        connections: 2 * (config.queue.concurrent + config.queue.queued) + 64,
         head: Duration::from_secs(10),
     };
     let door_core = Arc::clone(&core);

@@ -7,20 +7,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{Body, BodyError};
 use super::audit::{Outcome, Record};
 use super::core::{Core, InFlight};
+use super::queue::Slot;
 use super::usage::Tail;
 
 /// For the engine's next bytes: reading a long prompt comes before the first.
 pub const ENGINE_PATIENCE: Duration = Duration::from_secs(900);
 
 /// Held until the last byte: the request counts, and takes its place among those at once.
-pub type Entered = (InFlight, OwnedSemaphorePermit);
+pub type Entered = (InFlight, Slot);
 
 /// What an answer of the engine holds while it flows.
 pub struct Flow {

@@ -7,4 +7,5 @@ mod api;
 mod drain;
 mod limits;
 mod ollama;
+mod queue;
 mod seal;
