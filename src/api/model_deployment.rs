@@ -11,10 +11,12 @@ use serde::{Deserialize, Serialize};
 use super::{Delivery, Scheduling, SecretRef, schema};
 
 mod jwt;
+mod limits;
 mod runtime;
 mod status;
 
 pub use jwt::{Jwks, Jwt};
+pub use limits::Limits;
 pub use runtime::{Engine, KvCacheType, LlamaCpp, Ollama, Runtime};
 pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus, TenantGuard};
 
@@ -89,6 +91,9 @@ pub struct ModelDeploymentSpec {
     /// Who may send requests.
     #[serde(default)]
     pub access: Access,
+    /// How much each pod takes on at once, and how much waits.
+    #[serde(default)]
+    pub limits: Limits,
     /// How the artifact gets to the pods. It cannot change.
     #[serde(default)]
     pub delivery: Delivery,

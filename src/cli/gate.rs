@@ -94,12 +94,11 @@ pub struct Args {
     /// Largest request body
     #[arg(long, env = "SEALROOM_MAX_BODY_BYTES", default_value_t = 4_194_304, value_parser = clap::value_parser!(u64).range(1..=67_108_864))]
     max_body_bytes: u64,
-    /// Most requests at once
-    #[arg(long, env = "SEALROOM_MAX_CONCURRENT", default_value_t = 256, value_parser = clap::value_parser!(u64).range(1..=4_096))]
-    max_concurrent: u64,
     /// Seconds for a whole answer, however much of it comes
     #[arg(long, env = "SEALROOM_ANSWER_SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     answer_seconds: u64,
+    #[command(flatten)]
+    queue: super::limits::QueueArgs,
 }
 
 impl Args {
@@ -190,8 +189,8 @@ impl Args {
             tokens: self.tokens.config(),
             drain,
             max_body: size(self.max_body_bytes)?,
-            max_concurrent: size(self.max_concurrent)?,
             answer_limit: Duration::from_secs(self.answer_seconds),
+            queue: self.queue.config(),
         })
     }
 }

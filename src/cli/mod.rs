@@ -9,6 +9,7 @@ mod canary;
 mod crds;
 mod gate;
 mod launch;
+mod limits;
 mod operator;
 mod pull;
 mod size;

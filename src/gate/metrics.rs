@@ -23,6 +23,42 @@ pub struct Requests {
     pub code: u16,
 }
 
+/// The limit that refuses a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limit {
+    /// All slots and all places in the queue are taken.
+    QueueFull,
+    /// No slot became free in time.
+    QueueTimeout,
+    /// The memory for bodies is taken.
+    BodyMemory,
+}
+
+impl Limit {
+    const ALL: [Self; 3] = [Self::QueueFull, Self::QueueTimeout, Self::BodyMemory];
+
+    /// As metrics and clients read it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::QueueFull => "queue_full",
+            Self::QueueTimeout => "queue_timeout",
+            Self::BodyMemory => "body_memory",
+        }
+    }
+
+    fn label(self) -> ReasonLabel {
+        ReasonLabel {
+            reason: self.as_str(),
+        }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ReasonLabel {
+    reason: &'static str,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct StateLabel {
     state: &'static str,
@@ -45,6 +81,9 @@ pub struct Metrics {
     pub gen_ai: GenAi,
     /// 1 while the TLS certificate that serves is an old one, because the Secret's cannot be used.
     pub tls_refused: Gauge,
+    /// Requests that wait for a slot.
+    pub waiting: Gauge,
+    refused: Family<ReasonLabel, Counter>,
     in_flight: Gauge,
     state: Family<StateLabel, Gauge>,
     last_proven: Gauge<f64, AtomicU64>,
@@ -63,6 +102,8 @@ impl Metrics {
             requests: Family::default(),
             unaudited: Counter::default(),
             tls_refused: Gauge::default(),
+            waiting: Gauge::default(),
+            refused: Family::default(),
             in_flight: Gauge::default(),
             state: Family::default(),
             last_proven: Gauge::default(),
@@ -85,6 +126,20 @@ impl Metrics {
             metrics.tls_refused.clone(),
         );
         registry.register(
+            "sealroom_gate_waiting",
+            "Requests that wait for a slot before the engine",
+            metrics.waiting.clone(),
+        );
+        registry.register(
+            "sealroom_gate_refused",
+            "Requests refused by a limit",
+            metrics.refused.clone(),
+        );
+        // A rate over a counter sees its first step only where it was there before.
+        for limit in Limit::ALL {
+            drop(metrics.refused.get_or_create(&limit.label()));
+        }
+        registry.register(
             "sealroom_gate_in_flight",
             "Requests under way",
             metrics.in_flight.clone(),
@@ -105,6 +160,11 @@ impl Metrics {
             metrics.tokens.clone(),
         );
         metrics
+    }
+
+    /// A limit has refused a request.
+    pub fn refused(&self, limit: Limit) {
+        self.refused.get_or_create(&limit.label()).inc();
     }
 
     /// The text of `/metrics` (OpenMetrics 1.0).

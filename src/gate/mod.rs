@@ -22,6 +22,7 @@ pub mod metrics;
 pub mod mounted;
 pub mod passing;
 pub mod proxy;
+pub mod queue;
 pub mod ready;
 pub mod remote;
 pub mod reply;
@@ -105,10 +106,10 @@ pub struct Config {
     pub drain: Duration,
     /// Largest request body in bytes.
     pub max_body: usize,
-    /// Requests at once.
-    pub max_concurrent: usize,
     /// For a whole answer, however much of it comes.
     pub answer_limit: Duration,
+    /// Requests at once, and those that wait.
+    pub queue: queue::Config,
 }
 
 /// Why the gate does not run.
@@ -178,7 +179,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
             digest: config.digest,
         },
         config.max_body,
-        config.max_concurrent,
+        config.queue,
         config.answer_limit,
     ));
     let rounds = rounds::Rounds::new(Arc::clone(&core), config.trusted);
@@ -196,7 +197,7 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     ));
 
     let api_limits = Limits {
-        connections: 2 * config.max_concurrent + 64,
+        connections: 2 * (config.queue.concurrent + config.queue.queued) + 64,
         head: Duration::from_secs(10),
     };
     let door_core = Arc::clone(&core);

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{Body, BodyError, Refusal};
 use super::audit::{Outcome, Record};
 use super::core::{Core, InFlight};
+use super::queue::Slot;
 use super::reply;
 use super::usage::Tail;
 
@@ -21,7 +21,7 @@ use super::usage::Tail;
 pub const ENGINE_PATIENCE: Duration = Duration::from_secs(900);
 
 /// Held until the last byte: the request counts, and takes its place among those at once.
-pub type Entered = (InFlight, OwnedSemaphorePermit);
+pub type Entered = (InFlight, Slot);
 
 /// What an answer of the engine holds while it flows.
 pub struct Flow {

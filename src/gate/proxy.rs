@@ -16,10 +16,11 @@ use super::answer::{Body, Refusal, json_response};
 use super::audit::{Audit, Outcome, Record};
 use super::body::{Peek, with_model};
 use super::callers::Callers;
-use super::core::Core;
+use super::core::{Core, Drain};
 use super::listen::Peer;
-use super::metrics::Metrics;
+use super::metrics::{Limit, Metrics};
 use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
+use super::queue::{self, NoSlot, Queue, Slot};
 use super::reply;
 use super::routes::Route;
 use super::upstream::Upstream;
@@ -31,6 +32,8 @@ const BODY_PATIENCE: Duration = Duration::from_secs(60);
 const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
 /// Bodies in memory at once, as a multiple of the largest.
 const BUDGET_BODIES: usize = 8;
+/// Most bytes of bodies in memory, if one body may not be larger: a quarter of the container's.
+const BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
 /// The API.
 pub struct Proxy {
@@ -43,7 +46,7 @@ pub struct Proxy {
     model: Served,
     max_body: usize,
     answer_limit: Duration,
-    slots: Arc<Semaphore>,
+    queue: Queue,
     /// KiB of bodies.
     budget: Arc<Semaphore>,
 }
@@ -69,11 +72,12 @@ impl Proxy {
         engine: &'static dyn Particulars,
         model: Served,
         max_body: usize,
-        max_concurrent: usize,
+        queue: queue::Config,
         answer_limit: Duration,
     ) -> Self {
-        let slots = Arc::new(Semaphore::new(max_concurrent));
-        let budget = Arc::new(Semaphore::new(BUDGET_BODIES * kib(max_body)));
+        let queue = Queue::new(queue, metrics.waiting.clone());
+        let bodies = (BUDGET_BODIES * max_body).min(BUDGET_BYTES).max(max_body);
+        let budget = Arc::new(Semaphore::new(kib(bodies)));
         Self {
             core,
             callers,
@@ -84,7 +88,7 @@ impl Proxy {
             model,
             max_body,
             answer_limit,
-            slots,
+            queue,
             budget,
         }
     }
@@ -166,34 +170,65 @@ impl Proxy {
             .map_err(|reason| Refusal::not_sealed(&reason))
     }
 
-    /// Takes a request's body, with everything that it needs to be served.
+    /// Whether the pod may and can answer now.
+    fn ready(&self) -> Result<(), Refusal> {
+        self.sealed()?;
+        if self.core.watch().borrow().drain >= Drain::Refusing {
+            return Err(draining());
+        }
+        if !self.core.runtime().warm {
+            return Err(unavailable("NotReady", "the model is being loaded"));
+        }
+        Ok(())
+    }
+
+    /// Takes a request's body, and then waits for a slot: a slow body holds none.
     async fn take(
         &self,
         request: Request<Incoming>,
         record: &mut Record,
     ) -> Result<(Taken, Entered), Refusal> {
-        let busy = || {
-            let message = "too many requests at once";
-            Refusal::new(StatusCode::TOO_MANY_REQUESTS, "busy", message).retry(1)
-        };
-        let unavailable = |code, message: &str| {
-            Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
-                .retry(2)
-                .close()
-        };
-        let in_flight = self.core.enter();
-        let in_flight = in_flight.ok_or_else(|| unavailable("Draining", "the pod is ending"))?;
-        if !self.core.runtime().warm {
-            return Err(unavailable("NotReady", "the model is being loaded"));
+        let in_flight = self.core.enter().ok_or_else(draining)?;
+        self.ready()?;
+        if self.queue.is_full() {
+            // Said before a body is read in vain.
+            return Err(self.no_slot(NoSlot::Full));
         }
-        let slot = Arc::clone(&self.slots)
-            .try_acquire_owned()
-            .map_err(|_| busy())?;
+        let Taken { bytes, budget } = self.read(request.into_body()).await?;
+        record.read(bytes.len() as u64);
+        let named = self.look(&bytes)?;
+        let bytes = if named || !self.engine.needs_model() {
+            bytes
+        } else {
+            with_model(&bytes, &self.model.name)
+        };
+        let slot = self.slot().await?;
+        Ok((Taken { bytes, budget }, (in_flight, slot)))
+    }
+
+    /// Waits for a slot, while the pod serves.
+    async fn slot(&self) -> Result<Slot, Refusal> {
+        let mut status = self.core.watch();
+        let slot = tokio::select! {
+            biased;
+            _ = status.wait_for(|status| !status.serves || status.drain >= Drain::Refusing) => {
+                self.ready()?;
+                return Err(draining());
+            }
+            slot = self.queue.enter() => slot.map_err(|why| self.no_slot(why))?,
+        };
+        // A slow body or the wait may have outlasted the proof, or the engine.
+        self.ready()?;
+        Ok(slot)
+    }
+
+    /// Reads a body, once there is memory for the largest that it may become; keeps what it takes.
+    async fn read(&self, body: Incoming) -> Result<Taken, Refusal> {
         let too_large = || {
             let message = format!("the body is larger than {} bytes", self.max_body);
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).close()
         };
-        let declared = request.body().size_hint().upper();
+        let declared = body.size_hint().upper();
         let need = declared.map_or(self.max_body, |bytes| {
             usize::try_from(bytes).unwrap_or(usize::MAX)
         });
@@ -206,8 +241,11 @@ impl Proxy {
             .await
             .ok()
             .and_then(Result::ok);
-        let budget = budget.ok_or_else(busy)?;
-        let read = Limited::new(request.into_body(), self.max_body).collect();
+        let mut budget = budget.ok_or_else(|| {
+            let message = "the bodies of other requests take all memory";
+            self.limited(Limit::BodyMemory, message, 1)
+        })?;
+        let read = Limited::new(body, self.max_body).collect();
         let bytes = match timeout(BODY_PATIENCE, read).await {
             Ok(Ok(read)) => read.to_bytes(),
             Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
@@ -222,16 +260,25 @@ impl Proxy {
                 );
             }
         };
-        record.read(bytes.len() as u64);
-        let named = self.look(&bytes)?;
-        let bytes = if named || !self.engine.needs_model() {
-            bytes
-        } else {
-            with_model(&bytes, &self.model.name)
+        // A body without a declared length asked for the most; those who wait hold no more than they fill.
+        drop(budget.split(budget.num_permits().saturating_sub(kib(bytes.len()))));
+        Ok(Taken { bytes, budget })
+    }
+
+    fn no_slot(&self, why: NoSlot) -> Refusal {
+        let (limit, message) = match why {
+            NoSlot::Full => (Limit::QueueFull, "the queue before the model is full"),
+            NoSlot::TimedOut => {
+                let message = "the model had no time for this request within the longest wait";
+                (Limit::QueueTimeout, message)
+            }
         };
-        // A slow body may have outlasted the proof.
-        self.sealed()?;
-        Ok((Taken { bytes, budget }, (in_flight, slot)))
+        self.limited(limit, message, self.queue.retry_after())
+    }
+
+    fn limited(&self, limit: Limit, message: &str, seconds: u32) -> Refusal {
+        self.metrics.refused(limit);
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, limit.as_str(), message).retry(seconds)
     }
 
     /// Refuses a body that must not reach the engine; tells whether it names the model.
@@ -265,6 +312,16 @@ impl Proxy {
             json!({"id": self.model.name, "object": "model", "created": 0, "owned_by": "sealroom"});
         json_response(StatusCode::OK, &json!({"object": "list", "data": [model]}))
     }
+}
+
+fn unavailable(code: &str, message: &str) -> Refusal {
+    Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message)
+        .retry(2)
+        .close()
+}
+
+fn draining() -> Refusal {
+    unavailable("Draining", "the pod is ending")
 }
 
 fn no_route() -> Refusal {

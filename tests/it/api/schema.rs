@@ -3,6 +3,7 @@
 use kube::Api;
 use kube::api::{Patch, PatchParams, PostParams};
 use sealroom::api::ModelDeployment;
+use sealroom::api::model_deployment::Limits;
 use serde_json::{Value, json};
 
 use super::server;
@@ -109,6 +110,22 @@ async fn refuses_and_says_what_to_write() {
             json!({ "spec.runtime.llamaCpp": { "contextLength": 1 } }),
             "greater than or equal to 256",
         ),
+        (
+            json!({ "spec.limits": { "concurrentRequests": 0 } }),
+            "greater than or equal to 1",
+        ),
+        (
+            json!({ "spec.limits": { "queuedRequests": 513 } }),
+            "less than or equal to 512",
+        ),
+        (
+            json!({ "spec.limits": { "queueSeconds": 0 } }),
+            "greater than or equal to 1",
+        ),
+        (
+            json!({ "spec.limits": { "bodyBytes": 16_777_217 } }),
+            "less than or equal to 16777216",
+        ),
     ];
     for (index, (changes, says)) in cases.iter().enumerate() {
         let object = with(good(&format!("bad-{index}")), changes);
@@ -135,6 +152,7 @@ async fn fills_in_defaults_and_keeps_what_cannot_change() {
     assert_eq!(made.spec.replicas, 1);
     assert_eq!(made.spec.drain_seconds, 120);
     assert_eq!(made.spec.seal.mode.as_str(), "Enforced");
+    assert_eq!(made.spec.limits, Limits::default());
 
     let merge = |spec: Value| Patch::Merge(json!({ "spec": spec }));
     let params = PatchParams::default();

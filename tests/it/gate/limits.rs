@@ -14,7 +14,7 @@ const BODY: &str = r#"{"prompt":"x"}"#;
 
 #[tokio::test]
 async fn requests_at_once_are_bounded() {
-    let (gate, engine, _launch) = serving(&["--max-concurrent", "1"]).await;
+    let (gate, engine, _launch) = serving(&["--max-concurrent", "1", "--max-queued", "0"]).await;
     let chunks = engine.stream();
     let mut client = TcpStream::connect(gate.api).await.unwrap();
     client
@@ -37,7 +37,7 @@ async fn requests_at_once_are_bounded() {
 #[tokio::test]
 async fn connections_at_once_are_bounded() {
     // 2 x 1 + 64 connections.
-    let gate = Gate::start(&["--max-concurrent", "1"]).await;
+    let gate = Gate::start(&["--max-concurrent", "1", "--max-queued", "0"]).await;
     let mut held = Vec::new();
     for _ in 0..66 {
         let mut client = TcpStream::connect(gate.api).await.unwrap();

@@ -9,6 +9,7 @@ mod http2;
 mod lies;
 mod limits;
 mod ollama;
+mod queue;
 mod seal;
 mod tls;
 mod tokens;

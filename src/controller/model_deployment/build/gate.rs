@@ -160,6 +160,12 @@ fn arguments(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
     flag("grace-seconds", &seal.grace_seconds.to_string());
     flag("probe-seconds", &seal.probe_seconds.to_string());
     flag("drain-seconds", &spec.drain_seconds.to_string());
+    let limits = &spec.limits;
+    let (_, parallel) = inputs.model.slots();
+    flag("max-concurrent", &limits.concurrent(parallel).to_string());
+    flag("max-queued", &limits.queued_requests.to_string());
+    flag("queue-seconds", &limits.queue_seconds.to_string());
+    flag("max-body-bytes", &limits.body_bytes.to_string());
     if spec.access.api_keys.is_some() {
         flag("api-keys-dir", API_KEYS);
     }

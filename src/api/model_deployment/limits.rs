@@ -1,0 +1,63 @@
+//! How much may be asked of a [`super::ModelDeployment`].
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Limits of each pod, for all callers together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Limits {
+    /// How many requests the engine of a pod has at once; more wait in the queue. Without it: twice the engine's
+    /// `parallel`, so that the engine never idles while an answer goes out to a slow client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 256))]
+    pub concurrent_requests: Option<u32>,
+    /// How many requests may wait in a pod, first come, first served. More are refused at once with 429. With 0
+    /// none waits. 256 by default.
+    #[serde(default = "queued_requests")]
+    #[schemars(range(min = 0, max = 512))]
+    pub queued_requests: u32,
+    /// How many seconds a request may wait before it is refused with 429. 600 by default, after which the official
+    /// OpenAI clients give up themselves.
+    #[serde(default = "queue_seconds")]
+    #[schemars(range(min = 1, max = 3600))]
+    pub queue_seconds: u32,
+    /// The largest body of a request in bytes; a larger one is refused with 413. All bodies of a pod, those of
+    /// waiting requests included, share eight times as much memory, at most 64 MiB; a request that finds no room
+    /// there for five seconds is refused with 429. 4194304 (4 MiB) by default.
+    #[serde(default = "body_bytes")]
+    #[schemars(range(min = 1024, max = 16_777_216))]
+    pub body_bytes: u32,
+}
+
+impl Limits {
+    /// What the engine has at once where it computes so many.
+    #[must_use]
+    pub fn concurrent(&self, parallel: u32) -> u32 {
+        self.concurrent_requests
+            .unwrap_or_else(|| parallel.saturating_mul(2).clamp(1, 256))
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            concurrent_requests: None,
+            queued_requests: queued_requests(),
+            queue_seconds: queue_seconds(),
+            body_bytes: body_bytes(),
+        }
+    }
+}
+
+fn queued_requests() -> u32 {
+    256
+}
+
+fn queue_seconds() -> u32 {
+    600
+}
+
+fn body_bytes() -> u32 {
+    4_194_304
+}
