@@ -12,6 +12,7 @@ mod canary;
 mod cli;
 mod gate;
 mod launch;
+mod monitoring;
 mod policy;
 mod pull;
 mod rooms;
