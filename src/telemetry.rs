@@ -8,7 +8,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
-use prometheus_client::registry::Registry;
+use prometheus_client::registry::{Metric, Registry};
 use tracing_subscriber::{EnvFilter, fmt};
 
 /// Starts the log: JSON lines on stderr, level from `SEALROOM_LOG` (default `info`).
@@ -24,6 +24,17 @@ pub fn init() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .try_init();
+}
+
+/// A metric that is empty and in the registry.
+pub fn registered<M: Clone + Default + Metric>(
+    registry: &mut Registry,
+    name: &'static str,
+    help: &'static str,
+) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -49,23 +60,20 @@ struct Queue {
 
 impl Default for Metrics {
     fn default() -> Self {
-        let passes = Family::<Pass, Counter>::default();
-        let duration = Histogram::new(exponential_buckets(0.001, 4.0, 8));
         let mut registry = Registry::default();
         let help = "Passes of the reconcilers by their end";
-        registry.register("sealroom_reconcile", help, passes.clone());
+        let passes = registered(&mut registry, "sealroom_reconcile", help);
+        let duration = Histogram::new(exponential_buckets(0.001, 4.0, 8));
         let help = "Seconds that a pass took";
         registry.register(
             "sealroom_reconcile_duration_seconds",
             help,
             duration.clone(),
         );
-        let pulled = Counter::default();
         let help = "Bytes of the artifacts that were pulled and verified";
-        registry.register("sealroom_pull_bytes", help, pulled.clone());
-        let queues = Family::<Queue, Gauge>::default();
+        let pulled = registered(&mut registry, "sealroom_pull_bytes", help);
         let help = "Objects that wait for a pass";
-        registry.register("sealroom_queue_depth", help, queues.clone());
+        let queues = registered(&mut registry, "sealroom_queue_depth", help);
         Self {
             registry: Arc::new(Mutex::new(registry)),
             passes,

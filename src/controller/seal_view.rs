@@ -61,9 +61,7 @@ impl SealView {
             locks: seal.locks,
             policies: seal.policies,
             not_evaluated: seal.not_evaluated,
-            keys_missing: false,
-            certificate_missing: false,
-            token_keys: TokenKeys::Good,
+            ..Self::default()
         })
     }
 

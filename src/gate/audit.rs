@@ -218,8 +218,7 @@ impl Record {
 
     /// The first bytes of the engine's answer go out.
     pub fn began(&mut self) {
-        let first = *self.first_byte.get_or_insert_with(|| self.begun.elapsed());
-        self.with(|line| line.ttft_millis = Some(millis(first)));
+        self.first_byte.get_or_insert_with(|| self.begun.elapsed());
     }
 
     /// The answer is a stream of events.
@@ -230,10 +229,6 @@ impl Record {
     /// What the engine says that it took.
     pub fn used(&mut self, usage: Option<Usage>) {
         self.usage = usage;
-        self.with(|line| {
-            line.prompt_tokens = usage.map(|usage| usage.prompt);
-            line.completion_tokens = usage.map(|usage| usage.completion);
-        });
     }
 
     /// How it ended.
@@ -253,6 +248,9 @@ impl Drop for Record {
         }
         let took = self.begun.elapsed();
         line.millis = millis(took);
+        line.ttft_millis = self.first_byte.map(millis);
+        line.prompt_tokens = self.usage.map(|usage| usage.prompt);
+        line.completion_tokens = self.usage.map(|usage| usage.completion);
         let labels = Requests {
             route: line.route,
             code: line.status,

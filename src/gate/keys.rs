@@ -3,8 +3,8 @@
 //! The name of an entry names its key, and a second entry `<name>.expires` may say until when it holds.
 
 use std::collections::BTreeMap;
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -12,7 +12,7 @@ use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
-use super::mounted::Mounted;
+use super::mounted::{self, Mounted};
 
 /// Most keys that are read.
 pub const MAX_KEYS: usize = 256;
@@ -157,16 +157,13 @@ fn entries(dir: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
         let Some(name) = entry.file_name().to_str().map(ToOwned::to_owned) else {
             continue;
         };
-        let Ok(true) = fs::metadata(entry.path()).map(|meta| meta.is_file()) else {
-            continue;
-        };
         if name.starts_with("..") {
             continue;
         }
-        let mut text = Vec::new();
-        File::open(entry.path())?
-            .take(MAX_KEY as u64 + 1)
-            .read_to_end(&mut text)?;
+        let Ok(true) = fs::metadata(entry.path()).map(|meta| meta.is_file()) else {
+            continue;
+        };
+        let text = mounted::read(&entry.path(), MAX_KEY)?;
         let value = text.trim_ascii();
         if !value.is_empty() && text.len() <= MAX_KEY {
             found.insert(name, value.to_vec());

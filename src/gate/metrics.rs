@@ -13,6 +13,7 @@ use super::core::Core;
 use super::gen_ai::GenAi;
 use crate::engine::{Engine, Tokens};
 use crate::seal::wire::State;
+use crate::telemetry::registered;
 
 /// Labels of `sealroom_gate_requests_total`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -96,69 +97,52 @@ impl Metrics {
     pub fn new(engine: Engine, model: &str) -> Self {
         let mut registry = Registry::default();
         let gen_ai = GenAi::register(&mut registry, engine.as_str(), model);
-        let mut metrics = Self {
-            registry,
+        let all = &mut registry;
+        let metrics = Self {
             gen_ai,
-            requests: Family::default(),
-            unaudited: Counter::default(),
-            tls_refused: Gauge::default(),
-            waiting: Gauge::default(),
-            refused: Family::default(),
-            in_flight: Gauge::default(),
-            state: Family::default(),
-            last_proven: Gauge::default(),
-            tokens: Family::default(),
+            requests: registered(
+                all,
+                "sealroom_gate_requests",
+                "Requests by route and status",
+            ),
+            unaudited: registered(
+                all,
+                "sealroom_gate_unaudited",
+                "Requests refused because the audit log is not read",
+            ),
+            tls_refused: registered(
+                all,
+                "sealroom_gate_tls_secret_refused",
+                "1 while an old TLS certificate serves because the one in the Secret cannot be used",
+            ),
+            waiting: registered(
+                all,
+                "sealroom_gate_waiting",
+                "Requests that wait for a slot before the engine",
+            ),
+            refused: registered(all, "sealroom_gate_refused", "Requests refused by a limit"),
+            in_flight: registered(all, "sealroom_gate_in_flight", "Requests under way"),
+            state: registered(
+                all,
+                "sealroom_seal_state",
+                "1 for the state that the seal is in",
+            ),
+            last_proven: registered(
+                all,
+                "sealroom_seal_last_proven_timestamp_seconds",
+                "When the newest proof began; 0 before the first",
+            ),
+            tokens: registered(
+                all,
+                "sealroom_runtime_tokens",
+                "Tokens since the engine started, as it counts them",
+            ),
+            registry,
         };
-        let registry = &mut metrics.registry;
-        registry.register(
-            "sealroom_gate_requests",
-            "Requests by route and status",
-            metrics.requests.clone(),
-        );
-        registry.register(
-            "sealroom_gate_unaudited",
-            "Requests refused because the audit log is not read",
-            metrics.unaudited.clone(),
-        );
-        registry.register(
-            "sealroom_gate_tls_secret_refused",
-            "1 while an old TLS certificate serves because the one in the Secret cannot be used",
-            metrics.tls_refused.clone(),
-        );
-        registry.register(
-            "sealroom_gate_waiting",
-            "Requests that wait for a slot before the engine",
-            metrics.waiting.clone(),
-        );
-        registry.register(
-            "sealroom_gate_refused",
-            "Requests refused by a limit",
-            metrics.refused.clone(),
-        );
         // A rate over a counter sees its first step only where it was there before.
         for limit in Limit::ALL {
             drop(metrics.refused.get_or_create(&limit.label()));
         }
-        registry.register(
-            "sealroom_gate_in_flight",
-            "Requests under way",
-            metrics.in_flight.clone(),
-        );
-        registry.register(
-            "sealroom_seal_state",
-            "1 for the state that the seal is in",
-            metrics.state.clone(),
-        );
-        registry.register(
-            "sealroom_seal_last_proven_timestamp_seconds",
-            "When the newest proof began; 0 before the first",
-            metrics.last_proven.clone(),
-        );
-        registry.register(
-            "sealroom_runtime_tokens",
-            "Tokens since the engine started, as it counts them",
-            metrics.tokens.clone(),
-        );
         metrics
     }
 

@@ -1,6 +1,7 @@
 //! A directory that the kubelet fills from a Secret or a ConfigMap.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -46,6 +47,18 @@ impl Mounted {
         *before = version;
         Some(found)
     }
+}
+
+/// A file of such a directory, up to one byte more than `most`: whoever gets that many has not got all.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read(file: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(file)?
+        .take(most as u64 + 1)
+        .read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 #[cfg(test)]

@@ -10,15 +10,20 @@ use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::answer::{Body, BodyError, Refusal};
+use super::answer::{Body, BodyError};
 use super::audit::{Outcome, Record};
 use super::core::{Core, InFlight};
 use super::queue::Slot;
-use super::reply;
+use super::reply::{self, NoReply};
 use super::usage::Tail;
 
 /// For the engine's next bytes: reading a long prompt comes before the first.
 pub const ENGINE_PATIENCE: Duration = Duration::from_secs(900);
+
+/// When the engine's next bytes must be there, of an answer that ends at `end`.
+pub fn next_by(end: Instant) -> Instant {
+    end.min(Instant::now() + ENGINE_PATIENCE)
+}
 
 /// Held until the last byte: the request counts, and takes its place among those at once.
 pub type Entered = (InFlight, Slot);
@@ -45,7 +50,7 @@ impl Flow {
         end: Instant,
         streams: bool,
     ) -> Self {
-        let idle = Box::pin(sleep_until(end.min(Instant::now() + ENGINE_PATIENCE)));
+        let idle = Box::pin(sleep_until(next_by(end)));
         Self {
             core,
             idle,
@@ -95,13 +100,13 @@ impl http_body::Body for Passing {
         let late = (this.flow.as_ref()).is_some_and(|flow| Instant::now() >= flow.end);
         if late {
             let error = "failed to hear the end in time".into();
-            return this.break_off(Outcome::Timeout, reply::timed_out(), error);
+            return this.break_off(reply::too_slow(), error);
         }
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         if let (Poll::Pending, Some(flow)) = (&polled, &mut this.flow) {
             ready!(flow.idle.as_mut().poll(cx));
             let error = "failed to hear the engine in time".into();
-            return this.break_off(Outcome::Timeout, reply::timed_out(), error);
+            return this.break_off(reply::too_slow(), error);
         }
         match ready!(polled) {
             // Trailers speak of the engine's connection.
@@ -111,8 +116,7 @@ impl http_body::Body for Passing {
             }
             Some(Ok(frame)) => {
                 if let Some(flow) = &mut this.flow {
-                    let next = flow.end.min(Instant::now() + ENGINE_PATIENCE);
-                    flow.idle.as_mut().reset(next);
+                    flow.idle.as_mut().reset(next_by(flow.end));
                     flow.core.sign_of_life();
                     if let Some(data) = frame.data_ref() {
                         this.record.began();
@@ -127,7 +131,7 @@ impl http_body::Body for Passing {
                 }
                 Poll::Ready(Some(Ok(frame)))
             }
-            Some(Err(error)) => this.break_off(Outcome::UpstreamError, reply::bad_gateway(), error),
+            Some(Err(error)) => this.break_off(reply::broken(), error),
             None => {
                 this.end();
                 Poll::Ready(None)
@@ -174,8 +178,7 @@ impl Passing {
     /// Ends with an error: told as an event where the client reads events and has read a whole one last.
     fn break_off(
         &mut self,
-        outcome: Outcome,
-        refusal: Refusal,
+        (refusal, outcome): NoReply,
         error: BodyError,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.record.settle(outcome);

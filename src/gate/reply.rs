@@ -11,12 +11,12 @@ use http_body_util::{BodyExt, StreamBody};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
 use super::answer::{Body, Refusal, whole};
 use super::audit::Outcome;
 use super::core::Core;
-use super::passing::{ENGINE_PATIENCE, Entered, Flow};
+use super::passing::{Entered, Flow, next_by};
 use super::upstream::{Answer, UpstreamError};
 
 /// Of an answer in one piece this much is read before the client hears anything, so that a broken one becomes an
@@ -54,28 +54,22 @@ pub fn failed(error: &UpstreamError) -> NoReply {
     tracing::warn!(%error, "engine");
     match error {
         UpstreamError::Timeout(_) => too_slow(),
-        _ => (bad_gateway(), Outcome::UpstreamError),
+        _ => broken(),
     }
 }
 
-/// What a client is told of an engine that broke off.
-pub fn bad_gateway() -> Refusal {
+/// The engine broke off.
+pub fn broken() -> NoReply {
     let message = "the engine gave no answer";
-    Refusal::new(StatusCode::BAD_GATEWAY, "engine_error", message).retry(2)
+    let refusal = Refusal::new(StatusCode::BAD_GATEWAY, "engine_error", message).retry(2);
+    (refusal, Outcome::UpstreamError)
 }
 
-/// What a client is told of an engine that fell silent.
-pub fn timed_out() -> Refusal {
+/// The engine fell silent, or found no end.
+pub fn too_slow() -> NoReply {
     let message = "the engine took too long";
-    Refusal::new(StatusCode::GATEWAY_TIMEOUT, "engine_timeout", message).close()
-}
-
-fn too_slow() -> NoReply {
-    (timed_out(), Outcome::Timeout)
-}
-
-fn broken() -> NoReply {
-    (bad_gateway(), Outcome::UpstreamError)
+    let refusal = Refusal::new(StatusCode::GATEWAY_TIMEOUT, "engine_timeout", message).close();
+    (refusal, Outcome::Timeout)
 }
 
 /// Success and the client's own errors pass; an engine leads nowhere else and does not talk about its faults.
@@ -118,8 +112,7 @@ async fn in_one_piece(
 ) -> Result<Body, NoReply> {
     let mut read = BytesMut::new();
     while read.len() <= WHOLE {
-        let frame = timeout(ENGINE_PATIENCE, incoming.frame());
-        let Ok(Ok(frame)) = timeout_at(end, frame).await else {
+        let Ok(frame) = timeout_at(next_by(end), incoming.frame()).await else {
             return Err(too_slow());
         };
         match frame {

@@ -2,8 +2,7 @@
 //!
 //! TLS 1.2 and 1.3 with rustls's defaults. Sessions are kept in memory, and a new certificate begins without any.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
@@ -18,12 +17,12 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use super::doors::ClientIo;
-use super::mounted::Mounted;
+use super::mounted::{self, Mounted};
 
 /// For a whole handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Largest entry of the Secret in bytes.
-const MAX_ENTRY: u64 = 256 * 1024;
+const MAX_ENTRY: usize = 256 * 1024;
 /// Most certificates of a chain.
 const MAX_CHAIN: usize = 16;
 /// The protocols that are offered (RFC 7301), the preferred one first.
@@ -136,11 +135,9 @@ type Entries = (Vec<u8>, Vec<u8>);
 
 fn entries(dir: &Path) -> Result<Entries, TlsError> {
     let entry = |name: &'static str| {
-        let mut bytes = Vec::new();
-        let read = File::open(dir.join(name))
-            .and_then(|file| file.take(MAX_ENTRY + 1).read_to_end(&mut bytes));
-        read.map_err(|error| TlsError::Read(name, error.kind()))?;
-        if bytes.len() as u64 > MAX_ENTRY {
+        let bytes = mounted::read(&dir.join(name), MAX_ENTRY)
+            .map_err(|error| TlsError::Read(name, error.kind()))?;
+        if bytes.len() > MAX_ENTRY {
             return Err(TlsError::TooLarge(name));
         }
         Ok(bytes)

@@ -1,7 +1,5 @@
 //! Tokens of an OpenID provider: signed JWTs (RFC 7519), checked as RFC 8725 says, without asking anybody.
 
-use std::fs::File;
-use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
@@ -15,7 +13,7 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
 use super::jwks::{KeySet, MAX_FILE};
-use super::mounted::Mounted;
+use super::mounted::{self, Mounted};
 use crate::seal::wire::TokenKeys;
 
 /// Largest token in bytes.
@@ -262,7 +260,6 @@ const HIDDEN: [std::ops::RangeInclusive<char>; 5] = [
 #[derive(Debug)]
 pub struct Tokens {
     dir: Mounted,
-    /// Its name in the directory.
     file: PathBuf,
     expected: Expected,
     known: RwLock<Known>,
@@ -284,7 +281,7 @@ impl Tokens {
         let dir = config.file.parent().unwrap_or(Path::new("/")).to_owned();
         let tokens = Self {
             dir: Mounted::new(dir),
-            file: config.file.file_name().unwrap_or_default().into(),
+            file: config.file,
             expected: config.expected,
             known: RwLock::default(),
             hash: Mutex::default(),
@@ -295,10 +292,9 @@ impl Tokens {
 
     /// Reads the file again. Without it there is no key; one that is no key set leaves the keys as they are.
     pub fn reload(&self) {
-        let Some(text) = self
-            .dir
-            .when_changed(|dir| read(&dir.join(&self.file)).ok())
-        else {
+        let name = self.file.file_name().unwrap_or_default();
+        let read = |dir: &Path| mounted::read(&dir.join(name), MAX_FILE).ok();
+        let Some(text) = self.dir.when_changed(read) else {
             return;
         };
         let new = text.as_ref().map(|text| Sha256::digest(text).into());
@@ -359,15 +355,6 @@ impl Tokens {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         known.clone()
     }
-}
-
-/// A byte more than is allowed shows that there is more.
-fn read(file: &Path) -> io::Result<Vec<u8>> {
-    let mut text = Vec::new();
-    File::open(file)?
-        .take(MAX_FILE as u64 + 1)
-        .read_to_end(&mut text)?;
-    Ok(text)
 }
 
 #[cfg(test)]

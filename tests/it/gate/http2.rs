@@ -114,9 +114,9 @@ async fn a_reset_stream_cancels_the_engine_and_no_other_stream() {
     assert_eq!(next(&mut kept).await, None);
 }
 
-/// Before the engine has answered anything.
+/// The head of the answer has come, and no event.
 #[tokio::test]
-async fn a_reset_before_the_answer_cancels_the_engine_too() {
+async fn a_reset_before_the_first_event_cancels_the_engine_too() {
     let (gate, engine, _launch) = serving(&[]).await;
     let mut client = Client::to(&gate).await;
     let chunks = engine.stream();

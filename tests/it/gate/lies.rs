@@ -2,9 +2,10 @@
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::sync::mpsc::Sender;
 
 use super::bed::{Gate, get, post, request};
-use super::engine::{ANSWER, chunk};
+use super::engine::{ANSWER, Chunk, chunk};
 use super::seal::serving;
 
 const BODY: &str = r#"{"prompt":"x"}"#;
@@ -27,6 +28,11 @@ async fn rest(mut client: TcpStream) -> String {
     let mut text = Vec::new();
     let _ = client.read_to_end(&mut text).await;
     String::from_utf8(text).unwrap()
+}
+
+async fn die(engine: Sender<Chunk>) {
+    let killed = std::io::Error::other("killed");
+    engine.send(Err(killed)).await.unwrap();
 }
 
 #[tokio::test]
@@ -78,10 +84,7 @@ async fn a_piece_that_breaks_off_is_an_error_and_no_half() {
     let chunks = engine.stream_of("application/json");
     let client = tokio::spawn(async move { post(gate.api, PATH, BODY, "").await });
     chunks.send(chunk(r#"{"choices":[{"te"#)).await.unwrap();
-    chunks
-        .send(Err(std::io::Error::other("killed")))
-        .await
-        .unwrap();
+    die(chunks).await;
     let answer = client.await.unwrap();
     assert_eq!(answer.status, 502, "{answer:?}");
     assert!(!answer.body.contains("choices"), "{answer:?}");
@@ -93,10 +96,7 @@ async fn death_between_events_is_told_as_one_and_is_no_end() {
     let chunks = engine.stream();
     let client = asked(&gate).await;
     chunks.send(chunk("data: {\"n\":0}\n\n")).await.unwrap();
-    chunks
-        .send(Err(std::io::Error::other("killed")))
-        .await
-        .unwrap();
+    die(chunks).await;
     let text = rest(client).await;
     assert!(text.contains(r#"data: {"n":0}"#), "{text}");
     assert!(text.contains(r#"data: {"error":{"#), "{text}");
@@ -111,10 +111,7 @@ async fn death_within_an_event_is_a_cut() {
     let chunks = engine.stream();
     let client = asked(&gate).await;
     chunks.send(chunk("data: {\"n\"")).await.unwrap();
-    chunks
-        .send(Err(std::io::Error::other("killed")))
-        .await
-        .unwrap();
+    die(chunks).await;
     let text = rest(client).await;
     assert!(!text.contains("error"), "{text}");
     assert!(!text.ends_with("0\r\n\r\n"), "{text}");

@@ -17,7 +17,7 @@ use sealroom::seal::sign::{CHALLENGE, CONTROL, TrustedKeys};
 use sealroom::seal::state::{Config as GateConfig, Machine, OwnNode, WhenStale};
 use sealroom::seal::wire::{
     Challenge, ControlOrder, ControlReport, Dialled, Envelope, Proto, Report, Seen, SeenReport,
-    TokenKeys, VERSION,
+    VERSION,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, UdpSocket};
@@ -148,9 +148,6 @@ async fn challenge(
     Ok(Json(Report {
         locks: vec!["Kernel".to_owned()],
         runtime_ran: true,
-        keys_missing: false,
-        certificate_missing: false,
-        token_keys: TokenKeys::Good,
         ..machine.report(now)
     }))
 }

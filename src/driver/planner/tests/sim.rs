@@ -17,9 +17,7 @@ use crate::policy::{Declared, Pod, Policy};
 use crate::seal::probe::Observation;
 use crate::seal::session::Session;
 use crate::seal::state::{Config as GateConfig, Machine, OwnNode, Refused, WhenStale};
-use crate::seal::wire::{
-    ControlReport, Dialled, Proto, Report, Seen, State, Target, TokenKeys, VERSION,
-};
+use crate::seal::wire::{ControlReport, Dialled, Proto, Report, Seen, State, Target, VERSION};
 
 pub(super) const SEALED: &str = "{podSelector: {matchExpressions: [{key: sealroom.dev/sealed, operator: Exists}]}, policyTypes: [Ingress, Egress]}";
 
@@ -373,9 +371,6 @@ fn report(gate: &Gate, now: Instant) -> Report {
     Report {
         locks: vec!["Kernel".to_owned()],
         runtime_ran: gate.runtime_ran,
-        keys_missing: false,
-        certificate_missing: false,
-        token_keys: TokenKeys::Good,
         ..gate.machine.report(now)
     }
 }
