@@ -122,7 +122,10 @@ async fn a_client_that_goes_leaves_its_place() {
     let (mut gate, engine, _launch) =
         serving(&["--max-concurrent", "1", "--max-queued", "1"]).await;
     let (_held, chunks) = holding(&gate, &engine).await;
-    drop(asking(&gate, r#"{"prompt":"goes"}"#).await);
+    let gone = asking(&gate, r#"{"prompt":"goes"}"#).await;
+    // A client that is gone before its request is looked at has sent none.
+    until_waiting(&gate, 1).await;
+    drop(gone);
     let line = gate.audit_line().await;
     assert_eq!(
         (&line["status"], &line["outcome"]),
