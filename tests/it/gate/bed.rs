@@ -13,7 +13,7 @@ use sealroom::seal::wire::{
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
 
@@ -43,6 +43,8 @@ pub struct Gate {
     extra: Vec<String>,
     /// A port where nobody listens: a required target there is refused, so blocked beside a good control.
     pub shut: SocketAddr,
+    /// Bound to it and not listening: nobody else takes the port meanwhile.
+    shut_socket: TcpSocket,
 }
 
 /// A loopback port that was free a moment ago.
@@ -130,13 +132,16 @@ impl Gate {
         });
         let audit = BufReader::new(child.stdout.take().unwrap()).lines();
         let admin = port(&line, "admin");
+        let shut_socket = TcpSocket::new_v4().unwrap();
+        shut_socket.bind("127.0.0.1:0".parse().unwrap()).unwrap();
         let report: Report = serde_json::from_str(&get(admin, "/sealz").await.body).unwrap();
         Self {
             api: port(&line, "api"),
             admin,
             session: report.session,
             metrics: port(&line, "metrics"),
-            shut: free_port(),
+            shut: shut_socket.local_addr().unwrap(),
+            shut_socket,
             dir,
             child,
             audit,
@@ -149,14 +154,20 @@ impl Gate {
     /// SIGKILL, and a new gate in the same directories.
     pub async fn restart(mut self) -> Self {
         self.child.kill().await.unwrap();
-        let (seq, shut) = (self.seq, self.shut);
+        let (seq, shut, socket) = (self.seq, self.shut, self.shut_socket);
         let mut gate = Self::start_in(self.dir, self.key, self.extra).await;
-        (gate.seq, gate.shut) = (seq, shut);
+        (gate.seq, gate.shut, gate.shut_socket) = (seq, shut, socket);
         gate
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Listens where nobody did.
+    pub fn open_shut(&mut self) -> TcpListener {
+        let socket = std::mem::replace(&mut self.shut_socket, TcpSocket::new_v4().unwrap());
+        socket.listen(8).unwrap()
     }
 
     /// A challenge as the operator makes it when all is well.

@@ -52,8 +52,9 @@ impl Engine {
     }
 
     /// On a port of 127.0.0.1.
-    pub async fn start_on(port: u16) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
+    pub async fn start_on_a_port() -> (Self, u16) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
         let engine = Self::loaded();
         let seen = Arc::clone(&engine.0);
         tokio::spawn(async move {
@@ -62,7 +63,7 @@ impl Engine {
                 tokio::spawn(connection(stream, Arc::clone(&seen)));
             }
         });
-        engine
+        (engine, port)
     }
 
     fn loaded() -> Self {

@@ -4,14 +4,13 @@ use std::time::Instant;
 
 use tokio::time::{Duration, sleep};
 
-use super::bed::{FakeLaunch, Gate, PATIENCE, free_port, get, post};
+use super::bed::{FakeLaunch, Gate, PATIENCE, get, post};
 use super::engine::Engine;
 
 async fn serving(locks: &[&str]) -> (Gate, Engine, FakeLaunch) {
-    let port = free_port().port();
+    let (engine, port) = Engine::start_on_a_port().await;
     let flag = port.to_string();
     let mut gate = Gate::start(&["--engine", "Ollama", "--runtime-port", &flag]).await;
-    let engine = Engine::start_on(port).await;
     let mut launch = FakeLaunch::connect_with(&gate.path("lease.sock"), locks).await;
     gate.prove().await;
     launch.run_engine().await;

@@ -334,10 +334,10 @@ async fn a_widened_policy_opens_though_nothing_is_reached() {
 
 #[tokio::test]
 async fn the_gate_finds_a_hole_by_itself() {
-    let (gate, engine, mut launch) = serving(&[]).await;
+    let (mut gate, engine, mut launch) = serving(&[]).await;
     let (client, _chunks) = streaming(&gate, &engine).await;
     // No challenge from here on.
-    let _reachable = TcpListener::bind(gate.shut).await.unwrap();
+    let _reachable = gate.open_shut();
     assert_reset(client).await;
     launch.wait_for(Word::Revoked).await;
     assert_eq!(gate.sealz().await.state, State::Open);
