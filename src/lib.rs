@@ -1,12 +1,13 @@
 //! Sealroom runs language models in Kubernetes clusters that have no internet and proves,
 //! from inside the running pods, that they stay closed.
 //!
-//! The rooms, from pure to thin: [`types`] parse, [`policy`], [`seal`], [`gguf`], [`engine`], [`oci`] and
-//! [`audit`] decide, [`pull`], [`gate`], [`launch`] and [`canary`] run in pods, [`controller`] and [`driver`]
+//! The rooms, from pure to thin: [`types`] parse, [`policy`], [`seal`], [`gguf`], [`engine`], [`mcp`], [`oci`] and
+//! [`audit`] decide, [`pull`], [`gate`], [`launch`], [`bridge`] and [`canary`] run in pods, [`controller`] and [`driver`]
 //! run in the operator, [`cli`] turns flags into typed configuration.
 
 pub mod api;
 pub mod audit;
+pub mod bridge;
 pub mod canary;
 pub mod cli;
 pub mod controller;
@@ -15,6 +16,7 @@ pub mod engine;
 pub mod gate;
 pub mod gguf;
 pub mod launch;
+pub mod mcp;
 pub mod oci;
 pub mod policy;
 pub mod pull;

@@ -95,6 +95,12 @@ pub enum AccessMode {
 }
 
 impl AccessMode {
+    /// Whether all pods that mount the claim run on one node.
+    #[must_use]
+    pub fn one_node(self) -> bool {
+        self != Self::ReadWriteMany
+    }
+
     /// As core/v1 writes it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -106,7 +112,7 @@ impl AccessMode {
     }
 }
 
-/// Where pods may run. The Job that pulls the artifact runs by the same rules.
+/// Where pods may run. The Job that pulls the artifact runs where nodeSelector, tolerations and nodeAffinity say, too.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Scheduling {
@@ -122,4 +128,79 @@ pub struct Scheduling {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(transform = schema::bounded)]
     pub node_affinity: Option<NodeAffinity>,
+    /// The RuntimeClass of the serving pods, such as `nvidia`. If the class itself selects nodes, write the same into
+    /// nodeSelector, because the pull does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub runtime_class_name: Option<String>,
+    /// The PriorityClass of the serving pods.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 253),
+        regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
+    )]
+    pub priority_class_name: Option<String>,
+    /// How the serving pods are spread, with a claim that pods of any node can mount (ReadWriteMany).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub topology_spread: Vec<TopologySpread>,
+}
+
+impl Scheduling {
+    /// What of it decides where a volume may be: two objects that differ in the rest share one.
+    #[must_use]
+    pub fn place(&self) -> Self {
+        Self {
+            node_selector: self.node_selector.clone(),
+            tolerations: self.tolerations.clone(),
+            node_affinity: self.node_affinity.clone(),
+            ..Self::default()
+        }
+    }
+}
+
+/// A spread over zones, nodes or other places (core/v1, `TopologySpreadConstraint`). It counts the serving pods of the
+/// object, those of each generation by themselves.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct TopologySpread {
+    /// The label of nodes whose values are the places, such as `topology.kubernetes.io/zone`.
+    #[schemars(length(min = 1, max = 317))]
+    pub topology_key: String,
+    /// By how many pods two places may differ. 1 by default.
+    #[serde(default = "one")]
+    #[schemars(range(min = 1, max = 100))]
+    pub max_skew: i32,
+    /// What happens where that cannot be. `ScheduleAnyway` (default): the pod runs all the same. `DoNotSchedule`: it
+    /// waits.
+    #[serde(default)]
+    pub when_unsatisfiable: WhenUnsatisfiable,
+}
+
+fn one() -> i32 {
+    1
+}
+
+/// The words of [`TopologySpread`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum WhenUnsatisfiable {
+    /// It runs all the same.
+    #[default]
+    ScheduleAnyway,
+    /// It waits.
+    DoNotSchedule,
+}
+
+impl WhenUnsatisfiable {
+    /// As core/v1 writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ScheduleAnyway => "ScheduleAnyway",
+            Self::DoNotSchedule => "DoNotSchedule",
+        }
+    }
 }

@@ -18,6 +18,10 @@ pub enum ConditionType {
     Sealed,
     /// Something serves, of whatever generation.
     Available,
+    /// Every model that an MCP server names can be asked.
+    ModelsBound,
+    /// The tools of an MCP server are those that were agreed to.
+    ToolsPinned,
 }
 
 impl ConditionType {
@@ -31,6 +35,8 @@ impl ConditionType {
             Self::ArtifactReady => "ArtifactReady",
             Self::Sealed => "Sealed",
             Self::Available => "Available",
+            Self::ModelsBound => "ModelsBound",
+            Self::ToolsPinned => "ToolsPinned",
         }
     }
 }
@@ -131,6 +137,32 @@ reasons! {
     /// The last proof is older than it may be.
     EvidenceStale,
 
+    // ModelsBound
+    /// Every model can be asked.
+    Bound,
+    /// The server names no model.
+    NoModels,
+    /// A model that is named is not there.
+    ModelNotFound,
+    /// A model of another namespace does not let the server in.
+    AccessNotGranted,
+    /// A model has no address at which it could be asked.
+    NoAddress,
+    /// A model serves TLS, and no CA is named to check it against.
+    CaMissing,
+    /// A model is there and does not serve.
+    ModelNotReady,
+
+    // ToolsPinned
+    /// The tools are those of the pin.
+    Pinned,
+    /// The tools are not those of the pin.
+    ToolsDrifted,
+    /// The server has not listed its tools yet.
+    ToolsUnknown,
+    /// No pin is written.
+    NotPinned,
+
     // Available
     /// At least one pod serves.
     Serving,
@@ -148,6 +180,8 @@ reasons! {
     RollingOut,
     /// The seal is not proven.
     NotSealed,
+    /// A model that the server names cannot be asked.
+    ModelsNotBound,
     /// Something that other pods need first is being made.
     Progressing,
     /// The API server refused or could not be reached; it is tried again.
@@ -162,6 +196,14 @@ reasons! {
     InvalidSpec,
     /// No node that may run the pods has the memory that one asks for.
     InsufficientMemory,
+    /// No node that may run a pod has as many accelerators as it asks for.
+    InsufficientAccelerators,
+    /// A runtime was killed for want of memory.
+    RuntimeOutOfMemory,
+    /// A runtime gives no sign of life, or finds no end in starting.
+    RuntimeHangs,
+    /// A runtime ends by itself again and again.
+    RuntimeFailing,
     /// The API server refuses a child for good, such as by a quota or an admission policy.
     ChildRefused,
 }

@@ -19,6 +19,10 @@ pub struct MemoryStatus {
     /// The sum with headroom: what the runtime's container asks for where the object does not say.
     #[schemars(length(max = 32))]
     pub total: String,
+    /// What the accelerators need in all, where layers are there: their part of the three, and 512 MiB for the driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub accelerators: Option<String>,
     /// True: computed from the model's header, not measured.
     pub estimate: bool,
 }

@@ -2,6 +2,7 @@
 
 pub mod common;
 pub mod condition;
+pub mod mcp_server;
 pub mod memory;
 pub mod model_artifact;
 pub mod model_deployment;
@@ -12,9 +13,10 @@ use kube::CustomResourceExt;
 
 pub use common::{
     AccessMode, ConfigMapRef, Delivery, DeliveryType, PersistentVolumeClaimDelivery, Scheduling,
-    SecretRef,
+    SecretRef, TopologySpread, WhenUnsatisfiable,
 };
 pub use condition::{ConditionType, Reason};
+pub use mcp_server::{McpServer, McpServerSpec, McpServerStatus};
 pub use model_artifact::{ModelArtifact, ModelArtifactSpec, ModelArtifactStatus};
 pub use model_deployment::{ModelDeployment, ModelDeploymentSpec, ModelDeploymentStatus};
 
@@ -24,10 +26,14 @@ pub const GROUP: &str = "sealroom.dev";
 /// The definitions to install, sorted by name.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [ModelArtifact::crd(), ModelDeployment::crd()]
-        .into_iter()
-        .map(schema::tidy)
-        .collect()
+    [
+        McpServer::crd(),
+        ModelArtifact::crd(),
+        ModelDeployment::crd(),
+    ]
+    .into_iter()
+    .map(schema::tidy)
+    .collect()
 }
 
 /// The file name and YAML text of each definition, as `crds/` holds them.

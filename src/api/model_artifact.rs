@@ -11,6 +11,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Delivery, Scheduling, SecretRef, schema};
+use crate::gguf::Kind;
 
 /// What to pull, and where to. The operator writes these objects; nobody else needs to.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -72,6 +73,10 @@ pub struct ModelArtifactSpec {
     /// How the files lie in the volume, by the engine that reads them.
     #[x_kube(validation = Rule::new("self == oldSelf").message("layout cannot change"))]
     pub layout: Layout,
+    /// What the file must be: a `Model` (default), an `Adapter` or a `Projector`.
+    #[serde(default, skip_serializing_if = "Kind::is_model")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("kind cannot change: another kind is another ModelArtifact"))]
+    pub kind: Kind,
     /// The volume.
     #[serde(default)]
     pub delivery: Delivery,
@@ -168,6 +173,11 @@ pub struct ArtifactFacts {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 32))]
     pub chat_template: Option<String>,
+    /// How the model makes a vector of a text: `None` where it was not made for that, `Mean`, `Cls`, `Last`, or `Rank`
+    /// for one that ranks documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 32))]
+    pub pooling: Option<String>,
     /// The file that the engine opens, relative to the volume's root.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 255))]

@@ -12,13 +12,22 @@ use super::{Delivery, Scheduling, SecretRef, schema};
 
 mod jwt;
 mod limits;
+mod models;
+mod parts;
 mod runtime;
 mod status;
 
 pub use jwt::{Jwks, Jwt};
-pub use limits::Limits;
-pub use runtime::{Engine, KvCacheType, LlamaCpp, Ollama, Runtime};
-pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus, TenantGuard};
+pub use limits::{Limits, PerCaller};
+pub use models::NamedModel;
+pub use parts::{Adapter, Projector};
+pub use runtime::{
+    Engine, FlashAttention, KvCacheType, LlamaCpp, Mode, Ollama, Pooling, Printed, Runtime,
+};
+pub use status::{
+    AdapterStatus, ArtifactStatus, ModelDeploymentStatus, ModelStatus, PolicyRef, ProjectorStatus,
+    SealStatus, TenantGuard,
+};
 
 /// A model, the engine that serves it, and who may talk to it.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -47,6 +56,7 @@ pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus, T
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
     printcolumn(name = "Memory", type_ = "string", json_path = ".status.memory.total", priority = 1),
     printcolumn(name = "Progress", type_ = "string", json_path = r#".status.conditions[?(@.type=="ArtifactReady")].reason"#, priority = 1),
+    printcolumn(name = "Output", type_ = "string", json_path = ".spec.runtime.output", description = "what becomes of what the engine prints once it serves; Log may hold prompts", priority = 1),
     printcolumn(name = "Callers", type_ = "string", json_path = ".status.callers", description = "who may send requests", priority = 1),
     validation = Rule::new("size(self.metadata.name) <= 40 && self.metadata.name.matches('^[a-z]([-a-z0-9]*[a-z0-9])?$')").message(
         "metadata.name names the Service too, and longer names are made from it: write at most 40 of a-z, 0-9 and -, beginning with a letter"
@@ -59,22 +69,52 @@ pub use status::{ArtifactStatus, ModelDeploymentStatus, PolicyRef, SealStatus, T
 #[x_kube(validation = Rule::new("self.runtime.engine != 'LlamaCpp' || !has(self.models)").message(
     "engine LlamaCpp serves one model: write artifact instead of models"
 ))]
+#[x_kube(validation = Rule::new("!has(self.models) || self.models.all(m, self.models.exists_one(n, n.name == m.name))").message(
+    "models: requests choose by the name, so give each model another one"
+))]
+#[x_kube(validation = Rule::new("!has(self.models) || !has(self.servedModelName)").message(
+    "servedModelName names the one model of artifact: with models write the name of each in its entry, and leave servedModelName out"
+))]
+#[x_kube(validation = Rule::new(
+    "!has(self.models) || !has(self.runtime.ollama) || (self.runtime.ollama.mode == 'Completion' && !has(self.runtime.ollama.template) && !has(self.runtime.ollama.stop))"
+).message(
+    "with models, mode, template and stop are each model's own: write them in its entry of models, and leave them out of runtime.ollama"
+))]
+#[x_kube(validation = Rule::new(
+    "!has(self.runtime.ollama) || !has(self.runtime.ollama.maxLoadedModels) || (has(self.models) && self.runtime.ollama.maxLoadedModels <= size(self.models))"
+).message(
+    "runtime.ollama.maxLoadedModels says how many of models are loaded at once: write at most as many as there are, or leave it out"
+))]
+#[x_kube(validation = Rule::new(
+    "!has(self.models) || !has(self.delivery.persistentVolumeClaim) || self.delivery.persistentVolumeClaim.accessMode != 'ReadWriteOncePod'"
+).message(
+    "with models a pod that pulls one has the claims of the others too: write delivery.persistentVolumeClaim.accessMode: ReadWriteOnce or ReadWriteMany"
+))]
+#[x_kube(validation = Rule::new(
+    "!has(self.runtime.llamaCpp) || (!has(self.runtime.llamaCpp.adapters) && !has(self.runtime.llamaCpp.projector)) || !has(self.delivery.persistentVolumeClaim) || self.delivery.persistentVolumeClaim.accessMode != 'ReadWriteOncePod'"
+).message(
+    "with adapters or a projector a pod that pulls one file has the claims of the others too: write delivery.persistentVolumeClaim.accessMode: ReadWriteOnce or ReadWriteMany"
+))]
 #[x_kube(validation = Rule::new(
     "!has(self.delivery.persistentVolumeClaim) || self.delivery.persistentVolumeClaim.accessMode != 'ReadWriteOncePod' || (self.rollout.type == 'Recreate' && self.replicas <= 1)"
 ).message(
     "a ReadWriteOncePod claim has room for one pod: write rollout.type: Recreate and replicas: 1, or accessMode: ReadWriteOnce"
 ))]
+#[x_kube(validation = Rule::new("!has(self.limits.perCaller) || has(self.access.apiKeys) || has(self.access.jwt)").message(
+    "limits.perCaller is for each API key and person: write access.apiKeys or access.jwt, or nobody can be told from another"
+))]
 pub struct ModelDeploymentSpec {
     /// The model. Exactly one of artifact and models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ArtifactSource>,
-    /// Several models in one engine that can hold them. Exactly one of artifact and models.
+    /// Several models in one engine that can hold them, of which requests choose by name. Each lies in a volume of its
+    /// own, and all on one node where a volume is for one node. Exactly one of artifact and models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(length(min = 1, max = 16))]
+    #[schemars(length(min = 2, max = 8))]
     pub models: Option<Vec<NamedModel>>,
     /// The engine and its settings.
     pub runtime: Runtime,
-    /// The name that requests must carry as `model`. Without one it is metadata.name.
+    /// The name that requests must carry as `model`. Without one it is metadata.name. Not with models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),
@@ -134,17 +174,6 @@ pub struct ArtifactSource {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub pull_secrets: Vec<SecretRef>,
-}
-
-/// One of several models.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "camelCase")]
-pub struct NamedModel {
-    /// The name that requests carry.
-    #[schemars(length(min = 1, max = 128))]
-    pub name: String,
-    /// The model.
-    pub artifact: ArtifactSource,
 }
 
 /// Requests and limits of a container (core/v1).

@@ -119,6 +119,16 @@ pub fn quantity(_: &mut SchemaGenerator) -> Schema {
     })
 }
 
+/// A port's number, or its name (RFC 6335).
+pub fn port(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({
+        "x-kubernetes-int-or-string": true,
+        "description": "The number, or the name of a container's port.",
+        "maxLength": 15,
+        "pattern": "^[a-z0-9]([-a-z0-9]*[a-z0-9])?$",
+    })
+}
+
 /// Quantities by resource name, at most 16.
 pub fn quantities(_: &mut SchemaGenerator) -> Schema {
     json_schema!({

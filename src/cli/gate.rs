@@ -5,9 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Exit;
-use crate::engine::{Engine, Listens};
+use crate::engine::{Engine, Listens, Mode};
+use crate::gate::served::{Models, Served};
 use crate::gate::upstream::Upstream;
-use crate::gate::{self, Config, drain};
+use crate::gate::{self, Config, Model, Serves, drain};
 use crate::launch::drain_within;
 use crate::seal::sign::TrustedKeys;
 use crate::seal::state::{self, OwnNode, WhenStale};
@@ -47,12 +48,19 @@ pub struct Args {
     /// Which engine it is
     #[arg(long, env = "SEALROOM_ENGINE", value_enum, default_value_t = Engine::LlamaCpp)]
     engine: Engine,
+    /// What the model is served for: it decides the routes
+    #[arg(long, env = "SEALROOM_MODE", value_enum, default_value_t)]
+    mode: Mode,
     /// The served model's name
-    #[arg(long, env = "SEALROOM_MODEL", required_unless_present = "drain")]
+    #[arg(long, env = "SEALROOM_MODEL", required_unless_present_any = ["drain", "mcp"])]
     model: Option<String>,
     /// The artifact's digest, for the audit
     #[arg(long, env = "SEALROOM_DIGEST")]
     digest: Option<String>,
+    /// A further model of the same engine, such as name=vectors,digest=sha256:…,mode=Embedding. May be given several
+    /// times; then requests must name a model
+    #[arg(long, value_name = "MODEL", requires = "model")]
+    also: Vec<Served>,
     /// The UID of the pod that this gate speaks for
     #[arg(long, env = "POD_UID", required_unless_present = "drain")]
     pod_uid: Option<String>,
@@ -91,6 +99,9 @@ pub struct Args {
     /// The pod's grace period: how long its end may take, the last stream included
     #[arg(long, env = "SEALROOM_DRAIN_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     drain_seconds: u64,
+    /// How long of it requests that still arrive are served, at most half: until no connection is led here any more
+    #[arg(long, env = "SEALROOM_LAME_DUCK_SECONDS", default_value_t = 5, value_parser = clap::value_parser!(u64).range(0..=300))]
+    lame_duck_seconds: u64,
     /// Largest request body
     #[arg(long, env = "SEALROOM_MAX_BODY_BYTES", default_value_t = 4_194_304, value_parser = clap::value_parser!(u64).range(1..=67_108_864))]
     max_body_bytes: u64,
@@ -99,6 +110,12 @@ pub struct Args {
     answer_seconds: u64,
     #[command(flatten)]
     queue: super::limits::QueueArgs,
+    #[command(flatten)]
+    budgets: super::limits::BudgetArgs,
+    #[command(flatten)]
+    models: super::gate_models::ModelArgs,
+    #[command(flatten)]
+    mcp: super::gate_mcp::McpArgs,
 }
 
 impl Args {
@@ -155,7 +172,10 @@ impl Args {
     }
 
     fn config(self) -> Result<Config, String> {
-        let drain = self.drain_limit();
+        let drain = drain::Config {
+            limit: self.drain_limit(),
+            lame_duck: Duration::from_secs(self.lame_duck_seconds),
+        };
         let given = |value: Option<String>, flag: &str| {
             value
                 .filter(|text| !text.is_empty())
@@ -168,13 +188,25 @@ impl Args {
             admin: self.admin,
             metrics: self.metrics,
             lease_socket: self.lease_socket,
-            upstream: match self.engine.particulars().listens() {
-                Listens::Unix => Upstream::Unix(self.runtime_socket),
-                Listens::Tcp(port) => Upstream::Tcp(self.runtime_port.unwrap_or(port)),
+            serves: match self.mcp.config(&self.runtime_socket)? {
+                Some(server) => Serves::Mcp(server),
+                None => Serves::Model(Model {
+                    upstream: match self.engine.particulars().listens() {
+                        Listens::Unix => Upstream::Unix(self.runtime_socket),
+                        Listens::Tcp(port) => Upstream::Tcp(self.runtime_port.unwrap_or(port)),
+                    },
+                    engine: self.engine,
+                    models: Models {
+                        first: Served {
+                            name: given(self.model, "--model")?,
+                            digest: self.digest,
+                            mode: self.mode,
+                        },
+                        further: self.also,
+                    },
+                    budgets: self.budgets.config(),
+                }),
             },
-            engine: self.engine,
-            model: given(self.model, "--model")?,
-            digest: self.digest,
             pod_uid: given(self.pod_uid, "--pod-uid")?,
             trusted: TrustedKeys::from_text(&pems).map_err(|error| error.to_string())?,
             seal: state::Config {
@@ -191,6 +223,7 @@ impl Args {
             max_body: size(self.max_body_bytes)?,
             answer_limit: Duration::from_secs(self.answer_seconds),
             queue: self.queue.config(),
+            models: self.models.config(),
         })
     }
 }

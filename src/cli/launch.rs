@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Exit;
-use crate::engine::{Engine, Listens, Settings};
+use crate::engine::{Engine, Listens, Place, Printed, Settings};
+use crate::launch::processes::environment;
+use crate::launch::program::{At, Program};
 use crate::launch::{self, Config, drain_within, layout, lock};
 
 /// Flags of `sealroom launch`.
@@ -17,9 +19,9 @@ pub struct Args {
     /// With --install: also lay the engine's store out in STORE
     #[arg(long, value_name = "STORE", requires_all = ["install", "settings"])]
     lay_out: Option<PathBuf>,
-    /// What the store is made from, as JSON
+    /// What the store is made from, as JSON: once for each of its models
     #[arg(long, value_name = "JSON", requires = "lay_out")]
-    settings: Option<String>,
+    settings: Vec<String>,
     /// The Unix socket on which the gate gives the lease
     #[arg(
         long,
@@ -51,6 +53,9 @@ pub struct Args {
     /// The pod's grace period: how long its end may take, the last stream included
     #[arg(long, env = "SEALROOM_DRAIN_SECONDS", default_value_t = 120, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     drain_seconds: u64,
+    /// What becomes of what the engine prints once it serves: it may hold prompts
+    #[arg(long, env = "SEALROOM_OUTPUT", value_enum, default_value_t)]
+    output: Printed,
     /// Run without the kernel lock: only builds for packet tests have this
     #[cfg(feature = "kernel-lock-off")]
     #[arg(long)]
@@ -87,22 +92,27 @@ impl Args {
                 return Exit::Refused;
             }
         };
-        let runtime_port = self.port();
+        let place = Place {
+            port: self.port(),
+            store: &self.store,
+        };
+        let engine = self.engine.particulars();
+        let environment = environment(std::env::vars_os(), engine, &place);
+        let at = match engine.listens() {
+            Listens::Unix => At::Unix(self.runtime_socket),
+            Listens::Tcp(_) => At::Port(place.port),
+        };
+        let program = Program::new(self.command, environment, at, self.output);
         let config = Config {
             lease_socket: self.lease_socket,
-            engine: self.engine,
-            runtime_port,
-            runtime_socket: self.runtime_socket,
-            store: self.store,
             drain: drain_within(Duration::from_secs(self.drain_seconds)),
             locks,
-            command: self.command,
         };
         // No thread but this one has been started up to here, and none that follows escapes the filter.
         let ran = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
-            .and_then(|runtime| runtime.block_on(launch::run(config)));
+            .and_then(|runtime| runtime.block_on(launch::run(config, program)));
         match ran {
             Ok(()) => Exit::Ok,
             Err(error) => {
@@ -118,10 +128,10 @@ impl Args {
             tracing::warn!("the kernel lock is off");
             return Ok(Vec::new());
         }
-        lock::engage(lock::Left {
-            sockets: self.engine.particulars().sockets(),
-            port: self.port(),
-        })
+        lock::engage(&lock::Left::of_engine(
+            self.engine.particulars().sockets(),
+            self.port(),
+        ))
     }
 
     /// The engine's port; 0, which nothing connects to, where it has none.
@@ -133,17 +143,18 @@ impl Args {
     }
 
     fn lay_out(&self) -> Exit {
-        let (Some(store), Some(settings)) = (&self.lay_out, &self.settings) else {
+        let Some(store) = &self.lay_out else {
             return Exit::Ok;
         };
-        let settings: Settings = match serde_json::from_str(settings) {
-            Ok(settings) => settings,
+        let read = self.settings.iter().map(|text| serde_json::from_str(text));
+        let models: Vec<Settings> = match read.collect::<serde_json::Result<_>>() {
+            Ok(models) => models,
             Err(error) => {
                 tracing::error!(%error, "failed to read --settings");
                 return Exit::Usage;
             }
         };
-        match layout::lay_out(self.engine, &settings, store) {
+        match layout::lay_out(self.engine, &models, store) {
             Ok(()) => {
                 tracing::info!(store = %store.display(), "laid out");
                 Exit::Ok

@@ -1,8 +1,8 @@
-//! Flags of `sealroom gate` about how much may be under way and wait.
+//! Flags of `sealroom gate` about how much may be under way, wait, and be taken by a caller.
 
 use std::time::Duration;
 
-use crate::gate::queue;
+use crate::gate::{budgets, queue};
 
 /// How much at once.
 #[derive(Debug, clap::Args)]
@@ -26,6 +26,32 @@ impl QueueArgs {
             concurrent: self.max_concurrent.into(),
             queued: self.max_queued.into(),
             patience: Duration::from_secs(self.queue_seconds),
+        }
+    }
+}
+
+/// What each caller may take.
+#[derive(Debug, clap::Args)]
+pub struct BudgetArgs {
+    /// Most requests of each caller in a minute
+    #[arg(long, env = "SEALROOM_REQUESTS_PER_MINUTE", value_parser = clap::value_parser!(u32).range(1..))]
+    requests_per_minute: Option<u32>,
+    /// Most tokens of each caller in a minute, read and written
+    #[arg(long, env = "SEALROOM_TOKENS_PER_MINUTE", value_parser = clap::value_parser!(u32).range(1..))]
+    tokens_per_minute: Option<u32>,
+    /// Most tokens of each caller in a day, read and written
+    #[arg(long, env = "SEALROOM_TOKENS_PER_DAY", value_parser = clap::value_parser!(u32).range(1..))]
+    tokens_per_day: Option<u32>,
+}
+
+impl BudgetArgs {
+    /// As the gate takes it.
+    #[must_use]
+    pub fn config(&self) -> budgets::Config {
+        budgets::Config {
+            requests_per_minute: self.requests_per_minute,
+            tokens_per_minute: self.tokens_per_minute,
+            tokens_per_day: self.tokens_per_day,
         }
     }
 }

@@ -5,14 +5,21 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 mod audit;
+mod bridge;
 mod canary;
 mod crds;
+mod dumps;
 mod gate;
+mod gate_mcp;
+mod gate_models;
 mod launch;
 mod limits;
 mod operator;
+mod pin;
+mod place;
 mod pull;
 mod size;
+mod status;
 mod tokens;
 
 /// What a process says when it ends.
@@ -60,11 +67,17 @@ enum Command {
     /// Pulls an artifact by digest into a directory
     Pull(pull::Args),
     /// The only listener of a serving pod
-    Gate(gate::Args),
+    Gate(Box<gate::Args>),
     /// Locks itself, then runs an engine while the gate says sealed
     Launch(launch::Args),
+    /// Locks itself, then runs an MCP server's children while the gate says sealed
+    Bridge(bridge::Args),
     /// Reads the audit lines of gates: filter them, follow them, tokens per key and month
     Audit(audit::Args),
+    /// Prints what is known of models and MCP servers, and what it rests on
+    Status(status::Args),
+    /// Prints the pin of an MCP server's tools
+    Pin(pin::Args),
     /// Prints how much memory llama.cpp needs for a model
     Size(size::Args),
     /// Prints the custom resource definitions as YAML
@@ -80,13 +93,20 @@ impl Cli {
     /// Runs the subcommand to its end.
     #[must_use]
     pub fn run(self) -> ExitCode {
+        if let Err(error) = dumps::refuse() {
+            eprintln!("failed to switch off core dumps: {error}");
+            return Exit::Passing.into();
+        }
         let exit = match self.command {
             Command::Operator(args) => args.run(),
             Command::Canary(args) => args.run(),
             Command::Pull(args) => args.run(),
             Command::Gate(args) => args.run(),
             Command::Launch(args) => args.run(),
+            Command::Bridge(args) => args.run(),
             Command::Audit(args) => args.run(),
+            Command::Status(args) => args.run(),
+            Command::Pin(args) => args.run(),
             Command::Size(args) => args.run(),
             Command::Crds(args) => args.run(),
             Command::Completion { shell } => {

@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use kube::Client;
 use kube::runtime::events::{Recorder, Reporter};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::mpsc;
+use tokio::sync::{SetOnce, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -136,9 +136,11 @@ async fn lead(
     keys.publish(client.clone(), &args.namespace).await?;
     let (deployments, deployments_queue) = mpsc::channel(QUEUE);
     let (artifacts, artifacts_queue) = mpsc::channel(QUEUE);
+    let (servers, servers_queue) = mpsc::channel(QUEUE);
     let triggers = Triggers {
         deployments,
         artifacts,
+        servers,
     };
     let mut tasks = JoinSet::new();
     let stores = Stores::start(&client, &triggers, &mut tasks);
@@ -161,6 +163,7 @@ async fn lead(
         client,
         config,
         stores,
+        listed: SetOnce::new(),
         progress: Default::default(),
         backoff: Default::default(),
         metrics,
@@ -169,20 +172,22 @@ async fn lead(
     let queues = Queues {
         deployments: deployments_queue,
         artifacts: artifacts_queue,
+        servers: servers_queue,
     };
     let reconciling = run::run(ctx.clone(), triggers, queues);
     let proving = prove(args, &ctx, keys.signing, &mut tasks);
     let ready = async {
-        match ctx.stores.ready().await {
-            Ok(()) => health.set_ready(true),
-            Err(store) => tracing::error!(store, "a store ended before its first list"),
+        if let Err(store) = ctx.stores.ready().await {
+            anyhow::bail!("store {store} ended before its first list");
         }
-        std::future::pending::<()>().await;
+        health.set_ready(true);
+        let _ = ctx.listed.set(());
+        std::future::pending().await
     };
     tokio::select! {
         ended = proving => ended.and_then(|()| anyhow::bail!("the driver ended")),
         () = reconciling => anyhow::bail!("the reconcilers ended"),
-        () = ready => anyhow::bail!("the stores ended"),
+        ended = ready => ended,
         _ = tasks.join_next() => anyhow::bail!("a watch ended"),
     }
 }
@@ -190,7 +195,7 @@ async fn lead(
 /// Starts the driver: it proves what the reconcilers made.
 fn prove(
     args: &Args,
-    ctx: &Context,
+    ctx: &Arc<Context>,
     key: SigningKey,
     tasks: &mut JoinSet<()>,
 ) -> impl Future<Output = anyhow::Result<()>> + use<> {
@@ -232,18 +237,17 @@ fn prove(
     let owners = Arc::new(StoreOwners {
         model_deployments: ctx.stores.model_deployments.clone(),
         model_artifacts: ctx.stores.model_artifacts.clone(),
+        mcp_servers: ctx.stores.mcp_servers.clone(),
+        targets: ctx.stores.targets(),
         config: ctx.config.clone(),
         namespace: args.namespace.clone(),
     });
     let instance = Some(args.identity.clone());
     let board = ctx.board.clone();
-    let ready = ctx.stores.clone();
+    let ctx = Arc::clone(ctx);
     async move {
         // A verdict from half a list of policies would be a wrong one.
-        ready
-            .ready()
-            .await
-            .map_err(|store| anyhow::anyhow!("store {store} ended"))?;
+        ctx.listed.wait().await;
         driver::run(
             client,
             instance,

@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::Exit;
+use crate::gguf::Kind;
 use crate::oci::Authority;
 use crate::pull::{self, Layout, Progress, PullError, Reason, TerminationMessage, Timing};
 use crate::types::ImageRef;
@@ -60,6 +61,9 @@ pub struct Args {
     /// For which engine the directory is laid out
     #[arg(long, value_enum, default_value_t = Layout::LlamaCpp)]
     layout: Layout,
+    /// What the file must be
+    #[arg(long, value_enum, default_value_t = Kind::Model)]
+    kind: Kind,
     /// How the result is printed on stdout
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -161,6 +165,7 @@ impl Args {
             reference: self.reference.clone(),
             to: self.to.clone().filter(|_| !self.plan),
             layout: self.layout,
+            kind: self.kind,
             ca: self.ca.clone(),
             auth_files: self.auth_files.clone(),
             allow,

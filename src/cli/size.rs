@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::Exit;
 use crate::gguf::memory::{self, Memory, Need};
-use crate::gguf::{Geometry, GgufError, Header, KvType, Limits, Settings};
+use crate::gguf::{Geometry, GgufError, Header, Kind, KvType, Limits, Settings};
 
 /// Flags of `sealroom size`.
 #[derive(Debug, clap::Args)]
@@ -98,7 +98,7 @@ impl Args {
         };
         let (file, length) = open(&self.model)?;
         let geometry = Header::read(BufReader::new(file), length, Limits::default())
-            .and_then(|header| header.must_be_whole_model().map(|()| header))
+            .and_then(|header| header.must_be(Kind::Model).map(|()| header))
             .and_then(|header| Geometry::from_header(&header))
             .map_err(|error| SizeError::Header(self.model.clone(), error))?;
         Ok(memory::need(&geometry, &settings))

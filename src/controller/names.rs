@@ -19,6 +19,10 @@ pub const SEALED: &str = "sealroom.dev/sealed";
 pub const OWNER_UID: &str = "sealroom.dev/owner-uid";
 /// Label: the ModelArtifact whose volume a pod mounts.
 pub const ARTIFACT: &str = "sealroom.dev/artifact";
+/// Beginning of the labels of the further ModelArtifacts whose volumes a pod mounts.
+const FURTHER_ARTIFACT: &str = "sealroom.dev/artifact.";
+/// Label: the object whose models' volumes lie on one node.
+pub const TOGETHER: &str = "sealroom.dev/together";
 /// Annotation: the hash of what was last applied.
 pub const APPLIED: &str = "sealroom.dev/applied";
 /// Condition of pods that the operator sets when both proofs hold; a readiness gate.
@@ -34,12 +38,23 @@ pub const NAME: &str = "app.kubernetes.io/name";
 /// Selects our children.
 pub const MANAGED_SELECTOR: &str = "app.kubernetes.io/managed-by=sealroom";
 
-/// The labels of a child.
+/// What children of models are called, whatever their component.
+const MODEL: &str = "sealroom-model";
+/// What children of MCP servers are called.
+pub const MCP: &str = "sealroom-mcp";
+
+/// The labels of a child of a model.
 #[must_use]
 pub fn labels(component: &str, instance: &str) -> BTreeMap<String, String> {
+    labels_of(MODEL, component, instance)
+}
+
+/// The labels of a child of this program.
+#[must_use]
+pub fn labels_of(program: &str, component: &str, instance: &str) -> BTreeMap<String, String> {
     BTreeMap::from(
         [
-            (NAME, "sealroom-model"),
+            (NAME, program),
             (INSTANCE, instance),
             (COMPONENT, component),
             (MANAGED_BY, MANAGER),
@@ -66,6 +81,23 @@ pub fn short_hash<'a>(parts: impl IntoIterator<Item = &'a str>, digits: usize) -
     hex
 }
 
+/// Label of a further ModelArtifact whose volume a pod mounts: its value is empty, since one key has one value.
+#[must_use]
+pub fn further_artifact(name: &str) -> String {
+    format!("{FURTHER_ARTIFACT}{name}")
+}
+
+/// The ModelArtifacts whose volumes a pod with these labels mounts.
+pub fn artifacts_of(labels: &BTreeMap<String, String>) -> impl Iterator<Item = &str> {
+    let further = labels.keys();
+    let further = further.filter_map(|key| key.strip_prefix(FURTHER_ARTIFACT));
+    labels
+        .get(ARTIFACT)
+        .map(String::as_str)
+        .into_iter()
+        .chain(further)
+}
+
 /// The edges of an object.
 #[must_use]
 pub fn edge_policy(object: &str) -> String {
@@ -82,9 +114,17 @@ pub fn child_meta<K: Resource<DynamicType = ()>>(
     ObjectMeta {
         name: Some(name),
         namespace: owner.namespace(),
-        labels: Some(labels(component, &owner.name_any())),
+        labels: Some(labels_of(program::<K>(), component, &owner.name_any())),
         owner_references: owner_reference(owner).map(|reference| vec![reference]),
         ..ObjectMeta::default()
+    }
+}
+
+fn program<K: Resource<DynamicType = ()>>() -> &'static str {
+    if K::kind(&()) == "McpServer" {
+        MCP
+    } else {
+        MODEL
     }
 }
 
@@ -102,7 +142,20 @@ pub fn uid<K: Resource>(object: &K) -> &str {
 
 #[cfg(test)]
 mod tests {
-    use super::short_hash;
+    use super::*;
+
+    #[test]
+    fn every_artifact_of_a_pod_is_found() {
+        let pod = BTreeMap::from([
+            (ARTIFACT.to_owned(), "chat-0".to_owned()),
+            (further_artifact("vectors-1"), String::new()),
+            (TOGETHER.to_owned(), "five".to_owned()),
+        ]);
+        assert_eq!(
+            artifacts_of(&pod).collect::<Vec<_>>(),
+            ["chat-0", "vectors-1"]
+        );
+    }
 
     #[test]
     fn parts_do_not_run_into_each_other() {

@@ -6,9 +6,10 @@ use kube::runtime::reflector::Store;
 use kube::{Resource, ResourceExt};
 
 use super::config::Config;
-use super::{model_artifact, model_deployment, sealed_policy};
+use super::mcp_server::references::{self, Targets};
+use super::{mcp_server, model_artifact, model_deployment, sealed_policy};
 use crate::api::model_deployment::OwnNode;
-use crate::api::{ModelArtifact, ModelDeployment};
+use crate::api::{McpServer, ModelArtifact, ModelDeployment};
 use crate::driver::{Owner, Owners};
 use crate::policy::{Declared, Policy};
 use crate::seal::state;
@@ -20,6 +21,10 @@ pub struct StoreOwners {
     pub model_deployments: Store<ModelDeployment>,
     /// All of them.
     pub model_artifacts: Store<ModelArtifact>,
+    /// All of them.
+    pub mcp_servers: Store<McpServer>,
+    /// What the models of MCP servers lead to.
+    pub targets: Targets,
     /// The platform's configuration.
     pub config: Arc<Config>,
     /// The operator's own namespace.
@@ -30,11 +35,16 @@ impl Owners for StoreOwners {
     fn owner(&self, uid: &str) -> Option<Owner> {
         let is = |meta: Option<String>| meta.as_deref() == Some(uid);
         if let Some(object) = self.model_deployments.find(|object| is(object.uid())) {
-            let edges = model_deployment::build::edge_policy::build(&object, &self.config);
-            let own_node = match object.spec.seal.own_node {
-                OwnNode::Report => state::OwnNode::Report,
-                OwnNode::Require => state::OwnNode::Require,
-            };
+            let servers = references::servers_of(&self.mcp_servers, &object);
+            let edges =
+                model_deployment::build::edge_policy::build(&object, &self.config, &servers);
+            let own_node = own_node(object.spec.seal.own_node);
+            return Some(self.declare(&*object, &edges, Some(own_node)));
+        }
+        if let Some(object) = self.mcp_servers.find(|object| is(object.uid())) {
+            let bindings = self.targets.bind(&object, &self.config);
+            let edges = mcp_server::build::edge_policy::build(&object, &bindings, &self.config);
+            let own_node = own_node(object.spec.seal.own_node);
             return Some(self.declare(&*object, &edges, Some(own_node)));
         }
         let object = self.model_artifacts.find(|object| is(object.uid()))?;
@@ -42,6 +52,13 @@ impl Owners for StoreOwners {
         let registry = self.config.registry(image.registry())?;
         let edges = model_artifact::build::edge_policy::build(&object, registry);
         Some(self.declare(&*object, &edges, None))
+    }
+}
+
+fn own_node(written: OwnNode) -> state::OwnNode {
+    match written {
+        OwnNode::Report => state::OwnNode::Report,
+        OwnNode::Require => state::OwnNode::Require,
     }
 }
 

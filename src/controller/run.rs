@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use super::context::{Context, HEARING};
 use super::outcome::Outcome;
 use super::trigger::{Triggers, Wakes};
-use super::{model_artifact, model_deployment, sealed_policy};
-use crate::api::{ModelArtifact, ModelDeployment};
+use super::{mcp_server, model_artifact, model_deployment, sealed_policy};
+use crate::api::{McpServer, ModelArtifact, ModelDeployment};
 
 /// Passes at once, of each kind.
 const CONCURRENCY: u16 = 8;
@@ -34,6 +34,8 @@ pub struct Queues {
     pub deployments: mpsc::Receiver<ObjectRef<ModelDeployment>>,
     /// ModelArtifacts to look at.
     pub artifacts: mpsc::Receiver<ObjectRef<ModelArtifact>>,
+    /// McpServers to look at.
+    pub servers: mpsc::Receiver<ObjectRef<McpServer>>,
 }
 
 /// Reconciles until the future is dropped.
@@ -50,14 +52,22 @@ pub async fn run(ctx: Arc<Context>, triggers: Triggers, queues: Queues) {
         ctx.clone(),
         |object, ctx| async move { model_artifact::reconcile(&object, &ctx).await },
     );
+    let servers = control(
+        ctx.stores.mcp_servers.clone(),
+        queues.servers,
+        ctx.clone(),
+        |object, ctx| async move { mcp_server::reconcile(&object, &ctx).await },
+    );
     let wakes = Wakes {
         triggers,
         model_deployments: ctx.stores.model_deployments.clone(),
         model_artifacts: ctx.stores.model_artifacts.clone(),
+        mcp_servers: ctx.stores.mcp_servers.clone(),
     };
     tokio::join!(
         deployments,
         artifacts,
+        servers,
         collect(&ctx),
         follow_board(&ctx, &wakes),
         stop_hearing(&wakes)
@@ -94,17 +104,14 @@ async fn control<K, F, Fut>(
             let (reconcile, kind) = (reconcile.clone(), kind.clone());
             async move {
                 // What is missing in half a list is not gone.
-                if let Err(store) = ctx.stores.ready().await {
-                    tracing::error!(store, "a store ended before its first list");
-                    return Ok::<_, std::convert::Infallible>(Action::await_change());
-                }
+                ctx.listed.wait().await;
                 let begun = Instant::now();
                 let key = object.uid().unwrap_or_default();
                 let outcome = reconcile(object.clone(), ctx.clone()).await;
                 ctx.metrics
                     .reconciled(&kind, outcome.as_str(), begun.elapsed());
                 log(&kind, &object.name_any(), &outcome);
-                Ok(ctx.backoff.action(&key, &outcome))
+                Ok::<_, std::convert::Infallible>(ctx.backoff.action(&key, &outcome))
             }
         }
     };

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
 use super::conditions::{Truth, find};
-use crate::api::model_deployment::{ModelDeploymentStatus, PolicyRef};
+use crate::api::model_deployment::{PolicyRef, SealStatus, TenantGuard};
 use crate::api::{ConditionType, Reason};
 use crate::driver::{self, PodSeal};
-use crate::seal::wire::TokenKeys;
+use crate::seal::wire::{Mcp, RuntimeFault, TokenKeys};
 
 /// The condition `Sealed` and what stands behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -30,6 +32,10 @@ pub struct SealView {
     pub certificate_missing: bool,
     /// The worst state of the key set in any gate.
     pub token_keys: TokenKeys,
+    /// The worst that is wrong with the runtime of any pod.
+    pub runtime_fault: Option<RuntimeFault>,
+    /// What gates say about the MCP server behind them: the worst by its pin.
+    pub mcp: Option<Mcp>,
 }
 
 impl Default for SealView {
@@ -44,16 +50,30 @@ impl Default for SealView {
             keys_missing: false,
             certificate_missing: false,
             token_keys: TokenKeys::Good,
+            runtime_fault: None,
+            mcp: None,
         }
     }
 }
 
 impl SealView {
+    /// As the status of an object has it, with its declared ways and the guard of its namespace.
+    #[must_use]
+    pub fn status(&self, exits: &[String], guard: TenantGuard) -> SealStatus {
+        SealStatus {
+            locks: self.locks.clone(),
+            exits: exits.to_vec(),
+            policies: self.policies.clone(),
+            not_evaluated: self.not_evaluated.clone(),
+            tenant_guard: guard,
+        }
+    }
+
     /// What a status says that was written while its pods were proven.
     #[must_use]
-    pub fn stored(status: &ModelDeploymentStatus) -> Option<Self> {
-        let sealed = find(&status.conditions, ConditionType::Sealed)?;
-        let seal = status.seal.clone().unwrap_or_default();
+    pub fn stored(conditions: &[Condition], seal: Option<&SealStatus>) -> Option<Self> {
+        let sealed = find(conditions, ConditionType::Sealed)?;
+        let seal = seal.cloned().unwrap_or_default();
         (sealed.status == "True").then(|| Self {
             truth: Truth::True,
             reason: Reason::parse(&sealed.reason).unwrap_or(Reason::NoEgress),
@@ -116,6 +136,12 @@ impl SealView {
                 .map(|pod| pod.token_keys())
                 .max()
                 .unwrap_or_default(),
+            runtime_fault: counted.iter().filter_map(|pod| pod.runtime_fault).max(),
+            mcp: counted
+                .iter()
+                .filter_map(|pod| pod.mcp())
+                .max_by_key(|mcp| mcp.pin)
+                .cloned(),
         }
     }
 }
@@ -133,6 +159,7 @@ fn rank(pod: &PodSeal) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::ModelDeploymentStatus;
     use crate::driver::view::PodKind;
     use crate::driver::{Reason as R, Sealed, Status as S};
 
@@ -152,6 +179,7 @@ mod tests {
             locks: locks.iter().map(|lock| (*lock).to_owned()).collect(),
             opening: None,
             report: None,
+            runtime_fault: None,
             closure: None,
             last_proven: None,
             policies: Vec::new(),
@@ -191,7 +219,8 @@ mod tests {
             }],
             "seal": { "locks": ["Kernel"] },
         });
-        let view = SealView::stored(&serde_json::from_value(stored).unwrap());
+        let stored: ModelDeploymentStatus = serde_json::from_value(stored).unwrap();
+        let view = SealView::stored(&stored.conditions, stored.seal.as_ref());
         assert_eq!(view.as_ref().map(|view| view.reason), reason);
         assert!(view.is_none_or(|view| view.locks == ["Kernel"]));
     }

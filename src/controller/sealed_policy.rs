@@ -140,6 +140,10 @@ pub fn unused(stores: &Stores) -> Vec<Arc<NetworkPolicy>> {
                     .find(|ma| ma.namespace() == namespace)
                     .is_none()
                 && stores
+                    .mcp_servers
+                    .find(|server| server.namespace() == namespace)
+                    .is_none()
+                && stores
                     .deployments
                     .find(|d| d.namespace() == namespace)
                     .is_none()

@@ -140,6 +140,9 @@ fn event_type(condition: &Condition) -> Option<EventType> {
         "Proving",
         "NoPodServes",
         "ScaledToZero",
+        "NotPinned",
+        "ToolsUnknown",
+        "ModelNotReady",
     ];
     let normal = holds || working.contains(&condition.reason.as_str());
     Some(if normal {

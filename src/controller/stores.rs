@@ -24,11 +24,12 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use super::guard;
+use super::mcp_server::references::Targets;
 use super::names::{MANAGED_SELECTOR, OWNER_UID, SEALED_POLICY};
 use super::nodes;
 use super::trigger::{Triggers, Wakes};
 use crate::api::model_deployment::TenantGuard;
-use crate::api::{ModelArtifact, ModelDeployment};
+use crate::api::{McpServer, ModelArtifact, ModelDeployment};
 
 /// Every store. Reconcilers read these and ask the API server nothing.
 #[derive(Clone)]
@@ -37,9 +38,11 @@ pub struct Stores {
     pub model_deployments: Store<ModelDeployment>,
     /// All of them.
     pub model_artifacts: Store<ModelArtifact>,
+    /// All of them.
+    pub mcp_servers: Store<McpServer>,
     /// Ours.
     pub deployments: Store<Deployment>,
-    /// Ours.
+    /// Everybody's, since an MCP server can name any.
     pub services: Store<Service>,
     /// Ours.
     pub config_maps: Store<ConfigMap>,
@@ -118,11 +121,13 @@ impl Stores {
         let guarding = all.clone().labels(guard::SELECTOR);
         let (model_deployments, md_writer) = store();
         let (model_artifacts, ma_writer) = store();
+        let (mcp_servers, mcp_writer) = store();
         // Triggers look an owner up by UID, so the owners' stores come first.
         let wakes = Wakes {
             triggers: triggers.clone(),
             model_deployments: model_deployments.clone(),
             model_artifacts: model_artifacts.clone(),
+            mcp_servers: mcp_servers.clone(),
         };
         let sealed_since = SealedSince::default();
         macro_rules! watch {
@@ -154,6 +159,14 @@ impl Stores {
             wakes.clone(),
             tasks,
             |wakes, _, object| wakes.model_artifact(object),
+        );
+        spawn(
+            client,
+            &all,
+            mcp_writer,
+            wakes.clone(),
+            tasks,
+            |wakes, _, object| wakes.mcp_server(object),
         );
         let (network_policies, writer) = store();
         let since = sealed_since.clone();
@@ -204,8 +217,9 @@ impl Stores {
         Self {
             model_deployments,
             model_artifacts,
+            mcp_servers,
             deployments: watch!(&ours, deployment),
-            services: watch!(&ours, child),
+            services: watch!(&all, service),
             config_maps: watch!(&ours, child),
             claims: watch!(&ours, child),
             jobs: watch!(&ours, child),
@@ -220,7 +234,8 @@ impl Stores {
         }
     }
 
-    /// Waits until every store has its first list.
+    /// Waits until every store has its first list. One task alone may: of several that wait for the same store kube wakes
+    /// the last to ask, and the others wait for ever.
     ///
     /// # Errors
     /// The kind whose task ended.
@@ -233,6 +248,7 @@ impl Stores {
         wait!(
             model_deployments,
             model_artifacts,
+            mcp_servers,
             deployments,
             services,
             config_maps,
@@ -246,6 +262,16 @@ impl Stores {
             guard_bindings
         );
         Ok(())
+    }
+
+    /// Where the models of MCP servers are looked up.
+    #[must_use]
+    pub fn targets(&self) -> Targets {
+        Targets {
+            model_deployments: self.model_deployments.clone(),
+            services: self.services.clone(),
+            namespaces: self.namespaces.clone(),
+        }
     }
 
     /// What the tenant guard refuses in a namespace, as the cluster has it now.

@@ -1,14 +1,17 @@
 //! Which objects a change concerns.
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::runtime::reflector::{ObjectRef, Store};
 use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc;
 
-use super::names::{ARTIFACT, OWNER_UID, SEALED_POLICY};
-use crate::api::{ModelArtifact, ModelDeployment};
+use super::mcp_server::references;
+use super::names::{OWNER_UID, SEALED_POLICY, artifacts_of};
+use crate::api::{McpServer, ModelArtifact, ModelDeployment};
 
 /// An object to look at again.
 #[derive(Clone, Debug, PartialEq)]
@@ -17,6 +20,8 @@ pub enum Wake {
     Deployment(ObjectRef<ModelDeployment>),
     /// A ModelArtifact.
     Artifact(ObjectRef<ModelArtifact>),
+    /// An McpServer.
+    Server(ObjectRef<McpServer>),
 }
 
 /// The queues of the controllers. Full queues hold the watches back; nothing is lost.
@@ -26,6 +31,8 @@ pub struct Triggers {
     pub deployments: mpsc::Sender<ObjectRef<ModelDeployment>>,
     /// ModelArtifacts to look at.
     pub artifacts: mpsc::Sender<ObjectRef<ModelArtifact>>,
+    /// McpServers to look at.
+    pub servers: mpsc::Sender<ObjectRef<McpServer>>,
 }
 
 /// Finds whom a change concerns.
@@ -37,6 +44,8 @@ pub struct Wakes {
     pub model_deployments: Store<ModelDeployment>,
     /// Owners by UID.
     pub model_artifacts: Store<ModelArtifact>,
+    /// Owners by UID, and who names a model.
+    pub mcp_servers: Store<McpServer>,
 }
 
 impl Wakes {
@@ -51,15 +60,40 @@ impl Wakes {
                 Wake::Artifact(object) => {
                     let _ = self.triggers.artifacts.send(object).await;
                 }
+                Wake::Server(object) => {
+                    let _ = self.triggers.servers.send(object).await;
+                }
             }
         }
     }
 
-    /// Itself, and the artifacts of its namespace: it may have begun or ceased to use one.
+    /// Itself, the artifacts of its namespace, since it may have begun or ceased to use one, and the MCP servers that
+    /// name it.
     pub fn model_deployment(&self, object: &ModelDeployment) -> Vec<Wake> {
         let namespace = object.namespace().unwrap_or_default();
         let mut wakes = vec![Wake::Deployment(ObjectRef::from_obj(object))];
         wakes.extend(self.artifacts_in(&namespace));
+        wakes.extend(self.servers(|server| references::names_model(server, object)));
+        wakes
+    }
+
+    /// Itself, and the models that it names, or no longer names, in its namespace: their edges let it in.
+    pub fn mcp_server(&self, object: &McpServer) -> Vec<Wake> {
+        let namespace = object.namespace();
+        let mut wakes = vec![Wake::Server(ObjectRef::from_obj(object))];
+        wakes.extend(
+            self.model_deployments
+                .state_filter(|model| model.namespace() == namespace)
+                .iter()
+                .map(|model| Wake::Deployment(ObjectRef::from_obj(&**model))),
+        );
+        wakes
+    }
+
+    /// Its owner, and the MCP servers that name it.
+    pub fn service(&self, object: &Service) -> Vec<Wake> {
+        let mut wakes = owners(object);
+        wakes.extend(self.servers(|server| references::names_service(server, object)));
         wakes
     }
 
@@ -75,33 +109,31 @@ impl Wakes {
         owners(object)
     }
 
-    /// Its owner, and the artifact that its template mounts.
+    /// Its owner, and the artifacts that its template mounts.
     pub fn deployment(&self, object: &Deployment) -> Vec<Wake> {
         let mut wakes = owners(object);
         let template = object
             .spec
             .as_ref()
             .and_then(|s| s.template.metadata.as_ref());
-        if let Some(name) = template
-            .and_then(|meta| meta.labels.as_ref())
-            .and_then(|labels| labels.get(ARTIFACT))
-        {
-            let namespace = object.namespace().unwrap_or_default();
-            wakes.push(Wake::Artifact(ObjectRef::new(name).within(&namespace)));
-        }
+        let labels = template.and_then(|meta| meta.labels.as_ref());
+        let namespace = object.namespace().unwrap_or_default();
+        wakes.extend(
+            labels
+                .into_iter()
+                .flat_map(|labels| mounted(labels, &namespace)),
+        );
         wakes
     }
 
-    /// The object that it works for, and the artifact that it mounts.
+    /// The object that it works for, and the artifacts that it mounts.
     pub fn pod(&self, pod: &Pod) -> Vec<Wake> {
         let namespace = pod.namespace().unwrap_or_default();
         let mut wakes = Vec::new();
         if let Some(uid) = pod.labels().get(OWNER_UID) {
             wakes.extend(self.owner(uid));
         }
-        if let Some(name) = pod.labels().get(ARTIFACT) {
-            wakes.push(Wake::Artifact(ObjectRef::new(name).within(&namespace)));
-        }
+        wakes.extend(mounted(pod.labels(), &namespace));
         wakes
     }
 
@@ -111,26 +143,41 @@ impl Wakes {
             return owners(policy);
         }
         let namespace = policy.namespace().unwrap_or_default();
-        let mut wakes = self.namespace(&namespace);
+        let mut wakes = self.in_namespace(&namespace);
         wakes.extend(self.artifacts_in(&namespace));
         wakes
     }
 
-    /// The ModelDeployments in it: its labels decide what the guard refuses there.
+    /// What serves in it: its labels decide what the guard refuses there, and whether a model of another namespace lets
+    /// its MCP servers in.
     pub fn namespace(&self, name: &str) -> Vec<Wake> {
-        self.model_deployments
-            .state_filter(|object| object.namespace().as_deref() == Some(name))
-            .iter()
-            .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
-            .collect()
+        self.in_namespace(name)
     }
 
-    /// Every ModelDeployment: each says whether the guard is there.
+    /// Everything that serves: each says whether the guard is there.
     pub fn guard<K>(&self, _: &K) -> Vec<Wake> {
-        self.model_deployments
-            .state()
+        let mut wakes = self.deployments();
+        wakes.extend(self.servers(|_| true));
+        wakes
+    }
+
+    fn in_namespace(&self, name: &str) -> Vec<Wake> {
+        let models = self
+            .model_deployments
+            .state_filter(|object| object.namespace().as_deref() == Some(name));
+        let mut wakes: Vec<Wake> = models
             .iter()
             .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
+            .collect();
+        wakes.extend(self.servers(|server| server.namespace().as_deref() == Some(name)));
+        wakes
+    }
+
+    fn servers(&self, which: impl Fn(&McpServer) -> bool) -> Vec<Wake> {
+        self.mcp_servers
+            .state_filter(|server| which(server))
+            .iter()
+            .map(|server| Wake::Server(ObjectRef::from_obj(&**server)))
             .collect()
     }
 
@@ -139,6 +186,7 @@ impl Wakes {
     pub fn everything(&self) -> Vec<Wake> {
         let artifacts = self.model_artifacts.state();
         let mut wakes = self.deployments();
+        wakes.extend(self.servers(|_| true));
         wakes.extend(
             artifacts
                 .iter()
@@ -169,6 +217,11 @@ impl Wakes {
                     .find(|object| is(object.uid()))
                     .map(|object| Wake::Artifact(ObjectRef::from_obj(&*object)))
             })
+            .or_else(|| {
+                self.mcp_servers
+                    .find(|object| is(object.uid()))
+                    .map(|object| Wake::Server(ObjectRef::from_obj(&*object)))
+            })
     }
 
     fn artifacts_in(&self, namespace: &str) -> Vec<Wake> {
@@ -178,6 +231,13 @@ impl Wakes {
             .map(|object| Wake::Artifact(ObjectRef::from_obj(&**object)))
             .collect()
     }
+}
+
+/// The artifacts that whoever has these labels mounts.
+fn mounted(labels: &BTreeMap<String, String>, namespace: &str) -> Vec<Wake> {
+    artifacts_of(labels)
+        .map(|name| Wake::Artifact(ObjectRef::new(name).within(namespace)))
+        .collect()
 }
 
 /// The owners of our kinds that the object names, whether they control it or not.
@@ -193,6 +253,7 @@ fn owners<K: Resource>(object: &K) -> Vec<Wake> {
             "ModelArtifact" => Some(Wake::Artifact(
                 ObjectRef::new(&owner.name).within(&namespace),
             )),
+            "McpServer" => Some(Wake::Server(ObjectRef::new(&owner.name).within(&namespace))),
             _ => None,
         })
         .collect()

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::broadcast;
 
 use crate::policy::{Closure, PolicyRef};
-use crate::seal::wire::{Opening, Report, State, TokenKeys};
+use crate::seal::wire::{Mcp, Opening, Report, RuntimeFault, State, TokenKeys};
 
 use super::planner::Sealed;
 use super::view::PodKind;
@@ -38,6 +38,8 @@ pub struct PodSeal {
     pub opening: Option<Opening>,
     /// The gate's last report.
     pub report: Option<Arc<Report>>,
+    /// What is wrong with its runtime.
+    pub runtime_fault: Option<RuntimeFault>,
     /// What the policies say; `None` before the object that the pod belongs to is known.
     pub closure: Option<Closure>,
     /// When the newest round that proved it began, and the same on the wall's clock for people.
@@ -55,11 +57,13 @@ impl PodSeal {
             || self.state != other.state
             || self.locks != other.locks
             || self.opening != other.opening
+            || self.runtime_fault != other.runtime_fault
             || self.policies != other.policies
             || self.notes != other.notes
             || self.keys_missing() != other.keys_missing()
             || self.certificate_missing() != other.certificate_missing()
             || self.token_keys() != other.token_keys()
+            || self.mcp() != other.mcp()
     }
 
     /// Whether the gate asks for API keys and has none.
@@ -76,6 +80,12 @@ impl PodSeal {
         self.report
             .as_ref()
             .is_some_and(|report| report.certificate_missing)
+    }
+
+    /// What the gate says about the MCP server behind it.
+    #[must_use]
+    pub fn mcp(&self) -> Option<&Mcp> {
+        self.report.as_ref()?.mcp.as_ref()
     }
 
     /// What the gate says about its key set of tokens.

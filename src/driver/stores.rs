@@ -297,7 +297,12 @@ fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
                 .as_ref()
                 .is_some_and(|state| state.running.is_some())
         }),
-        engine_started: engines.any(|engine| engine.started == Some(true)),
+        engine_started: engines.clone().any(|engine| engine.started == Some(true)),
+        engine_oom: engines.any(|engine| {
+            let last = engine.last_state.as_ref();
+            let ended = last.and_then(|state| state.terminated.as_ref());
+            ended.is_some_and(|ended| ended.reason.as_deref() == Some("OOMKilled"))
+        }),
         unlabelled: label.is_none(),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         condition: sealed.next().map(|condition| {

@@ -25,6 +25,7 @@ fn sealed(ips: &[&str]) -> SealedPod {
         node_addresses: addresses(&["172.20.0.1", "fd20::1"]),
         gate_running: true,
         engine_started: false,
+        engine_oom: false,
         unlabelled: false,
         terminating: false,
         condition: None,

@@ -33,6 +33,8 @@ pub struct SealedPod {
     pub gate_running: bool,
     /// Whether its engine has started, and so shown its lock to the gate.
     pub engine_started: bool,
+    /// Whether the kubelet says that its engine's container was killed for want of memory the last time it ended.
+    pub engine_oom: bool,
     /// Whether it has lost the label that the policies select it by.
     pub unlabelled: bool,
     /// Whether somebody deleted it; it is challenged until it is gone.

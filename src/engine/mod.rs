@@ -4,6 +4,7 @@
 //! builds its container from it, launch lays its store out, locks and starts it by it, the gate asks and passes
 //! by it; none of them knows an engine's name otherwise. Nothing here has a socket, a clock or a Kubernetes type.
 
+mod choice;
 mod facts;
 mod route;
 mod store;
@@ -11,7 +12,8 @@ mod store;
 pub mod llama_cpp;
 pub mod ollama;
 
-pub use facts::{Health, Listens, Place, Question, Settings, Sockets, Tokens};
+pub use choice::{FlashAttention, Mode, Pooling, Printed};
+pub use facts::{Adapter, Health, Listens, Place, Question, Settings, Sockets, Tokens};
 pub use route::Route;
 pub use store::{Entry, LayoutError, Weights};
 
@@ -82,8 +84,8 @@ pub trait Particulars: Sync {
     /// What the status of that answer means; any answer at all shows that it does not hang.
     fn health(&self, status: StatusCode) -> Health;
 
-    /// A completion of one token: shows that the model does load and compute.
-    fn warm_up(&self, model: &str) -> Question;
+    /// The smallest request of that mode: shows that the model does load and compute.
+    fn warm_up(&self, model: &str, mode: Mode) -> Question;
 
     /// Where a GET gives its token counters, if it has any.
     fn counters_path(&self) -> Option<&'static str>;
@@ -94,8 +96,17 @@ pub trait Particulars: Sync {
     /// The engine's path for a route of the gate; `None` where it has none, and the gate answers 404.
     fn path(&self, route: Route) -> Option<&'static str>;
 
+    /// Whether these words, of an answer that says 500, say that a text of the request was too long.
+    fn says_too_long(&self, words: &str) -> bool;
+
     /// Whether it refuses requests without a `model`, so that the gate writes the served name into them.
     fn needs_model(&self) -> bool;
+
+    /// Why it cannot serve for this, with what to write instead.
+    ///
+    /// # Errors
+    /// The reason, for people.
+    fn can_serve_for(&self, mode: Mode) -> Result<(), String>;
 
     /// Why it cannot serve under this name, with what to write instead.
     ///
@@ -103,8 +114,14 @@ pub trait Particulars: Sync {
     /// The reason, for people.
     fn can_serve_as(&self, name: &str) -> Result<(), String>;
 
-    /// Whether it reads its model from a store of its own, which is laid out before it starts.
-    fn has_store(&self) -> bool;
+    /// Whether its store may hold several models, of which each request names one.
+    fn holds_several(&self) -> bool;
+
+    /// Whether it takes the second name for the first one's model.
+    fn confuses(&self, one: &str, other: &str) -> bool;
+
+    /// Whether it reads something from a store of its own, which is laid out before it starts.
+    fn has_store(&self, settings: &Settings) -> bool;
 
     /// Everything that its store holds, paths relative to the store.
     ///
@@ -117,6 +134,9 @@ pub trait Particulars: Sync {
     /// settings.
     fn lacks_template(&self, family: Option<ChatFamily>) -> bool;
 }
+
+#[cfg(test)]
+mod hostile_tests;
 
 #[cfg(test)]
 mod tests {
@@ -156,12 +176,17 @@ mod tests {
         let tcp = matches!(particulars.listens(), Listens::Tcp(_));
         assert_eq!(tcp, particulars.sockets() == Sockets::UnixAndStreams);
         assert!(particulars.health_path().starts_with('/'));
-        let warm_up = particulars.warm_up("assistant");
-        assert!(
-            String::from_utf8(warm_up.body)
-                .unwrap()
-                .contains("assistant")
-        );
+        for mode in Mode::ALL {
+            let warm_up = particulars.warm_up("assistant", *mode);
+            let body = String::from_utf8(warm_up.body).unwrap();
+            assert!(body.contains("assistant"), "{body}");
+            let route = Route::ALL.iter().find(|route| route.path() == warm_up.path);
+            assert!(route.is_some_and(|route| mode.serves(*route)), "{mode:?}");
+            if particulars.can_serve_for(*mode).is_ok() {
+                let path = route.and_then(|route| particulars.path(*route));
+                assert_eq!(path, Some(warm_up.path), "{mode:?}");
+            }
+        }
         for route in Route::ALL {
             assert!(
                 particulars

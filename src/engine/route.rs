@@ -9,6 +9,8 @@ pub enum Route {
     Completions,
     /// `POST /v1/embeddings`
     Embeddings,
+    /// `POST /v1/rerank`, which the OpenAI API does not have; as Jina's and Cohere's clients send it.
+    Rerank,
     /// `GET /v1/models`, which the gate answers itself.
     Models,
 }
@@ -19,6 +21,7 @@ impl Route {
         Self::ChatCompletions,
         Self::Completions,
         Self::Embeddings,
+        Self::Rerank,
         Self::Models,
     ];
 
@@ -29,6 +32,7 @@ impl Route {
             Self::ChatCompletions => "/v1/chat/completions",
             Self::Completions => "/v1/completions",
             Self::Embeddings => "/v1/embeddings",
+            Self::Rerank => "/v1/rerank",
             Self::Models => "/v1/models",
         }
     }

@@ -91,6 +91,9 @@ impl Admin {
         if let Some(missing) = self.no_certificate().or_else(|| self.callers.missing()) {
             return Some(missing);
         }
+        if let Some(obstacle) = self.core.obstacle() {
+            return Some(obstacle);
+        }
         let runtime = self.core.runtime();
         (!runtime.warm).then(|| format!("NotReady: the engine is {}", phase(&runtime.phase)))
     }
@@ -136,24 +139,21 @@ fn phase(phase: &crate::seal::lease::Runtime) -> &'static str {
 pub struct Scrape {
     core: Arc<Core>,
     metrics: Arc<Metrics>,
-    upstream: Upstream,
-    engine: &'static dyn Particulars,
+    engine: Option<(Upstream, &'static dyn Particulars)>,
     places: Semaphore,
 }
 
 impl Scrape {
-    /// Asks the engine for its counters on each scrape.
+    /// Asks the engine, if there is one, for its counters on each scrape.
     #[must_use]
     pub fn new(
         core: Arc<Core>,
         metrics: Arc<Metrics>,
-        upstream: Upstream,
-        engine: &'static dyn Particulars,
+        engine: Option<(Upstream, &'static dyn Particulars)>,
     ) -> Self {
         Self {
             core,
             metrics,
-            upstream,
             engine,
             places: Semaphore::new(MAX_SCRAPES),
         }
@@ -167,7 +167,10 @@ impl Scrape {
         let Ok(_place) = self.places.try_acquire() else {
             return text_response(StatusCode::TOO_MANY_REQUESTS, "too many scrapes at once");
         };
-        let tokens = ready::tokens(&self.core, &self.upstream, self.engine).await;
+        let tokens = match &self.engine {
+            Some((upstream, engine)) => ready::tokens(&self.core, upstream, *engine).await,
+            None => None,
+        };
         let text = self.metrics.text(&self.core, tokens);
         let kind = "application/openmetrics-text; version=1.0.0; charset=utf-8";
         response(StatusCode::OK, kind, text.into_bytes())

@@ -5,20 +5,23 @@
 
 use std::io::Write;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::budgets::Purse;
 use super::callers::Caller;
 use super::core::Core;
 use super::gen_ai;
 use super::metrics::{Metrics, Requests};
-use super::proxy::Served;
+use super::served::Served;
 use super::usage::Usage;
 use crate::engine::Route;
 
+/// Most tokens that a prompt is taken for where the engine did not say how many it had: bytes of images are none.
+const PROMPT_GUESS: u64 = 8192;
 /// Lines that wait for the log's reader.
 const QUEUE: usize = 1024;
 
@@ -40,6 +43,51 @@ pub enum Outcome {
     Timeout,
 }
 
+impl Outcome {
+    /// As the audit and metrics name it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Refused => "refused",
+            Self::UpstreamError => "upstreamError",
+            Self::ClientClosed => "clientClosed",
+            Self::Reset => "reset",
+            Self::Timeout => "timeout",
+        }
+    }
+}
+
+/// What a request was about.
+#[derive(Debug, Serialize)]
+#[serde(untagged, rename_all_fields = "camelCase")]
+enum About {
+    /// A model.
+    Model {
+        /// The served model's name once it is known which one is asked: of one model with the route, of several with
+        /// the body. Never what the client wrote.
+        model: Option<String>,
+        /// The artifact's digest, with the name.
+        digest: Option<String>,
+        /// As the engine says them, at the end of a whole answer.
+        prompt_tokens: Option<u64>,
+        completion_tokens: Option<u64>,
+        /// To the first byte of the engine's answer: of a stream, the first token.
+        ttft_millis: Option<u64>,
+    },
+    /// An MCP server.
+    Mcp {
+        /// The method, if MCP has it.
+        rpc: Option<&'static str>,
+        /// The tool, if the server has it.
+        tool: Option<String>,
+        /// The revision of the protocol that the client speaks.
+        protocol: Option<&'static str>,
+        /// The code of the error that the answer was.
+        rpc_error: Option<i64>,
+    },
+}
+
 /// A line of the audit.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -53,21 +101,14 @@ pub struct Line {
     method: &'static str,
     route: &'static str,
     status: u16,
-    /// The served model's name once the request had found its route; never what the client wrote.
-    model: Option<String>,
-    /// The artifact's digest, with the name.
-    digest: Option<String>,
+    #[serde(flatten)]
+    about: About,
     /// The name of the key's entry in its Secret.
     key: Option<String>,
     /// The person that the token names.
     person: Option<String>,
     bytes_in: u64,
     bytes_out: u64,
-    /// As the engine says them, at the end of a whole answer.
-    prompt_tokens: Option<u64>,
-    completion_tokens: Option<u64>,
-    /// To the first byte of the engine's answer: of a stream, the first token.
-    ttft_millis: Option<u64>,
     millis: u64,
     outcome: Outcome,
 }
@@ -75,6 +116,9 @@ pub struct Line {
 /// Where lines are queued.
 #[derive(Clone, Debug)]
 pub struct Audit(mpsc::Sender<Line>);
+
+/// The code of an error of JSON-RPC, once it has passed.
+pub type Told = Arc<OnceLock<i64>>;
 
 /// A request's line while it is under way; written when this is dropped, however the request ends.
 #[derive(Debug)]
@@ -86,9 +130,15 @@ pub struct Record {
     metrics: Arc<Metrics>,
     route: Option<Route>,
     usage: Option<Usage>,
+    /// Where its tokens are taken from.
+    purse: Option<Purse>,
+    /// Events of the engine's stream that have passed.
+    events: u64,
     /// The answer is a stream of events.
     streams: bool,
     first_byte: Option<Duration>,
+    /// Where the code of an error will be that comes with the answer.
+    told: Option<Told>,
     /// Set once nothing but the answer's bytes is missing.
     settled: bool,
 }
@@ -141,15 +191,11 @@ impl Audit {
             method,
             route: "other",
             status: 499,
-            model: None,
-            digest: None,
+            about: About::of(&metrics),
             key: None,
             person: None,
             bytes_in: 0,
             bytes_out: 0,
-            prompt_tokens: None,
-            completion_tokens: None,
-            ttft_millis: None,
             millis: 0,
             outcome: Outcome::ClientClosed,
         };
@@ -162,8 +208,11 @@ impl Audit {
             metrics,
             route: None,
             usage: None,
+            purse: None,
+            events: 0,
             streams: false,
             first_byte: None,
+            told: None,
             settled: false,
         })
     }
@@ -182,14 +231,59 @@ impl Record {
         self.line.as_ref()?.id.parse().ok()
     }
 
-    /// The request has a route and so a model.
-    pub fn routed(&mut self, route: Route, model: &Served) {
+    /// The request has a route.
+    pub fn routed(&mut self, route: Route) {
         self.route = Some(route);
+        self.with(|line| line.route = route.path());
+    }
+
+    /// It is known which model the request is for.
+    pub fn asks(&mut self, model: &Served) {
         self.with(|line| {
-            line.route = route.path();
-            line.model = Some(model.name.clone());
-            line.digest.clone_from(&model.digest);
+            if let About::Model {
+                model: name,
+                digest,
+                ..
+            } = &mut line.about
+            {
+                *name = Some(model.name.clone());
+                digest.clone_from(&model.digest);
+            }
         });
+    }
+
+    /// The request came to the endpoint of an MCP server.
+    pub fn at(&mut self, path: &'static str) {
+        self.with(|line| line.route = path);
+    }
+
+    /// Which MCP message it is, by names that are known: none is the client's own text.
+    pub fn rpc(&mut self, method: &'static str, called: Option<String>, version: &'static str) {
+        self.with(|line| {
+            if let About::Mcp {
+                rpc,
+                tool,
+                protocol,
+                ..
+            } = &mut line.about
+            {
+                (*rpc, *tool, *protocol) = (Some(method), called, Some(version));
+            }
+        });
+    }
+
+    /// The answer is an error with this code.
+    pub fn rpc_error(&mut self, code: Option<i64>) {
+        self.with(|line| {
+            if let About::Mcp { rpc_error, .. } = &mut line.about {
+                *rpc_error = code;
+            }
+        });
+    }
+
+    /// The answer may still turn out to be an error.
+    pub fn rpc_error_in(&mut self, told: Told) {
+        self.told = Some(told);
     }
 
     /// Who sent the request is known.
@@ -226,6 +320,16 @@ impl Record {
         self.streams = true;
     }
 
+    /// The engine is asked, and what it takes comes out of this purse.
+    pub fn pays(&mut self, purse: Option<Purse>) {
+        self.purse = purse;
+    }
+
+    /// Events of a stream have passed.
+    pub fn heard(&mut self, events: u64) {
+        self.events += events;
+    }
+
     /// What the engine says that it took.
     pub fn used(&mut self, usage: Option<Usage>) {
         self.usage = usage;
@@ -238,8 +342,45 @@ impl Record {
     }
 }
 
+impl Record {
+    /// What a caller pays for: what the engine says, and where an answer ended before it said it, an estimate of four
+    /// bytes to a token that was read and an event to one that was written: whoever hangs up early pays too.
+    fn tokens(&self, line: &Line) -> u64 {
+        let begun = matches!(line.status, 200 | 499);
+        match self.usage {
+            Some(usage) => usage.prompt.saturating_add(usage.completion),
+            None if begun => (line.bytes_in / 4).min(PROMPT_GUESS) + self.events,
+            None => 0,
+        }
+    }
+}
+
+impl About {
+    /// Nothing is known yet but what the gate is in front of.
+    fn of(metrics: &Metrics) -> Self {
+        if metrics.mcp.is_some() {
+            return Self::Mcp {
+                rpc: None,
+                tool: None,
+                protocol: None,
+                rpc_error: None,
+            };
+        }
+        Self::Model {
+            model: None,
+            digest: None,
+            prompt_tokens: None,
+            completion_tokens: None,
+            ttft_millis: None,
+        }
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
+        if let Some(code) = self.told.take().and_then(|told| told.get().copied()) {
+            self.rpc_error(Some(code));
+        }
         let (Some(mut line), Some(permit)) = (self.line.take(), self.permit.take()) else {
             return;
         };
@@ -248,16 +389,39 @@ impl Drop for Record {
         }
         let took = self.begun.elapsed();
         line.millis = millis(took);
-        line.ttft_millis = self.first_byte.map(millis);
-        line.prompt_tokens = self.usage.map(|usage| usage.prompt);
-        line.completion_tokens = self.usage.map(|usage| usage.completion);
+        if let About::Model {
+            prompt_tokens,
+            completion_tokens,
+            ttft_millis,
+            ..
+        } = &mut line.about
+        {
+            *ttft_millis = self.first_byte.map(millis);
+            *prompt_tokens = self.usage.map(|usage| usage.prompt);
+            *completion_tokens = self.usage.map(|usage| usage.completion);
+        }
+        if let Some(purse) = self.purse.take() {
+            purse.pay(self.tokens(&line), Instant::now());
+        }
         let labels = Requests {
             route: line.route,
             code: line.status,
         };
         self.metrics.requests.get_or_create(&labels).inc();
-        if let Some(route) = self.route {
-            self.metrics.gen_ai.observe(&gen_ai::Request {
+        if let (About::Mcp { rpc, rpc_error, .. }, Some(mcp)) = (&line.about, &self.metrics.mcp) {
+            let method = rpc.unwrap_or("other");
+            mcp.observe(method, line.outcome, rpc_error.is_some(), took);
+        }
+        if let (
+            Some(route),
+            Some(gen_ai),
+            About::Model {
+                model: Some(model), ..
+            },
+        ) = (self.route, &self.metrics.gen_ai, &line.about)
+        {
+            gen_ai.observe(&gen_ai::Request {
+                model,
                 route,
                 status: line.status,
                 outcome: line.outcome,
@@ -275,68 +439,5 @@ fn millis(time: Duration) -> u64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::engine::Engine;
-    use crate::seal::session::Session;
-    use crate::seal::state::{Config, Machine, OwnNode, WhenStale};
-
-    /// A log whose reader is gone.
-    struct Closed;
-
-    impl Write for Closed {
-        fn write(&mut self, _: &[u8]) -> std::io::Result<usize> {
-            Err(std::io::ErrorKind::BrokenPipe.into())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    /// A log that nobody reads.
-    struct Stuck(std::sync::mpsc::Receiver<()>);
-
-    impl Write for Stuck {
-        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            let _ = self.0.recv();
-            Ok(bytes.len())
-        }
-
-        fn flush(&mut self) -> std::io::Result<()> {
-            Ok(())
-        }
-    }
-
-    fn opens(audit: &Audit) -> bool {
-        let config = Config {
-            when_stale: WhenStale::Serve,
-            grace: std::time::Duration::ZERO,
-            own_node: OwnNode::Report,
-        };
-        let metrics = Arc::new(Metrics::new(Engine::LlamaCpp, "assistant"));
-        let core = Arc::new(Core::new(Machine::new(config, "pod", Session::random())));
-        audit
-            .open(&http::Method::GET, None, core, metrics)
-            .is_some()
-    }
-
-    #[test]
-    fn a_log_that_nobody_reads_refuses_requests() {
-        let (go, wait) = std::sync::mpsc::channel();
-        let audit = Audit::start(Stuck(wait)).unwrap();
-        // Lines in the queue, and one that the writer holds.
-        let taken = (0..2 * QUEUE).take_while(|_| opens(&audit)).count();
-        assert!((QUEUE..=QUEUE + 1).contains(&taken), "{taken}");
-        drop(go);
-    }
-
-    #[test]
-    fn a_log_that_is_closed_refuses_requests() {
-        let audit = Audit::start(Closed).unwrap();
-        let begun = Instant::now();
-        while opens(&audit) {
-            assert!(begun.elapsed().as_secs() < 10);
-        }
-    }
-}
+#[path = "audit_tests.rs"]
+mod tests;

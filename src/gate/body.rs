@@ -19,6 +19,8 @@ pub struct Peek {
     pub model: Option<String>,
     /// Whether a message asks for something to be fetched.
     pub remote: bool,
+    /// Whether it says by how much adapters count (llama-server: `lora`), which the object says.
+    pub adapters: bool,
 }
 
 impl<'de> Deserialize<'de> for Peek {
@@ -39,7 +41,7 @@ impl<'de> Visitor<'de> for Members {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Peek, A::Error> {
         let mut model: Option<Option<String>> = None;
-        let mut remote = false;
+        let (mut remote, mut adapters) = (false, false);
         while let Some(name) = members.next_key::<Cow<'_, str>>()? {
             if name == "model" {
                 if model.replace(members.next_value()?).is_some() {
@@ -50,7 +52,8 @@ impl<'de> Visitor<'de> for Members {
             match name.to_uppercase().as_str() {
                 "MODEL" => return Err(A::Error::custom("model in another case")),
                 "MESSAGES" => remote |= members.next_value_seed(Remote::default())?,
-                _ => {
+                other => {
+                    adapters |= other == "LORA";
                     members.next_value::<IgnoredAny>()?;
                 }
             }
@@ -58,6 +61,7 @@ impl<'de> Visitor<'de> for Members {
         Ok(Peek {
             model: model.flatten(),
             remote,
+            adapters,
         })
     }
 }
@@ -94,6 +98,22 @@ mod tests {
     fn the_model_is_found(#[case] body: &str, #[case] model: Option<&str>) {
         let peek: Peek = serde_json::from_str(body).unwrap();
         assert_eq!(peek.model.as_deref(), model);
+    }
+
+    /// Whatever its value: an empty list, or an adapter that is not there, changes what the others count.
+    #[rstest::rstest]
+    #[case(r#"{"lora":[{"id":0,"scale":0.0}]}"#, true)]
+    #[case(r#"{"lora":[]}"#, true)]
+    #[case(r#"{"lora":null}"#, true)]
+    #[case(r#"{"l\u006fra":[],"model":"a"}"#, true)]
+    #[case(r#"{"LoRA":[]}"#, true)]
+    #[case(r#"{"messages":[{"lora":[]}],"loras":[]}"#, false)]
+    #[case(r#"{"prompt":"lora"}"#, false)]
+    fn adapters_are_found(#[case] body: &str, #[case] expected: bool) {
+        assert_eq!(
+            serde_json::from_str::<Peek>(body).unwrap().adapters,
+            expected
+        );
     }
 
     #[rstest::rstest]

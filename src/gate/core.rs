@@ -14,19 +14,19 @@ use crate::launch::lock::NAMES;
 use crate::seal::lease::{Runtime, Word};
 use crate::seal::probe::Observation;
 use crate::seal::state::{Machine, Refused, Round};
-use crate::seal::wire::{Challenge, ChallengeConflict, Report, State, Target};
+use crate::seal::wire::{Challenge, ChallengeConflict, Mcp, Report, State, Target};
 
 /// How far the drain is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Drain {
     /// Nobody asked for it.
     No,
-    /// Not ready any more; requests that still arrive are served.
-    Asked,
-    /// Connections that can be told to leave are told; requests that still arrive are served.
-    Leaving,
-    /// New requests are refused.
+    /// Not ready any more: requests that still arrive are served, and their connections told to end.
+    LameDuck,
+    /// New requests are refused; those that wait for a slot wait on.
     Refusing,
+    /// Those that wait are refused too: the time that is left is for those under way.
+    Emptying,
     /// Nothing is under way.
     Done,
 }
@@ -62,6 +62,8 @@ struct Inner {
     drain_for: DrainFor,
     checked_at: String,
     in_flight: usize,
+    mcp: Option<Mcp>,
+    obstacle: Option<String>,
 }
 
 /// The gate's knowledge.
@@ -98,6 +100,8 @@ impl Core {
                 drain_for: DrainFor::Pod,
                 checked_at: String::new(),
                 in_flight: 0,
+                mcp: None,
+                obstacle: None,
             }),
             status: watch::Sender::new(status),
             doors: Doors::default(),
@@ -119,8 +123,14 @@ impl Core {
             if old.serves && !status.serves {
                 self.doors.cut();
             }
-            if old.drain < Drain::Leaving && status.drain >= Drain::Leaving {
+            if old.drain < Drain::LameDuck && status.drain >= Drain::LameDuck {
                 self.doors.leave();
+            }
+            if old.drain < Drain::Refusing && status.drain >= Drain::Refusing {
+                self.doors.close();
+            }
+            if old.drain != Drain::No && status.drain == Drain::No {
+                self.doors.stay();
             }
             if old.state != status.state {
                 let reason = inner
@@ -145,6 +155,24 @@ impl Core {
     #[must_use]
     pub fn watch(&self) -> watch::Receiver<Status> {
         self.status.subscribe()
+    }
+
+    /// What this gives, or nothing when the pod no longer serves or lets nobody wait any more before.
+    ///
+    /// Nothing is locked afterwards: what [`watch::Receiver::wait_for`] gives is a lock that the next change waits for,
+    /// and whoever reads the state beside it would wait for that change.
+    pub async fn while_serving<T>(&self, work: impl Future<Output = T>) -> Option<T> {
+        let mut status = self.watch();
+        let closed = async {
+            let _ = status
+                .wait_for(|status| !status.serves || status.drain >= Drain::Emptying)
+                .await;
+        };
+        tokio::select! {
+            biased;
+            () = closed => None,
+            done = work => Some(done),
+        }
     }
 
     /// Takes a challenge whose signature is good; an opening that it orders happens here.
@@ -245,9 +273,7 @@ impl Core {
     /// The launch is gone, and a drain for its sake is over.
     pub fn disconnected(&self) {
         self.change(|inner, now| {
-            inner.runtime.connected = false;
-            inner.runtime.locks.clear();
-            inner.runtime.enter(Runtime::Waiting, now);
+            inner.runtime.gone(now);
             if inner.drain_for == DrainFor::Runtime {
                 inner.drain = Drain::No;
                 inner.drain_for = DrainFor::Pod;
@@ -267,11 +293,34 @@ impl Core {
 
     /// Engine `run` has answered a completion.
     pub fn warmed(&self, run: u64) {
-        self.change(|inner, _| {
+        self.change(|inner, now| {
             if inner.runtime.run == run && inner.runtime.phase == Runtime::Running {
-                inner.runtime.warm = true;
+                inner.runtime.warmed(now);
             }
         });
+    }
+
+    /// Engine `run` does not answer any more, for now.
+    pub fn cooled(&self, run: u64) {
+        self.change(|inner, now| {
+            if inner.runtime.run == run {
+                inner.runtime.cooled(now);
+            }
+        });
+    }
+
+    /// What is known about an MCP server, and why it must not be served, if there is a reason.
+    pub fn mcp(&self, report: Mcp, obstacle: Option<String>) {
+        self.change(|inner, _| {
+            inner.mcp = Some(report);
+            inner.obstacle = obstacle;
+        });
+    }
+
+    /// Why what runs must not be served, though it could.
+    #[must_use]
+    pub fn obstacle(&self) -> Option<String> {
+        self.inner().obstacle.clone()
     }
 
     /// What launch said.
@@ -314,7 +363,8 @@ impl Core {
     #[must_use]
     pub fn report(&self) -> Report {
         let inner = self.inner();
-        let report = inner.machine.report(Instant::now());
+        let now = Instant::now();
+        let report = inner.machine.report(now);
         let mut locks = inner.runtime.locks.clone();
         if report.state == State::Proven {
             locks.push("NetworkPolicy".to_owned());
@@ -323,6 +373,8 @@ impl Core {
             checked_at: inner.checked_at.clone(),
             locks,
             runtime_ran: inner.runtime.run > 0,
+            runtime_fault: inner.runtime.fault(now),
+            mcp: inner.mcp.clone(),
             ..report
         }
     }

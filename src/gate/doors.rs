@@ -16,8 +16,10 @@ use tokio_util::sync::CancellationToken;
 pub struct Door {
     /// It is reset at once.
     pub cut: CancellationToken,
-    /// It takes no new request where its protocol can say so (HTTP/2), and ends with the last one.
+    /// It is to carry no more requests: HTTP/2 is told so, and every answer over HTTP/1 ends its connection.
     pub leave: CancellationToken,
+    /// HTTP/1 that carries no request ends now, and any other with its answer.
+    pub close: CancellationToken,
 }
 
 /// Every open connection holds a door from here.
@@ -33,6 +35,7 @@ impl Doors {
         Door {
             cut: doors.cut.child_token(),
             leave: doors.leave.child_token(),
+            close: doors.close.child_token(),
         }
     }
 
@@ -42,10 +45,22 @@ impl Doors {
         std::mem::take(&mut doors.cut).cancel();
     }
 
-    /// Asks every connection that is open now to end by itself.
+    /// Asks every connection to end by itself, those that are still to come too.
     pub fn leave(&self) {
+        let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.leave.cancel();
+    }
+
+    /// Ends connections of HTTP/1 that carry no request, those that are still to come with their first answer.
+    pub fn close(&self) {
+        let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        doors.close.cancel();
+    }
+
+    /// Connections that come from here on may stay.
+    pub fn stay(&self) {
         let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::take(&mut doors.leave).cancel();
+        (doors.leave, doors.close) = <(CancellationToken, CancellationToken)>::default();
     }
 }
 

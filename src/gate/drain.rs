@@ -1,4 +1,4 @@
-//! The drain: a pod that ends finishes its streams first.
+//! The drain: a pod that ends finishes its streams first, and serves who has not heard of its end yet.
 //!
 //! Asked for by the preStop hook (`sealroom gate --drain`, over a socket beside the lease's), by SIGTERM, or by
 //! a launch that was told to terminate.
@@ -14,10 +14,6 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::core::{Core, Drain, DrainFor};
 
-/// For the Service's endpoints to follow: requests that still arrive are served.
-const LAME_DUCK: Duration = Duration::from_secs(3);
-/// From telling HTTP/2 clients to leave to the first refusal: requests that cross that word are served.
-const LEAVE: Duration = Duration::from_millis(500);
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 /// For launch to hear that it is done, before the gate ends.
@@ -31,41 +27,55 @@ pub fn socket(lease_socket: &Path) -> PathBuf {
     lease_socket.with_file_name("drain.sock")
 }
 
-/// Starts the drain unless it has begun; it is done after `limit` at the latest.
-pub fn start(core: &Arc<Core>, by: DrainFor, limit: Duration) {
-    if !core.drain(Drain::Asked, by) {
+/// How long a drain takes.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// From its beginning to its end at the latest.
+    pub limit: Duration,
+    /// How long requests that still arrive are served, at most half of `limit`: until everybody who chooses a pod for
+    /// a connection (kube-proxy, the CNI's agent, an ingress) has heard that this one is not ready.
+    pub lame_duck: Duration,
+}
+
+impl Config {
+    /// When those who wait for a slot are refused too: the other half is for what is under way.
+    fn waits(self) -> Duration {
+        self.limit / 2
+    }
+}
+
+/// Starts the drain unless it has begun.
+pub fn start(core: &Arc<Core>, by: DrainFor, config: Config) {
+    if !core.drain(Drain::LameDuck, by) {
         return;
     }
     tracing::info!(?by, "draining");
-    let core = Arc::clone(core);
-    tokio::spawn(async move {
-        let begun = Instant::now();
-        let serves = core.runtime().warm && core.admits().is_ok();
-        if serves {
-            sleep(LAME_DUCK.min(limit)).await;
-        }
+    tokio::spawn(go(Arc::clone(core), by, config));
+}
+
+async fn go(core: Arc<Core>, by: DrainFor, config: Config) {
+    let begun = Instant::now();
+    if core.runtime().warm && core.admits().is_ok() {
+        sleep(config.lame_duck.min(config.waits())).await;
+    }
+    let mut next = Drain::Refusing;
+    loop {
         // A drain for a launch that is gone is over: nothing of it may hit the next one.
-        let over = || core.watch().borrow().drain == Drain::No;
-        if over() {
+        if core.watch().borrow().drain == Drain::No {
             return;
         }
-        core.drain(Drain::Leaving, by);
-        if serves {
-            sleep(LEAVE.min(limit)).await;
+        core.drain(next, by);
+        if next == Drain::Done {
+            break;
         }
-        if over() {
-            return;
-        }
-        core.drain(Drain::Refusing, by);
-        while core.in_flight() > 0 && begun.elapsed() < limit {
-            sleep(LOOK).await;
-        }
-        if over() {
-            return;
-        }
-        core.drain(Drain::Done, by);
-        tracing::info!(left = core.in_flight(), "drained");
-    });
+        sleep(LOOK).await;
+        next = match begun.elapsed() {
+            spent if spent >= config.limit || core.in_flight() == 0 => Drain::Done,
+            spent if spent >= config.waits() => Drain::Emptying,
+            _ => Drain::Refusing,
+        };
+    }
+    tracing::info!(left = core.in_flight(), "drained");
 }
 
 /// Waits until the drain is done.
@@ -84,7 +94,7 @@ pub async fn heard(core: &Core) {
 }
 
 /// Serves the hooks.
-pub async fn serve(listener: UnixListener, core: Arc<Core>, limit: Duration) {
+pub async fn serve(listener: UnixListener, core: Arc<Core>, config: Config) {
     let places = Arc::new(tokio::sync::Semaphore::new(MAX_HOOKS));
     loop {
         let Ok((mut stream, _)) = listener.accept().await else {
@@ -99,7 +109,7 @@ pub async fn serve(listener: UnixListener, core: Arc<Core>, limit: Duration) {
             let mut order = [0u8; 6];
             let read = timeout(Duration::from_secs(2), stream.read_exact(&mut order)).await;
             if matches!(read, Ok(Ok(_))) && &order == b"drain\n" {
-                start(&core, DrainFor::Pod, limit);
+                start(&core, DrainFor::Pod, config);
                 done(&core).await;
                 let _ = stream.write_all(b"drained\n").await;
             }

@@ -3,6 +3,7 @@
 //! Source: semantic-conventions-genai, `docs/gen-ai/gen-ai-metrics.md`, whose bucket boundaries these are. Dots
 //! and units are written as Prometheus has them (OpenTelemetry, "Prometheus and OpenMetrics compatibility").
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
@@ -45,22 +46,25 @@ const TOKENS: [f64; 14] = [
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Operation {
+    gen_ai_request_model: Arc<str>,
     gen_ai_operation_name: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct Ended {
+    gen_ai_request_model: Arc<str>,
     gen_ai_operation_name: &'static str,
     error_type: &'static str,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct TokenType {
+    gen_ai_request_model: Arc<str>,
     gen_ai_operation_name: &'static str,
     gen_ai_token_type: &'static str,
 }
 
-/// The histograms. All labels beside these of one series are constant for a gate.
+/// The histograms. The served names are as many as the object has models; the engine is constant for a gate.
 #[derive(Clone, Debug)]
 pub struct GenAi {
     duration: Histograms<Ended>,
@@ -71,7 +75,9 @@ pub struct GenAi {
 
 /// A request that the engine was asked for, when it has ended.
 #[derive(Clone, Copy, Debug)]
-pub struct Request {
+pub struct Request<'a> {
+    /// The served name of the model.
+    pub model: &'a str,
     /// What was asked.
     pub route: Route,
     /// The answer's HTTP status.
@@ -87,22 +93,16 @@ pub struct Request {
 }
 
 impl GenAi {
-    /// Registers them for one engine and the model of that served name.
-    pub fn register(registry: &mut Registry, engine: &str, model: &str) -> Self {
+    /// Registers them for one engine.
+    pub fn register(registry: &mut Registry, engine: &str) -> Self {
         let metrics = Self {
             duration: Family::new_with_constructor(|| Histogram::new(DURATION)),
             first_token: Family::new_with_constructor(|| Histogram::new(FIRST_TOKEN)),
             output_token: Family::new_with_constructor(|| Histogram::new(OUTPUT_TOKEN)),
             usage: Family::new_with_constructor(|| Histogram::new(TOKENS)),
         };
-        let constant = [
-            ("gen_ai_provider_name", engine),
-            ("gen_ai_request_model", model),
-        ];
-        let labels = constant
-            .into_iter()
-            .map(|(name, value)| (name.into(), value.to_owned().into()));
-        let registry = registry.sub_registry_with_labels(labels);
+        let provider = ("gen_ai_provider_name".into(), engine.to_owned().into());
+        let registry = registry.sub_registry_with_label(provider);
         registry.register_with_unit(
             "gen_ai_server_request_duration",
             "From the request to the last byte of its answer",
@@ -130,7 +130,7 @@ impl GenAi {
     }
 
     /// Counts a request. One that the gate refused took no engine's time and is none here.
-    pub fn observe(&self, request: &Request) {
+    pub fn observe(&self, request: &Request<'_>) {
         let Some(operation) = operation(request.route) else {
             return;
         };
@@ -138,7 +138,9 @@ impl GenAi {
             return;
         }
         let error = error_type(request.status, request.outcome);
+        let model: Arc<str> = request.model.into();
         let ended = Ended {
+            gen_ai_request_model: Arc::clone(&model),
             gen_ai_operation_name: operation,
             error_type: error,
         };
@@ -146,6 +148,7 @@ impl GenAi {
             .get_or_create(&ended)
             .observe(request.took.as_secs_f64());
         let operation_label = Operation {
+            gen_ai_request_model: Arc::clone(&model),
             gen_ai_operation_name: operation,
         };
         if let Some(first) = request.first_event.filter(|_| error.is_empty()) {
@@ -162,11 +165,12 @@ impl GenAi {
         }
         let Some(usage) = request.usage else { return };
         let mut tokens = vec![("input", usage.prompt)];
-        if request.route != Route::Embeddings {
+        if ![Route::Embeddings, Route::Rerank].contains(&request.route) {
             tokens.push(("output", usage.completion));
         }
         for (gen_ai_token_type, count) in tokens {
             let labels = TokenType {
+                gen_ai_request_model: Arc::clone(&model),
                 gen_ai_operation_name: operation,
                 gen_ai_token_type,
             };
@@ -175,12 +179,14 @@ impl GenAi {
     }
 }
 
-/// The well-known value of `gen_ai.operation.name`; `None` for what asks no model.
+/// The value of `gen_ai.operation.name`; `None` for what asks no model.
 fn operation(route: Route) -> Option<&'static str> {
     match route {
         Route::ChatCompletions => Some("chat"),
         Route::Completions => Some("text_completion"),
         Route::Embeddings => Some("embeddings"),
+        // None of the well-known values fits.
+        Route::Rerank => Some("rerank"),
         Route::Models => None,
     }
 }
@@ -202,7 +208,8 @@ fn error_type(status: u16, outcome: Outcome) -> &'static str {
 mod tests {
     use super::*;
 
-    const STREAM: Request = Request {
+    const STREAM: Request<'_> = Request {
+        model: "assistant",
         route: Route::ChatCompletions,
         status: 200,
         outcome: Outcome::Ok,
@@ -214,9 +221,9 @@ mod tests {
         }),
     };
 
-    fn text(requests: &[Request]) -> String {
+    fn text(requests: &[Request<'_>]) -> String {
         let mut registry = Registry::default();
-        let metrics = GenAi::register(&mut registry, "LlamaCpp", "assistant");
+        let metrics = GenAi::register(&mut registry, "LlamaCpp");
         for request in requests {
             metrics.observe(request);
         }
@@ -226,7 +233,7 @@ mod tests {
     }
 
     /// Sums and counts, without the buckets and the constant labels.
-    fn sums(requests: &[Request]) -> Vec<String> {
+    fn sums(requests: &[Request<'_>]) -> Vec<String> {
         let constant = r#"gen_ai_provider_name="LlamaCpp",gen_ai_request_model="assistant","#;
         text(requests)
             .lines()
@@ -252,15 +259,34 @@ mod tests {
         assert_eq!(found, expected);
     }
 
+    /// Each model has series of its own under one description.
+    #[test]
+    fn models_are_told_apart() {
+        let other = Request {
+            model: "vectors",
+            ..STREAM
+        };
+        let text = text(&[STREAM, other, other]);
+        for (model, count) in [("assistant", 1), ("vectors", 2)] {
+            let counted = format!(
+                r#"gen_ai_server_request_duration_seconds_count{{gen_ai_provider_name="LlamaCpp",gen_ai_request_model="{model}",gen_ai_operation_name="chat",error_type=""}} {count}"#
+            );
+            assert!(text.contains(&counted), "{counted}: {text}");
+        }
+        let described = text.matches("# TYPE gen_ai_server_request_duration_seconds ");
+        assert_eq!(described.count(), 1, "{text}");
+    }
+
     #[rstest::rstest]
     #[case::whole(Request { first_event: None, ..STREAM }, &["duration", "input", "output"])]
     #[case::one_token(Request { usage: Some(Usage { prompt: 7, completion: 1 }), ..STREAM }, &["duration", "first", "input", "output"])]
     #[case::silent_on_tokens(Request { usage: None, ..STREAM }, &["duration", "first"])]
     #[case::embedding(Request { route: Route::Embeddings, first_event: None, ..STREAM }, &["duration", "input"])]
+    #[case::rerank(Request { route: Route::Rerank, first_event: None, ..STREAM }, &["duration", "input"])]
     #[case::broken(Request { outcome: Outcome::UpstreamError, usage: None, ..STREAM }, &["duration"])]
     #[case::refused(Request { outcome: Outcome::Refused, status: 401, ..STREAM }, &[])]
     #[case::models(Request { route: Route::Models, ..STREAM }, &[])]
-    fn what_is_known_is_counted(#[case] request: Request, #[case] expected: &[&str]) {
+    fn what_is_known_is_counted(#[case] request: Request<'_>, #[case] expected: &[&str]) {
         let found = sums(&[request]);
         assert_eq!(found.len(), expected.len(), "{found:?}");
         for part in expected {

@@ -39,7 +39,7 @@ pub fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
 ///
 /// The engine sees this socket too. It cannot take the lease: launch holds the one place while an engine runs,
 /// and comes again only when it has killed every process beside itself.
-pub async fn serve(listener: UnixListener, core: Arc<Core>, drain_limit: Duration) {
+pub async fn serve(listener: UnixListener, core: Arc<Core>, drain: drain::Config) {
     let place = Arc::new(Semaphore::new(1));
     loop {
         let Ok((stream, _)) = listener.accept().await else {
@@ -51,7 +51,7 @@ pub async fn serve(listener: UnixListener, core: Arc<Core>, drain_limit: Duratio
         };
         let core = Arc::clone(&core);
         tokio::spawn(async move {
-            let end = connection(stream, &core, drain_limit).await;
+            let end = connection(stream, &core, drain).await;
             core.disconnected();
             tracing::info!(
                 reason = end.err().map(|error| error.to_string()),
@@ -62,7 +62,7 @@ pub async fn serve(listener: UnixListener, core: Arc<Core>, drain_limit: Duratio
     }
 }
 
-async fn connection(stream: UnixStream, core: &Arc<Core>, drain_limit: Duration) -> io::Result<()> {
+async fn connection(stream: UnixStream, core: &Arc<Core>, drain: drain::Config) -> io::Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut lines = LineReader::new(reader, MAX_LINE);
     let hello = timeout(PATIENCE, lines.next()).await??;
@@ -85,7 +85,7 @@ async fn connection(stream: UnixStream, core: &Arc<Core>, drain_limit: Duration)
             line = lines.next() => {
                 let Some(line) = line? else { return Ok(()) };
                 match parse(&line)? {
-                    Runtime::Stopping => drain::start(core, DrainFor::Runtime, drain_limit),
+                    Runtime::Stopping => drain::start(core, DrainFor::Runtime, drain),
                     phase => core.says(phase),
                 }
                 // Its own words change what it hears only through the status.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper::body::Incoming;
+use hyper::header::{self, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -163,9 +164,15 @@ impl Port {
         let service = service_fn(|request: Request<Incoming>| {
             let turn = client.enter(request.version());
             let (handle, streams) = (handle.clone(), Arc::clone(&self.streams));
+            let leave = door.leave.clone();
             async move {
                 let Some(mut turn) = turn else {
-                    return Ok::<_, Infallible>(handle(request).await);
+                    let mut answer = handle(request).await;
+                    if leave.is_cancelled() {
+                        let close = HeaderValue::from_static("close");
+                        answer.headers_mut().insert(header::CONNECTION, close);
+                    }
+                    return Ok::<_, Infallible>(answer);
                 };
                 turn.place = streams.try_acquire_owned().ok();
                 let head = request.method() == Method::HEAD;

@@ -3,14 +3,19 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use http::StatusCode;
 use prometheus_client::encoding::{EncodeLabelSet, text::encode};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::answer::Refusal;
 use super::core::Core;
 use super::gen_ai::GenAi;
+use super::mcp::metrics::Mcp;
+use super::models;
+use super::queue::NoSlot;
 use crate::engine::{Engine, Tokens};
 use crate::seal::wire::State;
 use crate::telemetry::registered;
@@ -33,18 +38,39 @@ pub enum Limit {
     QueueTimeout,
     /// The memory for bodies is taken.
     BodyMemory,
+    /// The caller's requests are spent.
+    RequestBudget,
+    /// The caller's tokens are spent.
+    TokenBudget,
 }
 
 impl Limit {
-    const ALL: [Self; 3] = [Self::QueueFull, Self::QueueTimeout, Self::BodyMemory];
+    const ALL: [Self; 5] = [
+        Self::QueueFull,
+        Self::QueueTimeout,
+        Self::BodyMemory,
+        Self::RequestBudget,
+        Self::TokenBudget,
+    ];
 
-    /// As metrics and clients read it.
+    /// As metrics read it.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::QueueFull => "queue_full",
             Self::QueueTimeout => "queue_timeout",
             Self::BodyMemory => "body_memory",
+            Self::RequestBudget => "request_budget",
+            Self::TokenBudget => "token_budget",
+        }
+    }
+
+    /// As clients read it: the OpenAI API has a word of its own for a caller's budgets.
+    #[must_use]
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::RequestBudget | Self::TokenBudget => "rate_limit_exceeded",
+            other => other.as_str(),
         }
     }
 
@@ -78,12 +104,16 @@ pub struct Metrics {
     pub requests: Family<Requests, Counter>,
     /// Requests that were refused because no audit line could be queued.
     pub unaudited: Counter,
-    /// What requests took.
-    pub gen_ai: GenAi,
+    /// What requests took, before a model.
+    pub gen_ai: Option<GenAi>,
+    /// What is counted before an MCP server.
+    pub mcp: Option<Mcp>,
     /// 1 while the TLS certificate that serves is an old one, because the Secret's cannot be used.
     pub tls_refused: Gauge,
     /// Requests that wait for a slot.
     pub waiting: Gauge,
+    /// What the pod's program asks its models.
+    pub models: models::Counts,
     refused: Family<ReasonLabel, Counter>,
     in_flight: Gauge,
     state: Family<StateLabel, Gauge>,
@@ -92,14 +122,28 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// Of a gate before `engine`, for the model of that served name.
+    /// Of a gate before `engine`.
     #[must_use]
-    pub fn new(engine: Engine, model: &str) -> Self {
+    pub fn of_model(engine: Engine) -> Self {
         let mut registry = Registry::default();
-        let gen_ai = GenAi::register(&mut registry, engine.as_str(), model);
+        let gen_ai = GenAi::register(&mut registry, engine.as_str());
+        Self::new(registry, Some(gen_ai), None)
+    }
+
+    /// Of a gate before an MCP server.
+    #[must_use]
+    pub fn of_mcp() -> Self {
+        let mut registry = Registry::default();
+        let mcp = Mcp::register(&mut registry);
+        Self::new(registry, None, Some(mcp))
+    }
+
+    fn new(mut registry: Registry, gen_ai: Option<GenAi>, mcp: Option<Mcp>) -> Self {
         let all = &mut registry;
         let metrics = Self {
             gen_ai,
+            models: models::Counts::register(all),
+            mcp,
             requests: registered(
                 all,
                 "sealroom_gate_requests",
@@ -149,6 +193,27 @@ impl Metrics {
     /// A limit has refused a request.
     pub fn refused(&self, limit: Limit) {
         self.refused.get_or_create(&limit.label()).inc();
+    }
+
+    /// The answer 429 of a limit, with a retry after `seconds`; counted.
+    pub fn limited(&self, limit: Limit, message: &str, seconds: u32) -> Refusal {
+        self.refused(limit);
+        Refusal::new(StatusCode::TOO_MANY_REQUESTS, limit.code(), message).retry(seconds)
+    }
+
+    /// The same for a request that got no slot of `who`, the model or the server.
+    pub fn no_slot(&self, why: NoSlot, who: &str, seconds: u32) -> Refusal {
+        let (limit, message) = match why {
+            NoSlot::Full => (
+                Limit::QueueFull,
+                format!("the queue before the {who} is full"),
+            ),
+            NoSlot::TimedOut => (
+                Limit::QueueTimeout,
+                format!("the {who} had no time for this request within the longest wait"),
+            ),
+        };
+        self.limited(limit, &message, seconds)
     }
 
     /// The text of `/metrics` (OpenMetrics 1.0).

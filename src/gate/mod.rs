@@ -1,13 +1,16 @@
 //! The only listener of a serving pod: proves the seal, then authentication, route filter, audit, metrics,
 //! drain.
 //!
-//! [`core`] holds what the gate knows, [`rounds`] prove, [`lease`] tells launch, [`proxy`] serves the API,
-//! [`admin`] answers the kubelet and the operator; what is particular to an engine is in [`crate::engine`].
+//! [`core`] holds what the gate knows, [`rounds`] prove, [`lease`] tells launch, [`proxy`] serves the API of a model and
+//! [`mcp`] that of an MCP server, [`admin`] answers the kubelet and the operator; what is particular to an engine is in
+//! [`crate::engine`].
 
 pub mod admin;
 pub mod answer;
 pub mod audit;
+pub mod bodies;
 pub mod body;
+pub mod budgets;
 pub mod callers;
 pub mod core;
 pub mod doors;
@@ -18,7 +21,9 @@ pub mod jwks;
 pub mod keys;
 pub mod lease;
 pub mod listen;
+pub mod mcp;
 pub mod metrics;
+pub mod models;
 pub mod mounted;
 pub mod passing;
 pub mod proxy;
@@ -28,6 +33,7 @@ pub mod remote;
 pub mod reply;
 pub mod rounds;
 pub mod routes;
+pub mod served;
 pub mod streams;
 pub mod tls;
 pub mod tokens;
@@ -51,6 +57,7 @@ use crate::seal::state::{self, Machine};
 use callers::Callers;
 use doors::Door;
 use listen::{Limits, Speaks};
+use served::Models;
 use tls::Tls;
 use upstream::Upstream;
 
@@ -78,14 +85,8 @@ pub struct Config {
     pub metrics: SocketAddr,
     /// Where launch takes the lease.
     pub lease_socket: PathBuf,
-    /// Where the engine listens.
-    pub upstream: Upstream,
-    /// Which engine it is.
-    pub engine: Engine,
-    /// The served model's name.
-    pub model: String,
-    /// The artifact's digest, for the audit.
-    pub digest: Option<String>,
+    /// What it is in front of.
+    pub serves: Serves,
     /// The pod that this gate speaks for.
     pub pod_uid: String,
     /// Whose orders it obeys.
@@ -102,14 +103,38 @@ pub struct Config {
     pub tls_dir: Option<PathBuf>,
     /// The tokens that are accepted.
     pub tokens: Option<tokens::Config>,
-    /// For the last stream.
-    pub drain: Duration,
+    /// How long the pod's end takes.
+    pub drain: drain::Config,
     /// Largest request body in bytes.
     pub max_body: usize,
     /// For a whole answer, however much of it comes.
     pub answer_limit: Duration,
     /// Requests at once, and those that wait.
     pub queue: queue::Config,
+    /// The models that the pod's program may ask.
+    pub models: Vec<models::Config>,
+}
+
+/// What the gate is in front of.
+#[derive(Clone, Debug)]
+pub enum Serves {
+    /// An engine with its models.
+    Model(Model),
+    /// An MCP server.
+    Mcp(mcp::Config),
+}
+
+/// An engine with its models.
+#[derive(Clone, Debug)]
+pub struct Model {
+    /// Where the engine listens.
+    pub upstream: Upstream,
+    /// Which engine it is.
+    pub engine: Engine,
+    /// What it serves.
+    pub models: Models,
+    /// What each caller may take.
+    pub budgets: budgets::Config,
 }
 
 /// Why the gate does not run.
@@ -140,6 +165,12 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let api = bound(config.listen).await?;
     let admin = bound(config.admin).await?;
     let scrape = bound(config.metrics).await?;
+    let models = models::bind(config.models)
+        .await
+        .map_err(|(at, source)| GateError::Bind {
+            at: at.to_string(),
+            source,
+        })?;
     let drain_socket = drain::socket(&config.lease_socket);
     let ports = [&api, &admin, &scrape].map(|port| port.local_addr().ok().map(|at| at.to_string()));
     let unix = |path: &PathBuf, mode| {
@@ -161,27 +192,15 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         core
     });
     let callers = Arc::new(Callers::new(config.api_keys_dir, config.tokens));
-    let metrics = Arc::new(metrics::Metrics::new(config.engine, &config.model));
+    let metrics = Arc::new(match &config.serves {
+        Serves::Model(model) => metrics::Metrics::of_model(model.engine),
+        Serves::Mcp(_) => metrics::Metrics::of_mcp(),
+    });
+    let asked = metrics.models.clone();
     let tls = config
         .tls_dir
         .map(|dir| Arc::new(Tls::new(dir, metrics.tls_refused.clone())));
-    let upstream = config.upstream;
-    let engine = config.engine.particulars();
-    let proxy = Arc::new(proxy::Proxy::new(
-        Arc::clone(&core),
-        Arc::clone(&callers),
-        Arc::clone(&metrics),
-        audit::Audit::start(io::stdout())?,
-        upstream.clone(),
-        engine,
-        proxy::Served {
-            name: config.model.clone(),
-            digest: config.digest,
-        },
-        config.max_body,
-        config.queue,
-        config.answer_limit,
-    ));
+    let audit = audit::Audit::start(io::stdout())?;
     let rounds = rounds::Rounds::new(Arc::clone(&core), config.trusted);
     let office = Arc::new(admin::Admin {
         core: Arc::clone(&core),
@@ -189,10 +208,13 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         tls: tls.clone(),
         rounds,
     });
+    let engine = match &config.serves {
+        Serves::Model(model) => Some((model.upstream.clone(), model.engine.particulars())),
+        Serves::Mcp(_) => None,
+    };
     let counter = Arc::new(admin::Scrape::new(
         Arc::clone(&core),
-        metrics,
-        upstream.clone(),
+        Arc::clone(&metrics),
         engine,
     ));
 
@@ -202,13 +224,54 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     };
     let door_core = Arc::clone(&core);
     let mut tasks = JoinSet::new();
-    tasks.spawn(listen::serve(
-        api,
-        api_limits,
-        Speaks::Both(tls.clone()),
-        move || door_core.doors.enter(),
-        move |request| Arc::clone(&proxy).handle(request),
-    ));
+    let (door, speaks) = (move || door_core.doors.enter(), Speaks::Both(tls.clone()));
+    match config.serves {
+        Serves::Model(model) => {
+            let proxy = Arc::new(proxy::Proxy::new(
+                Arc::clone(&core),
+                Arc::clone(&callers),
+                metrics,
+                audit,
+                model.upstream.clone(),
+                model.engine.particulars(),
+                model.models.clone(),
+                config.max_body,
+                config.queue,
+                model.budgets,
+                config.answer_limit,
+            ));
+            tasks.spawn(listen::serve(
+                api,
+                api_limits,
+                speaks,
+                door,
+                move |request| Arc::clone(&proxy).handle(request),
+            ));
+            tasks.spawn(ready::follow(
+                Arc::clone(&core),
+                model.upstream,
+                model.engine.particulars(),
+                model.models,
+            ));
+        }
+        Serves::Mcp(server) => {
+            let (core, callers) = (Arc::clone(&core), Arc::clone(&callers));
+            let limits = mcp::Limits {
+                max_body: config.max_body,
+                answer: config.answer_limit,
+                queue: config.queue,
+            };
+            let (front, keeps) = mcp::start(server, &limits, core, callers, metrics, audit);
+            tasks.spawn(listen::serve(
+                api,
+                api_limits,
+                speaks,
+                door,
+                move |request| Arc::clone(&front).handle(request),
+            ));
+            tasks.spawn(keeps);
+        }
+    }
     tasks.spawn(listen::serve(
         admin,
         ADMIN_LIMITS,
@@ -238,13 +301,8 @@ pub async fn run(config: Config) -> Result<(), GateError> {
         config.probe_every,
     ));
     tasks.spawn(rounds::keep_time(Arc::clone(&core)));
-    tasks.spawn(ready::follow(
-        Arc::clone(&core),
-        upstream,
-        engine,
-        config.model,
-    ));
     tasks.spawn(reload(callers, tls));
+    models::serve(&mut tasks, models, &core, &asked);
 
     let [api, admin, scrape] = ports;
     tracing::info!(api, admin, metrics = scrape, "listening, not proven");

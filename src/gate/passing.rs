@@ -120,7 +120,8 @@ impl http_body::Body for Passing {
                     flow.core.sign_of_life();
                     if let Some(data) = frame.data_ref() {
                         this.record.began();
-                        flow.tail.push(data);
+                        let events = flow.tail.push(data);
+                        this.record.heard(events);
                     }
                 }
                 if let Some(data) = frame.data_ref() {

@@ -1,21 +1,20 @@
 //! The API port: who may ask what, and the engine's answer as it comes.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant as Clock};
 
-use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode};
-use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use serde_json::json;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::{Instant, timeout};
+use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use super::answer::{Body, Refusal, json_response};
 use super::audit::{Audit, Outcome, Record};
+use super::bodies::{Bodies, Taken};
 use super::body::{Peek, with_model};
-use super::callers::Callers;
+use super::budgets::{self, Budgets, Purse, Spent, Standing, Unit};
+use super::callers::{Caller, Callers};
 use super::core::{Core, Drain};
 use super::listen::Peer;
 use super::metrics::{Limit, Metrics};
@@ -23,17 +22,9 @@ use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
 use super::queue::{self, NoSlot, Queue, Slot};
 use super::reply;
 use super::routes::Route;
+use super::served::{Models, Served};
 use super::upstream::Upstream;
 use crate::engine::Particulars;
-
-/// For a client to send its whole body.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
-/// For a place in the memory that all bodies share.
-const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
-/// Bodies in memory at once, as a multiple of the largest.
-const BUDGET_BODIES: usize = 8;
-/// Most bytes of bodies in memory, if one body may not be larger: a quarter of the container's.
-const BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
 /// The API.
 pub struct Proxy {
@@ -43,25 +34,15 @@ pub struct Proxy {
     audit: Audit,
     upstream: Upstream,
     engine: &'static dyn Particulars,
-    model: Served,
-    max_body: usize,
+    models: Models,
     answer_limit: Duration,
     queue: Queue,
-    /// KiB of bodies.
-    budget: Arc<Semaphore>,
-}
-
-/// The model that is served.
-#[derive(Clone, Debug)]
-pub struct Served {
-    /// What requests carry as `model`.
-    pub name: String,
-    /// The artifact's digest, for the audit.
-    pub digest: Option<String>,
+    budgets: Option<Arc<Budgets>>,
+    bodies: Bodies,
 }
 
 impl Proxy {
-    /// In front of `upstream`, for the model of that served name.
+    /// In front of `upstream`, for these models.
     #[expect(clippy::too_many_arguments, reason = "called once")]
     pub fn new(
         core: Arc<Core>,
@@ -70,14 +51,13 @@ impl Proxy {
         audit: Audit,
         upstream: Upstream,
         engine: &'static dyn Particulars,
-        model: Served,
+        models: Models,
         max_body: usize,
         queue: queue::Config,
+        budgets: budgets::Config,
         answer_limit: Duration,
     ) -> Self {
         let queue = Queue::new(queue, metrics.waiting.clone());
-        let bodies = (BUDGET_BODIES * max_body).min(BUDGET_BYTES).max(max_body);
-        let budget = Arc::new(Semaphore::new(kib(bodies)));
         Self {
             core,
             callers,
@@ -85,11 +65,11 @@ impl Proxy {
             audit,
             upstream,
             engine,
-            model,
-            max_body,
+            models,
+            bodies: Bodies::new(max_body),
             answer_limit,
             queue,
-            budget,
+            budgets: Budgets::new(budgets),
         }
     }
 
@@ -110,7 +90,9 @@ impl Proxy {
                 .into_response();
         };
         let id = record.id();
-        let mut response = match self.serve(request, &mut record).await {
+        let mut standing = Standing::default();
+        let served = self.serve(request, &mut record, &mut standing);
+        let mut response = match served.await {
             Ok((response, flow)) => {
                 record.answered(response.status());
                 response.map(|body| Passing::new(body, record, flow).boxed_unsync())
@@ -121,9 +103,11 @@ impl Proxy {
                 refusal.into_response()
             }
         };
+        let headers = response.headers_mut();
         if let Some(id) = id {
-            response.headers_mut().insert("x-request-id", id);
+            headers.insert("x-request-id", id);
         }
+        standing.write(headers);
         response
     }
 
@@ -131,6 +115,7 @@ impl Proxy {
         &self,
         request: Request<Incoming>,
         record: &mut Record,
+        standing: &mut Standing,
     ) -> Result<(Response<Body>, Option<Flow>), (Refusal, Outcome)> {
         let refused = |refusal| (refusal, Outcome::Refused);
         let route = Route::find(
@@ -138,20 +123,31 @@ impl Proxy {
             request.method(),
             request.uri(),
             request.headers(),
-        )
-        .and_then(|route| Ok((route, self.engine.path(route).ok_or_else(no_route)?)));
-        if let Ok((route, _)) = &route {
-            record.routed(*route, &self.model);
+        );
+        let only = self.models.only();
+        if let Ok(route) = &route {
+            record.routed(*route);
+            if let Some(only) = only {
+                record.asks(only);
+            }
         }
         // An unsealed pod says nothing else, and a stranger learns nothing of the routes.
         self.sealed().map_err(refused)?;
         let caller = self.callers.check(request.headers()).map_err(refused)?;
         record.called(&caller);
-        let (route, path) = route.map_err(refused)?;
+        let route = route.map_err(refused)?;
         if route == Route::Models {
-            return Ok((self.models(), None));
+            return Ok((self.list(), None));
         }
-        let (body, entered) = self.take(request, record).await.map_err(refused)?;
+        if let Some(only) = only {
+            // Said before a body is read in vain.
+            self.path(route, only).map_err(refused)?;
+        }
+        let purse = self.purse(&caller, standing).map_err(refused)?;
+        let taken = self.take(route, request, record).await;
+        let (body, path, entered) = taken.map_err(refused)?;
+        // From here on the engine works for the caller.
+        record.pays(purse);
         let sent = self
             .upstream
             .send(Method::POST, path, body.bytes, ENGINE_PATIENCE)
@@ -160,7 +156,7 @@ impl Proxy {
         let answer = sent.map_err(|error| reply::failed(&error))?;
         self.core.sign_of_life();
         let end = Instant::now() + self.answer_limit;
-        let (response, flow) = reply::reply(answer, &self.core, entered, end).await?;
+        let (response, flow) = reply::reply(answer, &self.core, entered, end, self.engine).await?;
         Ok((response, Some(flow)))
     }
 
@@ -173,7 +169,8 @@ impl Proxy {
     /// Whether the pod may and can answer now.
     fn ready(&self) -> Result<(), Refusal> {
         self.sealed()?;
-        if self.core.watch().borrow().drain >= Drain::Refusing {
+        // New ones were told where they entered.
+        if self.core.watch().borrow().drain >= Drain::Emptying {
             return Err(draining());
         }
         if !self.core.runtime().warm {
@@ -182,107 +179,68 @@ impl Proxy {
         Ok(())
     }
 
-    /// Takes a request's body, and then waits for a slot: a slow body holds none.
+    /// Counts the request in its caller's budgets.
+    fn purse(&self, caller: &Caller, standing: &mut Standing) -> Result<Option<Purse>, Refusal> {
+        let Some(budgets) = &self.budgets else {
+            return Ok(None);
+        };
+        let (purse, left) = budgets.enter(caller, Clock::now());
+        *standing = left;
+        purse.map(Some).map_err(|spent: Spent| {
+            let limit = match spent.unit {
+                Unit::Request => Limit::RequestBudget,
+                Unit::Token => Limit::TokenBudget,
+            };
+            (self.metrics).limited(limit, &spent.message(), spent.seconds())
+        })
+    }
+
+    /// Takes a request's body, finds the engine's path by the model that it names, and then waits for a slot: a slow body
+    /// holds none.
     async fn take(
         &self,
+        route: Route,
         request: Request<Incoming>,
         record: &mut Record,
-    ) -> Result<(Taken, Entered), Refusal> {
+    ) -> Result<(Taken, &'static str, Entered), Refusal> {
         let in_flight = self.core.enter().ok_or_else(draining)?;
         self.ready()?;
         if self.queue.is_full() {
             // Said before a body is read in vain.
             return Err(self.no_slot(NoSlot::Full));
         }
-        let Taken { bytes, budget } = self.read(request.into_body()).await?;
+        let Taken { bytes, budget } = self.bodies.read(request.into_body(), &self.metrics).await?;
         record.read(bytes.len() as u64);
-        let named = self.look(&bytes)?;
+        let (model, named) = self.look(&bytes)?;
+        record.asks(model);
+        let path = self.path(route, model)?;
         let bytes = if named || !self.engine.needs_model() {
             bytes
         } else {
-            with_model(&bytes, &self.model.name)
+            with_model(&bytes, &model.name)
         };
         let slot = self.slot().await?;
-        Ok((Taken { bytes, budget }, (in_flight, slot)))
+        Ok((Taken { bytes, budget }, path, (in_flight, slot)))
     }
 
     /// Waits for a slot, while the pod serves.
     async fn slot(&self) -> Result<Slot, Refusal> {
-        let mut status = self.core.watch();
-        let slot = tokio::select! {
-            biased;
-            _ = status.wait_for(|status| !status.serves || status.drain >= Drain::Refusing) => {
-                self.ready()?;
-                return Err(draining());
-            }
-            slot = self.queue.enter() => slot.map_err(|why| self.no_slot(why))?,
+        let Some(slot) = self.core.while_serving(self.queue.enter()).await else {
+            self.ready()?;
+            return Err(draining());
         };
+        let slot = slot.map_err(|why| self.no_slot(why))?;
         // A slow body or the wait may have outlasted the proof, or the engine.
         self.ready()?;
         Ok(slot)
     }
 
-    /// Reads a body, once there is memory for the largest that it may become; keeps what it takes.
-    async fn read(&self, body: Incoming) -> Result<Taken, Refusal> {
-        let too_large = || {
-            let message = format!("the body is larger than {} bytes", self.max_body);
-            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).close()
-        };
-        let declared = body.size_hint().upper();
-        let need = declared.map_or(self.max_body, |bytes| {
-            usize::try_from(bytes).unwrap_or(usize::MAX)
-        });
-        if need > self.max_body {
-            return Err(too_large());
-        }
-        let need = u32::try_from(kib(need)).map_err(|_| too_large())?;
-        let budget = Arc::clone(&self.budget).acquire_many_owned(need);
-        let budget = timeout(BUDGET_PATIENCE, budget)
-            .await
-            .ok()
-            .and_then(Result::ok);
-        let mut budget = budget.ok_or_else(|| {
-            let message = "the bodies of other requests take all memory";
-            self.limited(Limit::BodyMemory, message, 1)
-        })?;
-        let read = Limited::new(body, self.max_body).collect();
-        let bytes = match timeout(BODY_PATIENCE, read).await {
-            Ok(Ok(read)) => read.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Ok(Err(_)) => {
-                let message = "the body broke off";
-                return Err(Refusal::new(StatusCode::BAD_REQUEST, "body_broken", message).close());
-            }
-            Err(_) => {
-                let message = "the body took too long";
-                return Err(
-                    Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_slow", message).close(),
-                );
-            }
-        };
-        // A body without a declared length asked for the most; those who wait hold no more than they fill.
-        drop(budget.split(budget.num_permits().saturating_sub(kib(bytes.len()))));
-        Ok(Taken { bytes, budget })
-    }
-
     fn no_slot(&self, why: NoSlot) -> Refusal {
-        let (limit, message) = match why {
-            NoSlot::Full => (Limit::QueueFull, "the queue before the model is full"),
-            NoSlot::TimedOut => {
-                let message = "the model had no time for this request within the longest wait";
-                (Limit::QueueTimeout, message)
-            }
-        };
-        self.limited(limit, message, self.queue.retry_after())
+        self.metrics.no_slot(why, "model", self.queue.retry_after())
     }
 
-    fn limited(&self, limit: Limit, message: &str, seconds: u32) -> Refusal {
-        self.metrics.refused(limit);
-        Refusal::new(StatusCode::TOO_MANY_REQUESTS, limit.as_str(), message).retry(seconds)
-    }
-
-    /// Refuses a body that must not reach the engine; tells whether it names the model.
-    fn look(&self, body: &[u8]) -> Result<bool, Refusal> {
+    /// Refuses a body that must not reach the engine; tells which model it is for, and whether it names it.
+    fn look(&self, body: &[u8]) -> Result<(&Served, bool), Refusal> {
         let Ok(peek) = serde_json::from_slice::<Peek>(body) else {
             let message = "the body is not a JSON object with at most one model, a string";
             return Err(Refusal::new(
@@ -292,25 +250,47 @@ impl Proxy {
             ));
         };
         let named = peek.model.is_some();
-        if peek.model.is_some_and(|model| model != self.model.name) {
-            let message = format!("this endpoint serves the model {}", self.model.name);
-            return Err(Refusal::new(
-                StatusCode::NOT_FOUND,
-                "model_not_found",
-                message,
-            ));
-        }
+        let model = match &peek.model {
+            Some(name) => self.models.named(name).ok_or_else(|| {
+                let message = self.models.offered();
+                Refusal::new(StatusCode::NOT_FOUND, "model_not_found", message)
+            }),
+            None => self.models.only().ok_or_else(|| {
+                let message = format!("name a model: {}", self.models.offered());
+                Refusal::new(StatusCode::BAD_REQUEST, "model_required", message)
+            }),
+        }?;
         if peek.remote {
             let message = "the pod fetches nothing: send images as data: URLs";
             return Err(Refusal::new(StatusCode::BAD_REQUEST, "remote_url", message));
         }
-        Ok(named)
+        if peek.adapters {
+            let message = "the object says which adapters count, and by how much: leave lora out";
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "adapters_fixed",
+                message,
+            ));
+        }
+        Ok((model, named))
     }
 
-    fn models(&self) -> Response<Body> {
-        let model =
-            json!({"id": self.model.name, "object": "model", "created": 0, "owned_by": "sealroom"});
-        json_response(StatusCode::OK, &json!({"object": "list", "data": [model]}))
+    /// The engine's path for a route; refuses as the OpenAI API does who asks a model for what it does not do.
+    fn path(&self, route: Route, model: &Served) -> Result<&'static str, Refusal> {
+        let mode = model.mode;
+        let path = self.engine.path(route).filter(|_| mode.serves(route));
+        path.ok_or_else(|| {
+            let message = format!("this model {}", mode.does());
+            Refusal::new(StatusCode::NOT_FOUND, "wrong_mode", message)
+        })
+    }
+
+    fn list(&self) -> Response<Body> {
+        let models = self.models.iter().map(
+            |model| json!({"id": model.name, "object": "model", "created": 0, "owned_by": "sealroom"}),
+        );
+        let models: Vec<Value> = models.collect();
+        json_response(StatusCode::OK, &json!({"object": "list", "data": models}))
     }
 }
 
@@ -322,17 +302,4 @@ fn unavailable(code: &str, message: &str) -> Refusal {
 
 fn draining() -> Refusal {
     unavailable("Draining", "the pod is ending")
-}
-
-fn no_route() -> Refusal {
-    Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route")
-}
-
-fn kib(bytes: usize) -> usize {
-    bytes.div_ceil(1024).max(1)
-}
-
-struct Taken {
-    bytes: Bytes,
-    budget: OwnedSemaphorePermit,
 }

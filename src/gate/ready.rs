@@ -1,4 +1,4 @@
-//! Follows the engine: is it loading, does it answer, has it answered a completion.
+//! Follows the engine: is it loading, does it answer, has it answered its first question.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,6 +9,7 @@ use tokio::time::sleep;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::core::Core;
+use super::served::Models;
 use super::upstream::Upstream;
 use crate::engine::{Health, Particulars, Question, Tokens};
 use crate::seal::lease::Runtime;
@@ -19,7 +20,7 @@ const SOON: Duration = Duration::from_millis(250);
 const LATER: Duration = Duration::from_secs(5);
 /// For an answer about its health.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(5);
-/// For its first completion.
+/// For the first answer.
 const WARM_UP_PATIENCE: Duration = Duration::from_secs(600);
 /// For its counters: a scrape waits for them.
 const METRICS_PATIENCE: Duration = Duration::from_secs(1);
@@ -31,7 +32,7 @@ pub async fn follow(
     core: Arc<Core>,
     upstream: Upstream,
     engine: &'static dyn Particulars,
-    model: String,
+    models: Models,
 ) {
     let mut warm_up: Option<(u64, AbortOnDropHandle<()>)> = None;
     let mut looked: Option<(u64, Instant)> = None;
@@ -57,33 +58,43 @@ pub async fn follow(
             .as_ref()
             .is_some_and(|(run, task)| *run == view.run && !task.is_finished());
         if engine.health(status) == Health::Ready && !view.warm && !busy {
-            let question = engine.warm_up(&model);
-            let task = warm(Arc::clone(&core), upstream.clone(), question, view.run);
+            // The first model last: of those that are loaded by turns, it is the one that stays.
+            let questions = models.iter().rev();
+            let questions = questions.map(|model| engine.warm_up(&model.name, model.mode));
+            let task = warm(
+                Arc::clone(&core),
+                upstream.clone(),
+                questions.collect(),
+                view.run,
+            );
             warm_up = Some((view.run, AbortOnDropHandle::new(tokio::spawn(task))));
         }
     }
 }
 
-async fn warm(core: Arc<Core>, upstream: Upstream, question: Question, run: u64) {
-    let body = Bytes::from(question.body);
-    let path = question.path;
-    match upstream
-        .ask(Method::POST, path, body, MAX_ANSWER, WARM_UP_PATIENCE)
-        .await
-    {
-        Ok((StatusCode::OK, _)) => {
-            core.warmed(run);
-            tracing::info!(run, "the engine answered its first completion");
-        }
-        Ok((status, _)) => {
-            tracing::warn!(run, status = status.as_u16(), "first completion failed");
-            sleep(SOON).await;
-        }
-        Err(error) => {
-            tracing::warn!(run, %error, "first completion failed");
-            sleep(SOON).await;
+/// Asks every model its first question: one that does not load is found here, and not by a client.
+async fn warm(core: Arc<Core>, upstream: Upstream, questions: Vec<Question>, run: u64) {
+    for question in questions {
+        let body = Bytes::from(question.body);
+        let path = question.path;
+        match upstream
+            .ask(Method::POST, path, body, MAX_ANSWER, WARM_UP_PATIENCE)
+            .await
+        {
+            Ok((StatusCode::OK, _)) => {
+                tracing::info!(run, "the engine answered its first question");
+            }
+            Ok((status, _)) => {
+                tracing::warn!(run, status = status.as_u16(), "the first question failed");
+                return sleep(SOON).await;
+            }
+            Err(error) => {
+                tracing::warn!(run, %error, "the first question failed");
+                return sleep(SOON).await;
+            }
         }
     }
+    core.warmed(run);
 }
 
 /// The engine's token counters, if it runs and has any.

@@ -1,27 +1,34 @@
 //! What a client gets of the engine's answer: the answer as it comes, or an error of ours where it is none.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode, header};
 use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::body::Incoming;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer::{Body, Refusal, whole};
 use super::audit::Outcome;
 use super::core::Core;
 use super::passing::{Entered, Flow, next_by};
 use super::upstream::{Answer, UpstreamError};
+use crate::engine::Particulars;
 
 /// Of an answer in one piece this much is read before the client hears anything, so that a broken one becomes an
 /// error. What is longer passes as it comes. Bounds the memory of each request at once.
 const WHOLE: usize = 256 * 1024;
+
+/// Of an engine's own words about a fault this much is looked at.
+const WORDS: usize = 4 * 1024;
+/// For these words.
+const WORDS_PATIENCE: Duration = Duration::from_secs(5);
 
 /// Why there is no reply, for the client and for the audit.
 pub type NoReply = (Refusal, Outcome);
@@ -36,8 +43,12 @@ pub async fn reply(
     core: &Arc<Core>,
     entered: Entered,
     end: Instant,
+    engine: &dyn Particulars,
 ) -> Result<(Response<Body>, Flow), NoReply> {
     let (head, incoming) = answer.response.into_parts();
+    if head.status == StatusCode::INTERNAL_SERVER_ERROR {
+        return Err(fault(incoming, engine).await);
+    }
     answered(head.status)?;
     let streams = is_event_stream(&head.headers);
     let body = if streams {
@@ -70,6 +81,20 @@ pub fn too_slow() -> NoReply {
     let message = "the engine took too long";
     let refusal = Refusal::new(StatusCode::GATEWAY_TIMEOUT, "engine_timeout", message).close();
     (refusal, Outcome::Timeout)
+}
+
+/// What stands behind a 500: mostly the engine's fault, and sometimes the request's, which no retry mends.
+async fn fault(incoming: Incoming, engine: &dyn Particulars) -> NoReply {
+    let words = timeout(WORDS_PATIENCE, Limited::new(incoming, WORDS).collect()).await;
+    let words = words.ok().and_then(Result::ok).map(|read| read.to_bytes());
+    let words = words.unwrap_or_default();
+    if std::str::from_utf8(&words).is_ok_and(|words| engine.says_too_long(words)) {
+        let message = "a text of the request is longer than the model reads at once";
+        let refusal = Refusal::new(StatusCode::BAD_REQUEST, "input_too_long", message);
+        return (refusal, Outcome::Ok);
+    }
+    tracing::warn!(status = 500, "engine");
+    broken()
 }
 
 /// Success and the client's own errors pass; an engine leads nowhere else and does not talk about its faults.

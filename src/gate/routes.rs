@@ -74,6 +74,7 @@ mod tests {
     #[case("POST", "/v1/chat/completions", Route::ChatCompletions)]
     #[case("POST", "/v1/completions", Route::Completions)]
     #[case("POST", "/v1/embeddings", Route::Embeddings)]
+    #[case("POST", "/v1/rerank", Route::Rerank)]
     #[case("GET", "/v1/models", Route::Models)]
     fn routes_are_found(#[case] method: &str, #[case] uri: &str, #[case] route: Route) {
         assert_eq!(find(method, uri), Ok(route));
@@ -84,10 +85,14 @@ mod tests {
     #[case::post_models("POST", "/v1/models", 404)]
     #[case::head("HEAD", "/v1/models", 404)]
     #[case::invented("BREW", "/v1/models", 404)]
+    #[case::rerank_by_another_name("POST", "/v1/reranking", 404)]
+    #[case::get_rerank("GET", "/v1/rerank", 404)]
     #[case::root("GET", "/", 404)]
     #[case::health("GET", "/health", 404)]
     #[case::metrics("GET", "/metrics", 404)]
     #[case::slots("POST", "/slots/0?action=save", 404)]
+    #[case::adapters("GET", "/lora-adapters", 404)]
+    #[case::set_adapters("POST", "/lora-adapters", 404)]
     #[case::trailing_slash("POST", "/v1/completions/", 404)]
     #[case::double_slash("POST", "//v1/completions", 404)]
     #[case::inner_slashes("POST", "/v1//completions", 404)]

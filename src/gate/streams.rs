@@ -159,16 +159,21 @@ impl Client {
         }
     }
 
-    /// Ends when an HTTP/2 connection is to take no more streams.
+    /// Ends when the connection is to carry no more requests.
+    ///
+    /// HTTP/2 can be told, and what crosses that word is still served (RFC 9113, section 6.8). HTTP/1 has that word
+    /// in answers only, so that it comes with the next one, and a connection without any ends last.
     pub async fn leaves(&self, door: &Door) {
-        let mut state = self.0.subscribe();
-        let told = async {
-            door.leave.cancelled().await;
-            let http2 = |state: &State| state.version == Some(Version::HTTP_2);
-            let _ = self.0.subscribe().wait_for(http2).await;
+        let spoken = async |told: &CancellationToken, fits: fn(Version) -> bool| {
+            told.cancelled().await;
+            // Of a connection that has said nothing yet, the first request may be on its way.
+            let known = |state: &State| state.version.is_some_and(fits);
+            let _ = self.0.subscribe().wait_for(known).await;
         };
+        let mut state = self.0.subscribe();
         tokio::select! {
-            () = told => {}
+            () = spoken(&door.leave, |version| version == Version::HTTP_2) => {}
+            () = spoken(&door.close, |_| true) => {}
             _ = state.wait_for(|state| state.leave) => {}
         }
     }

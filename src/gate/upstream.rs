@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
+use http_body::Body;
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
@@ -45,10 +46,31 @@ pub enum Upstream {
     Tcp(u16),
 }
 
-type Sender = http1::SendRequest<Full<Bytes>>;
+impl Upstream {
+    /// What requests name as the host: with the port, where it is not the usual one (RFC 9110, 7.2). Servers on
+    /// loopback that keep DNS rebinding out refuse everything else.
+    fn host(&self) -> HeaderValue {
+        let with_port = |port: &u16| HeaderValue::from_str(&format!("localhost:{port}")).ok();
+        let host = match self {
+            Self::Unix(_) => None,
+            Self::Tcp(port) => with_port(port),
+        };
+        host.unwrap_or(HeaderValue::from_static("localhost"))
+    }
+}
 
-async fn handshake<S>(stream: S) -> Result<(Sender, AbortOnDropHandle<()>), UpstreamError>
+/// What a connection is for, and what drives it.
+pub type Spoken<B> = (http1::SendRequest<B>, AbortOnDropHandle<()>);
+
+/// Begins HTTP/1.1 over a connection, with a bounded buffer. It ends when its driver is dropped.
+///
+/// # Errors
+/// The other side breaks HTTP.
+pub async fn handshake<B, S>(stream: S) -> Result<Spoken<B>, hyper::Error>
 where
+    B: Body + Send + 'static,
+    B::Data: Send,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (sender, connection) = http1::Builder::new()
@@ -83,6 +105,27 @@ impl Upstream {
         body: Bytes,
         patience: Duration,
     ) -> Result<Answer, UpstreamError> {
+        let mut request = Request::new(Full::new(body));
+        *request.method_mut() = method;
+        *request.uri_mut() = http::Uri::from_static(path);
+        self.request(request, patience).await
+    }
+
+    /// Sends a request with these fields, beside those of a JSON body for a server on this host.
+    ///
+    /// # Errors
+    /// As [`Upstream::send`].
+    pub async fn request(
+        &self,
+        mut request: Request<Full<Bytes>>,
+        patience: Duration,
+    ) -> Result<Answer, UpstreamError> {
+        let headers = request.headers_mut();
+        headers.insert(header::HOST, self.host());
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        );
         let (mut sender, driver) = match self {
             Self::Unix(path) => {
                 handshake(timeout(CONNECT, UnixStream::connect(path)).await??).await?
@@ -94,15 +137,6 @@ impl Upstream {
                 handshake(stream).await?
             }
         };
-        let mut request = Request::new(Full::new(body));
-        *request.method_mut() = method;
-        *request.uri_mut() = http::Uri::from_static(path);
-        let headers = request.headers_mut();
-        headers.insert(header::HOST, HeaderValue::from_static("localhost"));
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        );
         let response = timeout(patience, sender.send_request(request)).await??;
         Ok(Answer { response, driver })
     }

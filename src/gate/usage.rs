@@ -37,12 +37,19 @@ struct Timings {
 }
 
 impl Tail {
-    /// More of the answer has passed.
-    pub fn push(&mut self, data: &[u8]) {
+    /// More of the answer has passed: how many events of a stream have ended with it, as both engines write them.
+    pub fn push(&mut self, data: &[u8]) -> u64 {
+        let mut last = self.0.last().copied();
+        let mut events = 0;
+        for byte in data.iter().copied() {
+            events += u64::from(byte == b'\n' && last == Some(b'\n'));
+            last = Some(byte);
+        }
         let data = &data[data.len().saturating_sub(TAIL)..];
         let surplus = (self.0.len() + data.len()).saturating_sub(TAIL);
         self.0.drain(..surplus);
         self.0.extend_from_slice(data);
+        events
     }
 
     /// Whether a client that reads events has read a whole one last (WHATWG HTML, section 9.2.6).
@@ -117,6 +124,17 @@ mod tests {
         let pieces: Vec<String> = text.chars().map(String::from).collect();
         let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
         assert_eq!(usage(&pieces), expected, "in pieces");
+    }
+
+    #[rstest::rstest]
+    #[case::two_and_the_end(&[STREAM], 3)]
+    #[case::in_pieces(&["data: {}\n", "\ndata: {}", "\n\n"], 2)]
+    #[case::not_whole(&["data: {}\n"], 0)]
+    #[case::no_stream(&[OPENAI], 0)]
+    fn events_are_counted(#[case] parts: &[&str], #[case] events: u64) {
+        let mut tail = Tail::default();
+        let counted: u64 = parts.iter().map(|part| tail.push(part.as_bytes())).sum();
+        assert_eq!(counted, events);
     }
 
     #[test]

@@ -1,5 +1,10 @@
 //! What can be wrong with a GGUF header.
 
+use super::Kind;
+
+/// Beginning of the text of [`GgufError::WrongKind`], by which whoever shows it knows it.
+pub const WRONG_KIND: &str = "failed to use gguf file as";
+
 /// Why bytes are no GGUF model that we hand to an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum GgufError {
@@ -26,9 +31,14 @@ pub enum GgufError {
     /// The header contradicts itself or lacks what every model has.
     #[error("failed to read gguf header: {0}")]
     Invalid(&'static str),
-    /// A well-formed GGUF file that is no whole model.
-    #[error("failed to use gguf file as a model: {0}")]
-    NotAModel(&'static str),
+    /// A well-formed GGUF file of another kind than the one that is asked for.
+    #[error("{WRONG_KIND} {wanted}: it is {found}")]
+    WrongKind {
+        /// What was asked for.
+        wanted: Kind,
+        /// What it is.
+        found: &'static str,
+    },
     /// Reading failed for a reason of its own.
     #[error("failed to read gguf header")]
     Io(#[source] std::io::Error),

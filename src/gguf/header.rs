@@ -63,6 +63,8 @@ pub(super) struct Places {
     pub(super) embedding: u64,
     /// Whether the output has a table of its own, and not the embedding's.
     pub(super) own_output: bool,
+    /// Whether there is an output that ranks (llama.cpp: `cls` and `cls.output`).
+    pub(super) ranks: bool,
 }
 
 impl Header {
@@ -126,28 +128,6 @@ impl Header {
         })
     }
 
-    /// Refuses what an engine cannot serve by itself: shards, adapters, projectors.
-    ///
-    /// # Errors
-    /// [`GgufError::NotAModel`].
-    pub fn must_be_whole_model(&self) -> Result<(), GgufError> {
-        if self.int("split.count").is_some_and(|count| count > 1) {
-            return Err(GgufError::NotAModel("it is one shard of several"));
-        }
-        match self.text("general.type") {
-            Some("adapter") => return Err(GgufError::NotAModel("it is an adapter")),
-            Some("mmproj" | "projector") => {
-                return Err(GgufError::NotAModel("it is a multimodal projector"));
-            }
-            Some("imatrix") => return Err(GgufError::NotAModel("it is an importance matrix")),
-            _ => {}
-        }
-        if self.architecture == "clip" {
-            return Err(GgufError::NotAModel("it is a multimodal projector"));
-        }
-        Ok(())
-    }
-
     /// The usual name of the quantisation, such as `Q4_K_M`.
     #[must_use]
     pub fn quantization(&self) -> Option<&'static str> {
@@ -181,7 +161,7 @@ impl Header {
         }
     }
 
-    fn text(&self, key: &str) -> Option<&str> {
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
         match self.metadata.get(key) {
             Some(Value::Text(text)) => Some(text),
             _ => None,
@@ -285,6 +265,7 @@ impl Places {
                 self.embedding = self.embedding.saturating_add(bytes);
             }
             (None, "output.weight") => self.own_output = true,
+            (None, "cls.weight" | "cls.output.weight") => self.ranks = true,
             _ => {}
         }
     }

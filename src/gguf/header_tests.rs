@@ -1,7 +1,7 @@
 use std::io::{self, Cursor, Read};
 
 use super::super::sample::{Sample, put};
-use super::super::{ChatFamily, Geometry};
+use super::super::{ChatFamily, Geometry, ModelPooling};
 use super::*;
 
 /// Reads what was written.
@@ -143,15 +143,6 @@ fn tensors_past_the_end_are_truncated() {
     assert!(error.is_truncated(), "{error}");
 }
 
-#[rstest::rstest]
-#[case::shard(gemma3().int("split.count", 3))]
-#[case::adapter(gemma3().text("general.type", "adapter"))]
-#[case::projector(gemma3().text("general.type", "mmproj"))]
-fn parts_are_no_model(#[case] sample: Sample) {
-    let error = sample.read().unwrap().must_be_whole_model().unwrap_err();
-    assert!(matches!(error, GgufError::NotAModel(_)), "{error}");
-}
-
 #[test]
 fn refuses_other_files() {
     let read = |bytes: &[u8]| Header::read(Cursor::new(bytes.to_vec()), 1 << 20, Limits::default());
@@ -240,4 +231,23 @@ fn a_template_that_is_too_long_or_no_text_is_no_template() {
     let long = marks.repeat(8_000);
     assert_eq!(plain(Sample::default().text(key, &long)), None);
     assert_eq!(plain(Sample::default().int(key, 7)), None);
+}
+
+/// What a model says of its vectors, and an output that ranks counts more than what is said.
+#[rstest::rstest]
+#[case::says_nothing(None, "blk.0.attn_q.weight", ModelPooling::None)]
+#[case::says_none(Some(0), "blk.0.attn_q.weight", ModelPooling::None)]
+#[case::mean(Some(1), "blk.0.attn_q.weight", ModelPooling::Mean)]
+#[case::cls(Some(2), "blk.0.attn_q.weight", ModelPooling::Cls)]
+#[case::last(Some(3), "output.weight", ModelPooling::Last)]
+#[case::rank(Some(4), "blk.0.attn_q.weight", ModelPooling::Rank)]
+#[case::of_a_later_version(Some(9), "blk.0.attn_q.weight", ModelPooling::None)]
+#[case::ranks(Some(2), "cls.output.weight", ModelPooling::Rank)]
+#[case::ranks_and_says_nothing(None, "cls.weight", ModelPooling::Rank)]
+fn poolings(#[case] said: Option<u32>, #[case] tensor: &str, #[case] expected: ModelPooling) {
+    let mut sample = gemma3().tensor(tensor, &[32, 32], 1, 4_096);
+    if let Some(said) = said {
+        sample = sample.int("gemma3.pooling_type", said);
+    }
+    assert_eq!(ModelPooling::of(&sample.read().unwrap()), expected);
 }

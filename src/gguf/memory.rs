@@ -21,6 +21,8 @@ pub struct Settings {
     pub kv_v: KvType,
     /// Tokens computed at once: `-ub`, 512 by default.
     pub batch: u32,
+    /// Whether every token of a batch may get a number for each word of the vocabulary; not where vectors are made.
+    pub logits: bool,
     /// One cache for all slots (`--kv-unified`), and not one for each.
     pub unified: bool,
     /// `-ngl`: how many layers an accelerator holds, from the last one; the output counts as one.
@@ -37,6 +39,7 @@ impl Default for Settings {
             kv_k: KvType::default(),
             kv_v: KvType::default(),
             batch: 512,
+            logits: true,
             unified: false,
             gpu_layers: 0,
             further_weights: 0,
@@ -75,7 +78,8 @@ pub const CHECKPOINTS: u32 = 1;
 
 /// Code, vocabulary, HTTP and threads of the server.
 const PROCESS: u64 = 128 << 20;
-/// What an accelerator's driver takes for itself; no header says how much.
+/// What an accelerator's driver takes for itself, in the accelerator's memory and again in the host's; no header says how
+/// much.
 const DRIVER: u64 = 512 << 20;
 
 /// What a layer may take whose widths are not known.
@@ -166,7 +170,7 @@ struct Buffers {
 }
 
 impl Buffers {
-    fn of(geometry: &Geometry, cells: &Cells) -> Self {
+    fn of(geometry: &Geometry, cells: &Cells, logits: bool) -> Self {
         let floats = |n: u32| (u64::from(n) * 4).saturating_mul(cells.batch);
         let attends = |sliding: bool| {
             let mut layers = geometry.layers.iter();
@@ -193,7 +197,11 @@ impl Buffers {
             width: floats(geometry.width),
             layer,
             mask,
-            logits: floats(geometry.vocabulary),
+            logits: if logits {
+                floats(geometry.vocabulary)
+            } else {
+                0
+            },
             beside,
         }
     }
@@ -229,7 +237,7 @@ impl Buffers {
 #[must_use]
 pub fn need(geometry: &Geometry, settings: &Settings) -> Need {
     let cells = Cells::of(geometry, settings);
-    let buffers = Buffers::of(geometry, &cells);
+    let buffers = Buffers::of(geometry, &cells, settings.logits);
     let share = Share::of(geometry, settings.gpu_layers);
     let caches = |part: &dyn Fn(usize) -> (u64, u64)| {
         let layers = geometry.layers.iter().enumerate();
@@ -252,7 +260,9 @@ pub fn need(geometry: &Geometry, settings: &Settings) -> Need {
         weights: share.host_bytes.saturating_add(settings.further_weights),
         kv_cache: all.saturating_sub(there),
         compute: host,
-        total: kept.saturating_add(PROCESS),
+        total: kept
+            .saturating_add(PROCESS)
+            .saturating_add(if share.output { DRIVER } else { 0 }),
     };
     let vram = share.output.then(|| {
         Memory {

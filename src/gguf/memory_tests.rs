@@ -243,3 +243,22 @@ proptest::proptest! {
         }
     }
 }
+
+/// llama-server of build 11669 printed 22.65 and 90.59 MiB with `--embeddings`: no vector needs the vocabulary.
+#[rstest::rstest]
+#[case(512, 22.65)]
+#[case(2_048, 90.59)]
+fn vectors_need_no_logits(#[case] batch: u32, #[case] measured: f64) {
+    let settings = Settings {
+        batch,
+        logits: false,
+        ..context(8_192)
+    };
+    let ours = estimate(&smollm2(), &settings).compute as f64 / f64::from(1 << 20);
+    assert!((ours - measured).abs() < 0.2, "{ours}");
+    let text = Settings {
+        logits: true,
+        ..settings
+    };
+    assert!(estimate(&smollm2(), &text).compute > estimate(&smollm2(), &settings).compute);
+}

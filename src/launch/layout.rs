@@ -46,11 +46,17 @@ impl StoreError {
     }
 }
 
-/// Lays out the store of `engine` in `store`, over what an earlier attempt left.
+/// Lays out the store of `engine` in `store`, over what an earlier attempt left: one model after the other.
 ///
 /// # Errors
 /// [`StoreError`].
-pub fn lay_out(engine: Engine, settings: &Settings, store: &Path) -> Result<(), StoreError> {
+pub fn lay_out(engine: Engine, models: &[Settings], store: &Path) -> Result<(), StoreError> {
+    models
+        .iter()
+        .try_for_each(|model| one(engine, model, store))
+}
+
+fn one(engine: Engine, settings: &Settings, store: &Path) -> Result<(), StoreError> {
     let path = PathBuf::from(&settings.model);
     let file = verified_file(&path)?;
     let weights = |source| StoreError::Weights {

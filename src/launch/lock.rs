@@ -73,13 +73,27 @@ pub enum LockError {
     Proc(#[from] io::Error),
 }
 
-/// What an engine must be left, or nothing more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What must be left to whatever runs, or nothing more.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Left {
     /// The sockets that it may make.
     pub sockets: Sockets,
-    /// The TCP port on which it listens, where it has streams.
-    pub port: u16,
+    /// The TCP ports that it may use, where it has streams.
+    pub ports: ports::Open,
+}
+
+impl Left {
+    /// Of an engine that listens on `port`: the processes of some talk with each other over ports that the kernel
+    /// chooses.
+    #[must_use]
+    pub fn of_engine(sockets: Sockets, port: u16) -> Self {
+        let ports = ports::Open {
+            own: Some(port),
+            connect: Vec::new(),
+            chosen: true,
+        };
+        Self { sockets, ports }
+    }
 }
 
 /// Locks all threads of this process and everything that it will start; there is no way back. Returns the names of
@@ -92,14 +106,13 @@ pub struct Left {
 ///
 /// # Errors
 /// Anything that leaves a doubt; the caller must not start an engine then.
-pub fn engage(left: Left) -> Result<Vec<String>, LockError> {
-    prctl::set_dumpable(false).map_err(LockError::Prctl)?;
-    prctl::set_no_new_privs().map_err(LockError::Prctl)?;
+pub fn engage(left: &Left) -> Result<Vec<String>, LockError> {
+    keep_out()?;
     let streams = left.sockets == Sockets::UnixAndStreams;
     let landlock = if streams {
         see_threads(&[("NoNewPrivs:", "1")])?;
         only_thread()?;
-        ports::restrict(left.port)?
+        ports::restrict(&left.ports)?
     } else {
         ports::Outcome::Not("no TCP is left".to_owned())
     };
@@ -111,13 +124,22 @@ pub fn engage(left: Left) -> Result<Vec<String>, LockError> {
     let mut names = vec![if streams { KERNEL_STREAM } else { KERNEL }];
     match landlock {
         ports::Outcome::Holds => {
-            see_ports(left.port)?;
+            see_ports(&left.ports)?;
             names.push(LANDLOCK_PORTS);
         }
         ports::Outcome::Not(why) if streams => tracing::warn!(why, "no ports are locked"),
         ports::Outcome::Not(_) => {}
     }
     Ok(names.into_iter().map(str::to_owned).collect())
+}
+
+/// Keeps this process out of reach of what it starts, and all of them from gaining anything by `execve`.
+///
+/// # Errors
+/// A flag could not be set.
+pub fn keep_out() -> Result<(), LockError> {
+    prctl::set_dumpable(false).map_err(LockError::Prctl)?;
+    prctl::set_no_new_privs().map_err(LockError::Prctl)
 }
 
 /// Runs the filter over every call that it must refuse or allow.
@@ -173,9 +195,14 @@ fn see_refusals(sockets: Sockets) -> Result<(), LockError> {
 }
 
 /// Tries ports on loopback, where nothing leaves the pod: what Landlock refuses is refused before any packet.
-fn see_ports(own: u16) -> Result<(), LockError> {
+fn see_ports(open: &ports::Open) -> Result<(), LockError> {
+    let own: Vec<u16> = open
+        .own
+        .into_iter()
+        .chain(open.connect.iter().copied())
+        .collect();
     for port in [1, 22, 53, 80, 443, 5000, 6443, 8080, 8081, ports::FIRST - 1] {
-        if port == own {
+        if own.contains(&port) {
             continue;
         }
         let to = SockaddrIn::new(127, 0, 0, 1, port);
@@ -188,14 +215,16 @@ fn see_ports(own: u16) -> Result<(), LockError> {
             refused(format!("connect6({port})"), connect(tcp.as_raw_fd(), &to))?;
         }
     }
-    let tcp = must("socket(Inet)", stream(AddressFamily::Inet))?;
-    match connect(tcp.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, own)) {
-        Err(Errno::EACCES) => Err(LockError::Open {
-            call: format!("connect({own})"),
-            got: "a refusal of the engine's own port".to_owned(),
-        }),
-        Ok(()) | Err(_) => Ok(()),
+    for port in own {
+        let tcp = must("socket(Inet)", stream(AddressFamily::Inet))?;
+        if let Err(Errno::EACCES) = connect(tcp.as_raw_fd(), &SockaddrIn::new(127, 0, 0, 1, port)) {
+            return Err(LockError::Open {
+                call: format!("connect({port})"),
+                got: "a refusal of a port that must stay".to_owned(),
+            });
+        }
     }
+    Ok(())
 }
 
 fn stream(family: AddressFamily) -> Result<OwnedFd, Errno> {

@@ -1,7 +1,8 @@
 //! What an engine prints.
 //!
 //! Until it listens it knows no prompt, and its lines say why it does not come up: they pass, bounded, as JSON
-//! on stderr. Afterwards they could hold prompts, so they are counted and dropped.
+//! on stderr. Afterwards they could hold prompts, so they are counted and dropped, unless the object asks for them:
+//! then they pass at the same rate, and the status lists them as a way out.
 
 use std::os::fd::OwnedFd;
 use std::sync::Mutex;
@@ -11,9 +12,11 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 
+use crate::engine::Printed;
+
 /// Longest part of a line that passes, in bytes.
 pub const MAX_LINE: usize = 512;
-/// Most lines of one engine that pass.
+/// Most lines of one engine that pass before it listens.
 pub const MAX_LINES: u32 = 200;
 /// Most lines that pass within a second.
 pub const MAX_RATE: u32 = 50;
@@ -21,7 +24,10 @@ pub const MAX_RATE: u32 = 50;
 /// What may still pass of one engine's output.
 #[derive(Debug)]
 pub struct Output {
-    open: AtomicBool,
+    /// It may know a prompt.
+    listens: AtomicBool,
+    /// What becomes of its lines then.
+    printed: Printed,
     /// Bytes that were read and did not pass.
     dropped: AtomicU64,
     budget: Mutex<Budget>,
@@ -37,9 +43,10 @@ struct Budget {
 impl Output {
     /// For an engine that starts now.
     #[must_use]
-    pub fn new(now: Instant) -> Self {
+    pub fn new(printed: Printed, now: Instant) -> Self {
         Self {
-            open: AtomicBool::new(true),
+            listens: AtomicBool::new(false),
+            printed,
             dropped: AtomicU64::new(0),
             budget: Mutex::new(Budget {
                 lines: 0,
@@ -49,9 +56,9 @@ impl Output {
         }
     }
 
-    /// From here on nothing passes.
-    pub fn shut(&self) {
-        self.open.store(false, Ordering::SeqCst);
+    /// From here on nothing passes that the object did not ask for.
+    pub fn listens(&self) {
+        self.listens.store(true, Ordering::SeqCst);
     }
 
     /// Bytes that did not pass.
@@ -60,10 +67,23 @@ impl Output {
         self.dropped.load(Ordering::Relaxed)
     }
 
+    fn is_shut(&self) -> bool {
+        self.printed == Printed::Drop && self.listens.load(Ordering::SeqCst)
+    }
+
     /// The part of `line` that passes, if any.
     pub fn admit(&self, line: &[u8], now: Instant) -> Option<String> {
-        let passes = self.open.load(Ordering::SeqCst)
-            && self.budget.lock().is_ok_and(|mut budget| budget.take(now));
+        // The log of a container that serves is rotated by the kubelet; only how fast it grows is bounded.
+        let most = if self.listens.load(Ordering::SeqCst) {
+            u32::MAX
+        } else {
+            MAX_LINES
+        };
+        let passes = !self.is_shut()
+            && self
+                .budget
+                .lock()
+                .is_ok_and(|mut budget| budget.take(most, now));
         if !passes {
             self.drop_bytes(line.len());
             return None;
@@ -85,7 +105,7 @@ impl Output {
         let mut chunk = [0u8; 4096];
         let mut line = Vec::with_capacity(MAX_LINE);
         while let Ok(count @ 1..) = from.read(&mut chunk).await {
-            if !self.open.load(Ordering::SeqCst) {
+            if self.is_shut() {
                 self.drop_bytes(count + line.len());
                 line.clear();
                 continue;
@@ -114,15 +134,15 @@ impl Output {
 }
 
 impl Budget {
-    fn take(&mut self, now: Instant) -> bool {
+    fn take(&mut self, most: u32, now: Instant) -> bool {
         if now.duration_since(self.second) >= Duration::from_secs(1) {
             self.second = now;
             self.in_second = 0;
         }
-        if self.lines >= MAX_LINES || self.in_second >= MAX_RATE {
+        if self.lines >= most || self.in_second >= MAX_RATE {
             return false;
         }
-        self.lines += 1;
+        self.lines = self.lines.saturating_add(1);
         self.in_second += 1;
         true
     }
@@ -133,19 +153,37 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_passes_once_shut() {
+    fn nothing_passes_once_it_listens() {
         let now = Instant::now();
-        let output = Output::new(now);
+        let output = Output::new(Printed::Drop, now);
         assert_eq!(output.admit(b"loading", now).as_deref(), Some("loading"));
-        output.shut();
+        output.listens();
         assert_eq!(output.admit(b"a prompt", now), None);
         assert_eq!(output.dropped(), 8);
     }
 
     #[test]
+    fn what_is_asked_for_passes_at_the_same_rate() {
+        let begun = Instant::now();
+        let output = Output::new(Printed::Log, begun);
+        output.listens();
+        let mut all = 0;
+        for second in 0..10 {
+            let now = begun + Duration::from_secs(second);
+            let long = [b'x'; 600];
+            while let Some(line) = output.admit(&long, now) {
+                assert_eq!(line.len(), MAX_LINE);
+                all += 1;
+            }
+        }
+        assert_eq!(all, 10 * MAX_RATE, "more than may pass before it listens");
+        assert_eq!(output.dropped(), u64::from(all) * 88 + 10 * 600);
+    }
+
+    #[test]
     fn lines_are_cut_and_counted() {
         let now = Instant::now();
-        let output = Output::new(now);
+        let output = Output::new(Printed::Drop, now);
         assert_eq!(
             output.admit(&[b'x'; 600], now).map(|line| line.len()),
             Some(MAX_LINE)

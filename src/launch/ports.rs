@@ -20,6 +20,17 @@ const DYNAMIC: u16 = 49_152;
 /// Where the kernel takes ports from for whoever asks for any (ip(7)).
 const RANGE: &str = "/proc/sys/net/ipv4/ip_local_port_range";
 
+/// The ports that stay open.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Open {
+    /// The port to listen on, where there is one; also open to connections.
+    pub own: Option<u16>,
+    /// Ports that may be connected to.
+    pub connect: Vec<u16>,
+    /// Also all that the kernel chooses, to listen on and to connect to.
+    pub chosen: bool,
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -29,22 +40,23 @@ pub enum Outcome {
     Not(String),
 }
 
-/// Restricts this thread, and so every thread and process that it starts, to `port`, the kernel's range of ports
-/// and the dynamic ports.
+/// Restricts this thread, and so every thread and process that it starts, to these ports: where chosen ones stay open,
+/// these are the kernel's range of ports and the dynamic ports.
 ///
 /// A kernel without it, or with a range that begins too low, is [`Outcome::Not`].
 ///
 /// # Errors
 /// The kernel has it and did not take the rules.
-pub fn restrict(port: u16) -> Result<Outcome, RulesetError> {
+pub fn restrict(ports: &Open) -> Result<Outcome, RulesetError> {
     let text = fs::read_to_string(RANGE).unwrap_or_default();
-    let Some(range) = open(&text) else {
+    let range = open(&text);
+    if ports.chosen && range.is_none() {
         let why = format!(
             "the kernel's range of ports is not above {FIRST}: {}",
             text.trim()
         );
         return Ok(Outcome::Not(why));
-    };
+    }
     let tcp: BitFlags<AccessNet> = AccessNet::BindTcp | AccessNet::ConnectTcp;
     let made = Ruleset::default()
         .set_compatibility(CompatLevel::HardRequirement)
@@ -54,10 +66,16 @@ pub fn restrict(port: u16) -> Result<Outcome, RulesetError> {
         Ok(rules) => rules,
         Err(error) => return Ok(Outcome::Not(error.to_string())),
     };
-    // 0 asks the kernel for a port of its range.
-    rules = rules.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
-    for open in std::iter::once(port).chain(range) {
+    if ports.chosen {
+        // 0 asks the kernel for a port of its range.
+        rules = rules.add_rule(NetPort::new(0, AccessNet::BindTcp))?;
+    }
+    let range = range.filter(|_| ports.chosen).into_iter().flatten();
+    for open in ports.own.into_iter().chain(range) {
         rules = rules.add_rule(NetPort::new(open, tcp))?;
+    }
+    for port in &ports.connect {
+        rules = rules.add_rule(NetPort::new(*port, AccessNet::ConnectTcp))?;
     }
     let status = rules.restrict_self()?;
     Ok(match status.ruleset {

@@ -18,10 +18,31 @@ use crate::engine::{Particulars, Place};
 /// Longest time that one [`kill_all`] waits for the killed to be gone.
 const KILL_WAIT: Duration = Duration::from_secs(2);
 
-/// Variables that every engine gets from the container's environment: where it finds its libraries and its
-/// accelerators. Beside them it gets its own settings, and nothing else that an image or a pod carries.
-const ENV_NAMES: [&str; 5] = ["PATH", "LANG", "LC_ALL", "TZ", "LD_LIBRARY_PATH"];
-const ENV_PREFIXES: [&str; 7] = ["GGML_", "OMP_", "CUDA_", "NVIDIA_", "HIP_", "ROCR_", "HSA_"];
+/// How often strays are looked for after the death of a child.
+const STRAY_ROUNDS: usize = 8;
+
+/// Variables that every engine gets from the container's environment: where it finds its libraries, and which
+/// accelerators a device plugin gave the pod. Beside them it gets its own settings, and nothing else that an image or a
+/// pod carries: none that loads another library (`GGML_BACKEND_PATH`, `CUDA_INJECTION64_PATH`, `HSA_TOOLS_LIB`), writes
+/// files or listens.
+const PASSED: [&str; 13] = [
+    "PATH",
+    "LANG",
+    "LC_ALL",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "OMP_NUM_THREADS",
+    "CUDA_VISIBLE_DEVICES",
+    "CUDA_DEVICE_ORDER",
+    "NVIDIA_VISIBLE_DEVICES",
+    "HIP_VISIBLE_DEVICES",
+    "ROCR_VISIBLE_DEVICES",
+    "GPU_DEVICE_ORDINAL",
+    "HSA_OVERRIDE_GFX_VERSION",
+];
+
+/// Bytes of compiled kernels that CUDA may keep in `$HOME`, a volume of 256 MiB; its own default is 1 GiB.
+const CUDA_CACHE: &str = "134217728";
 
 /// The engine's environment out of this process's.
 #[must_use]
@@ -32,11 +53,8 @@ pub fn environment(
 ) -> Vec<(OsString, OsString)> {
     let mut env: Vec<(OsString, OsString)> = from
         .filter(|(name, _)| {
-            name.to_str().is_some_and(|name| {
-                ENV_NAMES.contains(&name)
-                    || ENV_PREFIXES.iter().any(|prefix| name.starts_with(prefix))
-                    || engine.passes(name)
-            })
+            name.to_str()
+                .is_some_and(|name| PASSED.contains(&name) || engine.passes(name))
         })
         .collect();
     let fixed = engine.fixed(place).into_iter();
@@ -46,17 +64,18 @@ pub fn environment(
     }
     env.push(("HOME".into(), "/tmp".into()));
     env.push(("TMPDIR".into(), "/tmp".into()));
+    env.push(("CUDA_CACHE_MAXSIZE".into(), CUDA_CACHE.into()));
     env
 }
 
-/// Starts the engine in a process group of its own, with pipes for its output.
+/// Starts a program in a process group of its own, with pipes for its output and this environment alone.
 ///
 /// # Errors
 /// The program cannot be started.
 pub fn spawn(
     command: &[OsString],
-    engine: &dyn Particulars,
-    place: &Place<'_>,
+    environment: &[(OsString, OsString)],
+    stdin: Stdio,
 ) -> io::Result<Child> {
     let (program, args) = command
         .split_first()
@@ -64,12 +83,18 @@ pub fn spawn(
     Command::new(program)
         .args(args)
         .env_clear()
-        .envs(environment(std::env::vars_os(), engine, place))
-        .stdin(Stdio::null())
+        .envs(environment.iter().cloned())
+        .stdin(stdin)
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
+}
+
+/// The process of a child.
+#[must_use]
+pub fn pid(child: &Child) -> Pid {
+    Pid::from_raw(i32::try_from(child.id()).unwrap_or(i32::MAX))
 }
 
 /// SIGTERM to the engine itself.
@@ -131,9 +156,14 @@ pub fn kill_all(engine: Option<Pid>) -> bool {
 
 /// All processes whose chain of parents leads here.
 fn descendants() -> Vec<Pid> {
+    below(&tree(), vec![getpid().as_raw()])
+}
+
+/// The children of every process.
+fn tree() -> HashMap<i32, Vec<i32>> {
     let mut children: HashMap<i32, Vec<i32>> = HashMap::new();
     let Ok(proc) = fs::read_dir("/proc") else {
-        return Vec::new();
+        return children;
     };
     for entry in proc.flatten() {
         let Some(pid) = entry
@@ -148,9 +178,13 @@ fn descendants() -> Vec<Pid> {
             children.entry(parent).or_default().push(pid);
         }
     }
+    children
+}
+
+/// All whose chain of parents leads to one of `next`.
+fn below(children: &HashMap<i32, Vec<i32>>, mut next: Vec<i32>) -> Vec<Pid> {
     let mut found = Vec::new();
     let mut seen = HashSet::new();
-    let mut next = vec![getpid().as_raw()];
     while let Some(parent) = next.pop() {
         for child in children.get(&parent).into_iter().flatten() {
             if seen.insert(*child) {
@@ -160,6 +194,34 @@ fn descendants() -> Vec<Pid> {
         }
     }
     found
+}
+
+/// SIGKILL to every process below this one that belongs to none of the `live` children: neither below one of them, nor
+/// with the mark of one in its environment as the variable `name`. Again and again, since such a process may fork.
+pub fn kill_strays(name: &str, live: &[(Pid, &str)]) {
+    for _ in 0..STRAY_ROUNDS {
+        let tree = tree();
+        let own = below(&tree, live.iter().map(|(pid, _)| pid.as_raw()).collect());
+        let strays: Vec<_> = below(&tree, vec![getpid().as_raw()])
+            .into_iter()
+            .filter(|pid| !live.iter().any(|(child, _)| child == pid) && !own.contains(pid))
+            .filter(|pid| !is_marked(*pid, name, live))
+            .collect();
+        if strays.is_empty() {
+            return;
+        }
+        for pid in strays {
+            let _ = kill(pid, Signal::SIGKILL);
+        }
+    }
+}
+
+fn is_marked(pid: Pid, name: &str, live: &[(Pid, &str)]) -> bool {
+    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+    let mark = environment
+        .split(|byte| *byte == 0)
+        .find_map(|entry| entry.strip_prefix(name.as_bytes())?.strip_prefix(b"="));
+    mark.is_some_and(|mark| live.iter().any(|(_, live)| live.as_bytes() == mark))
 }
 
 /// The fourth field of `/proc/<pid>/stat` (proc_pid_stat(5)); the second, the name, may hold anything.
@@ -174,14 +236,22 @@ mod tests {
     use super::*;
     use crate::engine::Engine;
 
-    const FROM: [(&str, &str); 10] = [
+    const FROM: [(&str, &str); 18] = [
         ("PATH", "/opt/bin"),
         ("HOME", "/root"),
         ("KUBERNETES_SERVICE_HOST", "10.0.0.1"),
         ("HTTPS_PROXY", "http://proxy"),
         ("LD_PRELOAD", "/x.so"),
-        ("LLAMA_ARG_THREADS", "2"),
-        ("XLLAMA_", "no"),
+        ("LLAMA_ARG_HOST", "0.0.0.0"),
+        ("LLAMA_ARG_HF_REPO", "example/model"),
+        ("LLAMA_API_KEY", "k"),
+        ("GGML_BACKEND_PATH", "/x.so"),
+        ("GGML_RPC_DEBUG", "1"),
+        ("CUDA_INJECTION64_PATH", "/x.so"),
+        ("HSA_TOOLS_LIB", "/x.so"),
+        ("CUDA_CACHE_MAXSIZE", "4294967296"),
+        ("CUDA_VISIBLE_DEVICES", "0"),
+        ("OLLAMA_KV_CACHE_TYPE", "q8_0"),
         ("OLLAMA_NUM_PARALLEL", "2"),
         ("OLLAMA_REMOTES", "example.org"),
         ("OLLAMA_HOST", "0.0.0.0"),
@@ -203,9 +273,17 @@ mod tests {
     fn an_engine_gets_the_listed_variables_only() {
         let env = of(Engine::LlamaCpp);
         let names: Vec<_> = env.iter().map(|(name, _)| name.as_str()).collect();
-        assert_eq!(names, ["PATH", "LLAMA_ARG_THREADS", "HOME", "TMPDIR"]);
+        let expected = [
+            "PATH",
+            "CUDA_VISIBLE_DEVICES",
+            "HOME",
+            "TMPDIR",
+            "CUDA_CACHE_MAXSIZE",
+        ];
+        assert_eq!(names, expected);
         assert_eq!(env[0].1, "/opt/bin");
         assert_eq!(env[2].1, "/tmp");
+        assert_eq!(env[4].1, CUDA_CACHE);
     }
 
     #[test]
@@ -218,7 +296,10 @@ mod tests {
         assert_eq!(all("OLLAMA_HOST"), ["127.0.0.1:11434"]);
         assert_eq!(all("OLLAMA_NUM_PARALLEL"), ["2"]);
         assert!(all("OLLAMA_REMOTES").is_empty());
-        assert!(all("LLAMA_ARG_THREADS").is_empty());
+        assert_eq!(all("OLLAMA_KV_CACHE_TYPE"), ["q8_0"]);
+        for refused in ["LLAMA_ARG_HOST", "GGML_BACKEND_PATH", "HSA_TOOLS_LIB"] {
+            assert!(all(refused).is_empty(), "{refused}");
+        }
     }
 
     #[test]

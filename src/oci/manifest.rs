@@ -2,6 +2,7 @@
 
 use oci_spec::image::{Descriptor, ImageManifest};
 
+use crate::gguf::Kind;
 use crate::types::Digest;
 
 /// The blob that holds the weights.
@@ -99,7 +100,23 @@ const TITLE: &str = "org.opencontainers.image.title";
 const FILE_PATHS: [&str; 3] = [TITLE, "org.cncf.model.filepath", "org.cnai.model.filepath"];
 const LICENSES: &str = "org.opencontainers.image.licenses";
 
-fn role(media_type: &str) -> Role {
+/// The first part of the media types of files that are read beside a model.
+fn beside(kind: Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::Model => &[],
+        Kind::Adapter => &["application/vnd.docker.ai.gguf.v3.lora"],
+        Kind::Projector => &[
+            "application/vnd.docker.ai.gguf.v3.mmproj",
+            "application/vnd.docker.ai.mmproj",
+        ],
+    }
+}
+
+fn role(media_type: &str, kind: Kind) -> Role {
+    let mut own = beside(kind).iter();
+    if own.any(|prefix| media_type.starts_with(prefix)) {
+        return Role::Gguf;
+    }
     ROLES
         .iter()
         .find(|(prefix, _)| media_type.starts_with(prefix))
@@ -132,9 +149,9 @@ fn file_name(layer: &Descriptor) -> Result<Option<&str>, ManifestError> {
     Ok(found)
 }
 
-fn is_weights(layer: &Descriptor) -> Result<bool, ManifestError> {
+fn is_weights(layer: &Descriptor, kind: Kind) -> Result<bool, ManifestError> {
     let name = file_name(layer)?;
-    match role(layer.media_type().as_ref()) {
+    match role(layer.media_type().as_ref(), kind) {
         Role::Gguf => Ok(true),
         Role::Raw => Ok(name.is_some_and(|name| name.to_ascii_lowercase().ends_with(".gguf"))),
         Role::Ignored => Ok(false),
@@ -142,14 +159,14 @@ fn is_weights(layer: &Descriptor) -> Result<bool, ManifestError> {
     }
 }
 
-/// The one layer that holds a model, in the layouts of ORAS (`org.opencontainers.image.title` ends in
+/// The one layer that holds a model, or what else is asked for, in the layouts of ORAS (`org.opencontainers.image.title` ends in
 /// `.gguf`) and of Docker (`application/vnd.docker.ai.gguf.v3`).
 ///
 /// `urls` of a descriptor are never followed: the blob comes from the registry, by its digest.
 ///
 /// # Errors
 /// [`ManifestError`]; formats that are known and not supported are named.
-pub fn weights_of(bytes: &[u8]) -> Result<Weights, ManifestError> {
+pub fn weights_of(bytes: &[u8], kind: Kind) -> Result<Weights, ManifestError> {
     let plain: serde_json::Value =
         serde_json::from_slice(bytes).map_err(|_| ManifestError::Invalid("it is no JSON"))?;
     let media_type = plain.get("mediaType").and_then(serde_json::Value::as_str);
@@ -162,7 +179,7 @@ pub fn weights_of(bytes: &[u8]) -> Result<Weights, ManifestError> {
         .map_err(|_| ManifestError::Invalid("it is no OCI image manifest"))?;
     let mut weights = None;
     for layer in manifest.layers() {
-        if !is_weights(layer)? {
+        if !is_weights(layer, kind)? {
             continue;
         }
         if weights.replace(layer).is_some() {

@@ -23,7 +23,7 @@ fn manifest(layers: &[Value]) -> Value {
 }
 
 fn read(manifest: &Value) -> Result<Weights, ManifestError> {
-    weights_of(manifest.to_string().as_bytes())
+    weights_of(manifest.to_string().as_bytes(), Kind::Model)
 }
 
 const TAR: &str = "application/vnd.oci.image.layer.v1.tar";
@@ -56,6 +56,23 @@ fn names_what_it_cannot_pull(#[case] media_type: &str, #[case] named: &str) {
         matches!(&error, ManifestError::Unsupported(text) if text.contains(named)),
         "{error}"
     );
+}
+
+/// A file beside a model may be an artifact of its own in Docker's types too, which say what it is.
+#[rstest::rstest]
+#[case::adapter("application/vnd.docker.ai.gguf.v3.lora", Kind::Adapter)]
+#[case::projector("application/vnd.docker.ai.gguf.v3.mmproj", Kind::Projector)]
+#[case::projector_as_written("application/vnd.docker.ai.mmproj", Kind::Projector)]
+fn finds_what_is_read_beside_a_model(#[case] media_type: &str, #[case] of: Kind) {
+    for kind in [Kind::Model, Kind::Adapter, Kind::Projector] {
+        let found = weights_of(
+            manifest(&[layer(media_type, None)]).to_string().as_bytes(),
+            kind,
+        );
+        assert_eq!(found.is_ok(), kind == of, "{found:?}");
+        let raw = manifest(&[layer(TAR, Some("m.gguf"))]);
+        assert!(weights_of(raw.to_string().as_bytes(), kind).is_ok());
+    }
 }
 
 #[test]

@@ -153,7 +153,7 @@ impl PullError {
             Self::Manifest(ManifestError::Unsupported(_)) => Reason::UnsupportedFormat,
             Self::Gguf(error) => match error {
                 GgufError::Truncated { .. } => Reason::Truncated,
-                GgufError::NotAModel(_) => Reason::UnsupportedFormat,
+                GgufError::WrongKind { .. } => Reason::UnsupportedFormat,
                 GgufError::Io(_) => Reason::VolumeFailed,
                 _ => Reason::NotGGUF,
             },

@@ -23,6 +23,7 @@ pub use report::{Artifact, FileEntry, Layout, Outcome, TerminationMessage};
 pub use server::serve_progress;
 pub use store::{RecordError, verified_file};
 
+use crate::gguf::Kind;
 use crate::oci::{Authority, Connection, Registry, Weights, weights_of};
 use crate::types::ImageRef;
 use inputs::Inputs;
@@ -37,6 +38,8 @@ pub struct Config {
     pub to: Option<PathBuf>,
     /// For which engine the directory is laid out.
     pub layout: Layout,
+    /// What the file must be.
+    pub kind: Kind,
     /// PEM file; where given, the only roots.
     pub ca: Option<PathBuf>,
     /// `.dockerconfigjson` files; each that is named must be there.
@@ -87,7 +90,12 @@ pub async fn run(config: &Config, progress: &Arc<Progress>) -> Result<Artifact, 
     let store = match &config.to {
         None => None,
         Some(dir) => {
-            let store = Store::open(dir.clone(), config.reference.clone(), config.layout);
+            let store = Store::open(
+                dir.clone(),
+                config.reference.clone(),
+                config.layout,
+                config.kind,
+            );
             if let Some(artifact) = store.finished(config.reverify).await? {
                 progress.verified(artifact.bytes);
                 return Ok(artifact);
@@ -135,7 +143,7 @@ async fn attempt(
     let weights = manifest(config, &registry).await?;
     let Some(store) = store else {
         let header = plan::header(&registry, &weights, &config.timing).await?;
-        return Artifact::new(&config.reference, &weights, &header);
+        return Artifact::new(&config.reference, config.kind, &weights, &header);
     };
     let artifact = store
         .pull(&registry, &weights, &config.timing, progress)
@@ -147,7 +155,7 @@ async fn attempt(
 async fn manifest(config: &Config, registry: &Registry) -> Result<Weights, PullError> {
     let digest = config.reference.digest();
     let bytes = fetch::patiently(&config.timing, || registry.manifest(digest)).await?;
-    let weights = weights_of(&bytes)?;
+    let weights = weights_of(&bytes, config.kind)?;
     match config.max_bytes {
         Some(limit) if weights.size > limit => Err(PullError::TooLarge {
             bytes: weights.size,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
 use super::{PullError, Reason};
-use crate::gguf::{ChatFamily, Geometry, Header};
+use crate::gguf::{ChatFamily, Geometry, Header, Kind, ModelPooling};
 use crate::oci::Weights;
 use crate::types::{Digest, ImageRef};
 
@@ -49,6 +49,9 @@ pub struct FileEntry {
 pub struct Artifact {
     /// Of the manifest.
     pub digest: Digest,
+    /// What the file is.
+    #[serde(default, skip_serializing_if = "Kind::is_model")]
+    pub kind: Kind,
     /// `GGUF`.
     pub format: String,
     /// Number of files.
@@ -66,10 +69,14 @@ pub struct Artifact {
     /// The family of its chat template, where that is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub chat_template: Option<ChatFamily>,
+    /// How it makes a vector of a text; absent from what an older version planned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pooling: Option<ModelPooling>,
     /// The file that the engine is given.
     pub entry: String,
-    /// From which memory follows.
-    pub geometry: Geometry,
+    /// From which the memory of a model follows; of another file only its length counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub geometry: Option<Geometry>,
 }
 
 /// The name of the one file of [`Layout::LlamaCpp`].
@@ -97,16 +104,18 @@ fn files_digest(files: &[FileEntry]) -> Digest {
 }
 
 impl Artifact {
-    /// From a manifest's model and the model's header.
+    /// From a manifest's file and the file's header.
     pub(super) fn new(
         reference: &ImageRef,
+        kind: Kind,
         weights: &Weights,
         header: &Header,
     ) -> Result<Self, PullError> {
-        header.must_be_whole_model()?;
+        header.must_be(kind)?;
         let files = files_of(weights);
         Ok(Self {
             digest: reference.digest().clone(),
+            kind,
             format: "GGUF".to_owned(),
             files: 1,
             files_digest: files_digest(&files),
@@ -118,8 +127,12 @@ impl Artifact {
             architecture: header.architecture.clone(),
             quantization: header.quantization().map(str::to_owned),
             chat_template: header.chat,
+            pooling: kind.is_model().then(|| ModelPooling::of(header)),
             entry: ENTRY.to_owned(),
-            geometry: Geometry::from_header(header)?,
+            geometry: kind
+                .is_model()
+                .then(|| Geometry::from_header(header))
+                .transpose()?,
         })
     }
 }
@@ -222,6 +235,7 @@ mod tests {
         };
         Artifact {
             digest: digest.clone(),
+            kind: Kind::Projector,
             format: "GGUF".to_owned(),
             files: 1,
             files_digest: digest,
@@ -230,8 +244,9 @@ mod tests {
             architecture: "x".repeat(32),
             quantization: Some("MXFP4_MOE".to_owned()),
             chat_template: Some(ChatFamily::DeepSeek),
+            pooling: Some(ModelPooling::None),
             entry: ENTRY.to_owned(),
-            geometry: Geometry {
+            geometry: Some(Geometry {
                 weight_bytes: u64::MAX,
                 embedding_bytes: u64::MAX,
                 tied: true,
@@ -246,7 +261,7 @@ mod tests {
                 layers: (0..32).map(group).collect(),
                 unordered: true,
                 latent: Some(LatentAttention { length: 1 << 24 }),
-            },
+            }),
         }
     }
 

@@ -12,7 +12,7 @@ use tokio::task::spawn_blocking;
 use super::partial::{Partial, write_atomically};
 use super::report::{ENTRY, FileEntry, Layout, files_of};
 use super::{Artifact, Progress, PullError, Timing, fetch};
-use crate::gguf::{Header, Limits};
+use crate::gguf::{Header, Kind, Limits};
 use crate::oci::{Registry, Weights};
 use crate::types::{Digest, ImageRef};
 
@@ -75,6 +75,7 @@ pub(super) struct Store {
     dir: PathBuf,
     reference: ImageRef,
     layout: Layout,
+    kind: Kind,
 }
 
 async fn blocking<T: Send + 'static>(
@@ -86,11 +87,12 @@ async fn blocking<T: Send + 'static>(
 }
 
 impl Store {
-    pub(super) fn open(dir: PathBuf, reference: ImageRef, layout: Layout) -> Self {
+    pub(super) fn open(dir: PathBuf, reference: ImageRef, layout: Layout, kind: Kind) -> Self {
         Self {
             dir,
             reference,
             layout,
+            kind,
         }
     }
 
@@ -110,7 +112,8 @@ impl Store {
             tracing::warn!("sealroom.json is unreadable: pulling again");
             return Ok(None);
         };
-        if record.reference.digest() != self.reference.digest() || record.layout != self.layout {
+        let other = record.layout != self.layout || record.artifact.kind != self.kind;
+        if other || record.reference.digest() != self.reference.digest() {
             let found = record.reference.digest().to_string();
             return Err(PullError::OtherArtifact { found });
         }
@@ -191,7 +194,7 @@ impl Store {
         let source = BufReader::new(partial.reader()?);
         let artifact = Header::read(source, weights.size, Limits::default())
             .map_err(PullError::from)
-            .and_then(|header| Artifact::new(&self.reference, weights, &header));
+            .and_then(|header| Artifact::new(&self.reference, self.kind, weights, &header));
         let artifact = match artifact {
             Ok(artifact) => artifact,
             // Right bytes of the wrong kind: no retry makes them useful.

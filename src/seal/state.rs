@@ -290,8 +290,10 @@ impl Machine {
             locks: Vec::new(),
             nonce: self.findings.nonce.clone(),
             runtime_ran: false,
+            runtime_fault: None,
             keys_missing: false,
             certificate_missing: false,
+            mcp: None,
             token_keys: TokenKeys::Good,
             targets: self.findings.targets.clone(),
         }

@@ -10,6 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::session::Session;
 
+mod mcp;
+
+pub use mcp::{Mcp, Pin, ServerInfo, Tools};
+
 /// The version of every message here.
 pub const VERSION: u8 = 1;
 
@@ -241,6 +245,9 @@ pub struct Report {
     /// True once an engine was started in this pod since the gate started.
     #[serde(default)]
     pub runtime_ran: bool,
+    /// What is wrong with the runtime, until it has served for a while without a fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runtime_fault: Option<RuntimeFault>,
     /// True while the gate asks for keys and finds none: nobody is let in.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keys_missing: bool,
@@ -250,8 +257,25 @@ pub struct Report {
     /// The key set that tokens are checked with.
     #[serde(default, skip_serializing_if = "TokenKeys::is_good")]
     pub token_keys: TokenKeys,
+    /// What the gate of an MCP server knows about it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mcp: Option<Mcp>,
     /// The last round's findings.
     pub targets: Vec<TargetReport>,
+}
+
+/// What went wrong with a runtime since it last served for a while; the order is that in which one hides another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum RuntimeFault {
+    /// It, or its container, ended by itself.
+    Ended,
+    /// It did so again and again.
+    Failing,
+    /// It gave no sign of life, or found no end in starting.
+    Hangs,
+    /// It was killed by SIGKILL, and not by us: the kernel does that for want of memory.
+    OutOfMemory,
 }
 
 /// The state of a gate's key set; the order is from good to bad.

@@ -15,7 +15,7 @@ use sealroom::seal::session::Session;
 use sealroom::seal::state::{Config, Machine, OwnNode, WhenStale};
 
 fn gate() -> String {
-    let metrics = Metrics::new(Engine::LlamaCpp, "assistant");
+    let metrics = Metrics::of_model(Engine::LlamaCpp);
     let route = Route::ChatCompletions;
     let (route_label, code) = (route.path(), 200);
     let labels = Requests {
@@ -25,7 +25,8 @@ fn gate() -> String {
     drop(metrics.requests.get_or_create(&labels));
     metrics.refused(Limit::QueueFull);
     let second = Duration::from_secs(1);
-    metrics.gen_ai.observe(&Request {
+    metrics.gen_ai.as_ref().unwrap().observe(&Request {
+        model: "assistant",
         route,
         status: code,
         outcome: Outcome::Ok,

@@ -3,8 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const PLAIN: [&str; 10] = [
-    "seal", "canary", "engine", "gate", "launch", "pull", "oci", "gguf", "types", "audit",
+const PLAIN: [&str; 12] = [
+    "seal", "canary", "engine", "gate", "launch", "bridge", "mcp", "pull", "oci", "gguf", "types",
+    "audit",
 ];
 
 fn files(directory: &Path, found: &mut Vec<PathBuf>) {

@@ -1,9 +1,10 @@
 //! How much may be asked of a [`super::ModelDeployment`].
 
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Limits of each pod, for all callers together.
+/// Limits of each pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
@@ -28,6 +29,34 @@ pub struct Limits {
     #[serde(default = "body_bytes")]
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub body_bytes: u32,
+    /// Budgets of each API key and each person (`access.apiKeys`, `access.jwt`), the same for all. Each pod counts for
+    /// itself, in memory: with several pods a caller may take as much of each, and a new pod begins anew. A budget may be
+    /// spent at once, and fills up again evenly; a request beyond it is refused with 429 and told when to try again.
+    /// Without it a caller may take as much as the other limits leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_caller: Option<PerCaller>,
+}
+
+/// What one caller may take of a pod.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("has(self.requestsPerMinute) || has(self.tokensPerMinute) || has(self.tokensPerDay)").message(
+    "write requestsPerMinute, tokensPerMinute or tokensPerDay, or leave perCaller out"
+))]
+pub struct PerCaller {
+    /// Requests in a minute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
+    pub requests_per_minute: Option<u32>,
+    /// Tokens in a minute, those of the prompt and those of the answer, as the engine counts them. They are known when
+    /// an answer has ended: the request that goes beyond the budget is finished, and the next one waits for longer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub tokens_per_minute: Option<u32>,
+    /// The same in 24 hours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 1_000_000_000))]
+    pub tokens_per_day: Option<u32>,
 }
 
 impl Limits {
@@ -46,6 +75,7 @@ impl Default for Limits {
             queued_requests: queued_requests(),
             queue_seconds: queue_seconds(),
             body_bytes: body_bytes(),
+            per_caller: None,
         }
     }
 }

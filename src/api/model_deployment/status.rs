@@ -31,7 +31,7 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub selector: Option<String>,
-    /// The name that requests carry as `model`.
+    /// The name that requests carry as `model`; of several models the first one's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub served_model_name: Option<String>,
@@ -45,15 +45,68 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub callers: Option<String>,
-    /// The artifact.
+    /// The artifact of one model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ArtifactStatus>,
-    /// The memory that a pod's runtime needs.
+    /// Of several models each, in the order of the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 8))]
+    pub models: Vec<ModelStatus>,
+    /// The adapters, in the order of the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(length(max = 4))]
+    pub adapters: Vec<AdapterStatus>,
+    /// The projector.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub projector: Option<ProjectorStatus>,
+    /// The memory that a pod's runtime needs; of several models that of the largest that may be loaded at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStatus>,
     /// What the seal consists of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub seal: Option<SealStatus>,
+}
+
+/// One of several models.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ModelStatus {
+    /// The name that requests carry.
+    #[schemars(length(max = 128))]
+    pub name: String,
+    /// How far its artifact is: the reason of its condition ArtifactReady.
+    #[schemars(length(max = 64))]
+    pub phase: String,
+    /// Its artifact, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<ArtifactStatus>,
+}
+
+/// One of the adapters.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct AdapterStatus {
+    /// Its name in the spec.
+    #[schemars(length(max = 40))]
+    pub name: String,
+    /// How far its artifact is: the reason of its condition ArtifactReady.
+    #[schemars(length(max = 64))]
+    pub phase: String,
+    /// Its artifact, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<ArtifactStatus>,
+}
+
+/// The projector.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ProjectorStatus {
+    /// How far its artifact is: the reason of its condition ArtifactReady.
+    #[schemars(length(max = 64))]
+    pub phase: String,
+    /// Its artifact, once there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub artifact: Option<ArtifactStatus>,
 }
 
 /// What the artifact is.

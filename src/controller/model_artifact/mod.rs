@@ -112,7 +112,7 @@ async fn advance(
     let facts = match found.artifact.clone() {
         Some(facts) => facts,
         None => {
-            let facts = run(Step::Plan, this, declared, found, ctx).await?;
+            let facts = run(Step::Plan, this, declared, users, found, ctx).await?;
             found.artifact = Some(facts.clone());
             facts
         }
@@ -131,7 +131,7 @@ async fn advance(
     }
     let wanted = claim::build(this, facts.bytes, &ctx.config);
     ctx.applier.create(&wanted, there, Some(uid(this))).await?;
-    found.artifact = Some(run(Step::Pull, this, declared, found, ctx).await?);
+    found.artifact = Some(run(Step::Pull, this, declared, users, found, ctx).await?);
     found.verified = true;
     ctx.metrics
         .pulled(found.artifact.as_ref().map_or(0, |facts| facts.bytes));
@@ -184,6 +184,7 @@ async fn run(
     step: Step,
     this: &ModelArtifact,
     declared: &Registry,
+    users: &Users,
     found: &mut Found,
     ctx: &Context,
 ) -> Result<ArtifactFacts, Outcome> {
@@ -192,12 +193,13 @@ async fn run(
         Step::Plan => Reason::Planning,
         Step::Pull => Reason::Pulling,
     };
-    let name = job::name(step, this, declared);
+    let beside = users.beside(&this.name_any());
+    let name = job::name(step, this, declared, beside.as_ref());
     for stale in other_jobs(step, this, &name, ctx) {
         ctx.applier.delete(&*stale).await?;
     }
     let Some(there) = lookup(&ctx.stores.jobs, &namespace, &name) else {
-        let wanted = job::build(step, this, declared, &ctx.config);
+        let wanted = job::build(step, this, declared, beside.as_ref(), &ctx.config);
         ctx.applier.create(&wanted, None, Some(uid(this))).await?;
         return Err(waiting(found.phase, "its Job was made", SOON));
     };

@@ -5,10 +5,12 @@ use std::sync::Arc;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
 use kube::ResourceExt;
 
+use crate::api::model_deployment::ArtifactSource;
 use crate::api::{ModelArtifact, ModelDeployment, SecretRef};
 use crate::controller::model_deployment::build::artifact;
-use crate::controller::names::{ARTIFACT, OWNER_UID, SEALED, owner_reference};
+use crate::controller::names::{OWNER_UID, SEALED, artifacts_of, owner_reference};
 use crate::controller::stores::Stores;
+use crate::gguf::Kind;
 
 /// The users of one artifact.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +31,7 @@ impl Users {
         // The pods that pull are the artifact's own and keep nothing alive.
         let pods = stores.pods.state_filter(|pod| {
             pod.namespace() == namespace
-                && pod.labels().get(ARTIFACT) == Some(&name)
+                && artifacts_of(pod.labels()).any(|of| of == name)
                 && pod.labels().get(SEALED).is_some_and(|kind| kind != "pull")
         });
         uids.extend(
@@ -43,7 +45,7 @@ impl Users {
                 .and_then(|s| s.template.metadata.as_ref());
             let labels = template.and_then(|meta| meta.labels.as_ref());
             deployment.namespace() == namespace
-                && labels.and_then(|labels| labels.get(ARTIFACT)) == Some(&name)
+                && labels.is_some_and(|labels| artifacts_of(labels).any(|of| of == name))
         });
         for deployment in &deployments {
             uids.extend(
@@ -90,8 +92,11 @@ impl Users {
     /// The Secrets of all who name it, at most eight.
     #[must_use]
     pub fn pull_secrets(&self, this: &str) -> Vec<SecretRef> {
-        let naming = self.owners.iter().filter(|owner| names(owner, this));
-        let sources = naming.filter_map(|owner| owner.spec.artifact.as_ref());
+        let sources = self.owners.iter().flat_map(|owner| {
+            let sources = owner.artifact_sources();
+            let named = sources.filter(|source| name_of(*source, owner).as_deref() == Some(this));
+            named.map(|(source, _)| source)
+        });
         let mut secrets: Vec<SecretRef> = sources
             .flat_map(|source| source.pull_secrets.clone())
             .collect();
@@ -100,12 +105,43 @@ impl Users {
         secrets.truncate(8);
         secrets
     }
+
+    /// Whose volumes must be where this one's is, if it is one of several of an object.
+    #[must_use]
+    pub fn beside(&self, this: &str) -> Option<Beside> {
+        let mut several = self
+            .owners
+            .iter()
+            .filter(|owner| owner.has_several_artifacts());
+        let owner = several.find(|owner| names(owner, this))?;
+        let sources = owner.artifact_sources();
+        let mut artifacts: Vec<String> = sources.filter_map(|one| name_of(one, owner)).collect();
+        artifacts.retain(|name| name != this);
+        artifacts.sort();
+        artifacts.dedup();
+        Some(Beside {
+            object: owner.name_any(),
+            artifacts,
+        })
+    }
+}
+
+/// What lies on one node with an artifact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// The object that they are of.
+    pub object: String,
+    /// Its other artifacts.
+    pub artifacts: Vec<String>,
 }
 
 /// Whether the spec names the artifact. Configuration has no say: what it forbids today may be in use.
 fn names(object: &ModelDeployment, artifact: &str) -> bool {
-    let source = object.spec.artifact.as_ref();
-    source
-        .and_then(|source| source.image.parse().ok())
-        .is_some_and(|image| artifact::name(&image, object) == artifact)
+    let mut sources = object.artifact_sources();
+    sources.any(|source| name_of(source, object).as_deref() == Some(artifact))
+}
+
+fn name_of((source, kind): (&ArtifactSource, Kind), object: &ModelDeployment) -> Option<String> {
+    let image = source.image.parse().ok()?;
+    Some(artifact::name(&image, kind, object))
 }

@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Node, PodSpec};
 
 use crate::api::Reason;
-use crate::controller::nodes::{fits, request};
+use crate::controller::nodes::{NoRoom, fits, request};
 use crate::controller::outcome::Stall;
 use crate::gguf::Memory;
 
@@ -17,7 +17,7 @@ use crate::gguf::Memory;
 pub fn check(
     wanted: &Deployment,
     there: Option<&Deployment>,
-    memory: Option<&Memory>,
+    memory: Option<Memory>,
     nodes: &[Arc<Node>],
 ) -> Result<(), Stall> {
     let Some(pod) = pod(wanted) else {
@@ -27,7 +27,16 @@ pub fn check(
     if replicas(wanted) == Some(0) || there.is_some_and(|there| serves(there, request(pod))) {
         return Ok(());
     }
-    fits(nodes, pod).map_err(|few| {
+    fits(nodes, pod).map_err(|room| {
+        let few = match room {
+            NoRoom::Memory(few) => few,
+            NoRoom::Devices(few) => {
+                let text = format!(
+                    "{few}: write fewer, a resource that the nodes have, or other scheduling, or see to the device plugin of the nodes; it goes on by itself then"
+                );
+                return Stall::new(Reason::InsufficientAccelerators, text);
+            }
+        };
         let parts = memory.map_or_else(String::new, |memory| {
             let mib = |bytes: u64| bytes.div_ceil(1 << 20);
             format!(
@@ -60,6 +69,7 @@ fn serves(there: &Deployment, asked: u64) -> bool {
 #[cfg(test)]
 mod tests {
     use k8s_openapi::api::apps::v1::DeploymentStatus;
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
     use serde_json::json;
 
     use super::*;
@@ -113,6 +123,27 @@ mod tests {
     }
 
     #[test]
+    fn a_device_that_no_node_has_is_told() {
+        let mut wanted = deployment("1Gi", 0);
+        let pod = wanted
+            .spec
+            .as_mut()
+            .unwrap()
+            .template
+            .spec
+            .as_mut()
+            .unwrap();
+        let resources = pod.containers[0].resources.as_mut().unwrap();
+        let gpu = [("nvidia.com/gpu".to_owned(), Quantity("2".to_owned()))];
+        resources.limits = Some(gpu.into());
+        let stall = check(&wanted, None, None, &nodes()).unwrap_err();
+        assert_eq!(stall.reason, Reason::InsufficientAccelerators);
+        for part in ["2 nvidia.com/gpu", "1 node", "device plugin"] {
+            assert!(stall.message.contains(part), "{part}: {}", stall.message);
+        }
+    }
+
+    #[test]
     fn nothing_is_asked_for_no_pods() {
         let mut none = deployment("5Gi", 0);
         none.spec.as_mut().unwrap().replicas = Some(0);
@@ -127,7 +158,7 @@ mod tests {
             compute: 100 << 20,
             total: 5 << 30,
         };
-        let stall = check(&deployment("5Gi", 0), None, Some(&memory), &nodes()).unwrap_err();
+        let stall = check(&deployment("5Gi", 0), None, Some(memory), &nodes()).unwrap_err();
         assert_eq!(stall.reason, Reason::InsufficientMemory);
         for part in [
             "5120",

@@ -1,26 +1,48 @@
 //! Every declared way in and out of a serving pod, in words.
 
+use super::build::edge_policy::Server;
 use crate::api::ModelDeployment;
+use crate::api::model_deployment::Printed;
 use crate::controller::config::Config;
+use crate::controller::serving::edge;
 
-const LONGEST: usize = 256;
+/// Where the engine's words go if the object asks for them: to whoever may read the pod's log.
+const LOGGED: &str = "out to the log of the container runtime: what the engine prints, which may hold prompts and answers";
 
-/// One line each. There is no way out: a line that begins with `out` would be one.
+/// One line each. No way leads out over the network; a line that begins with `out` is a way by which content may leave.
 #[must_use]
-pub fn of(object: &ModelDeployment, config: &Config) -> Vec<String> {
-    let peers = |port: u16, peers: &[k8s_openapi::api::networking::v1::NetworkPolicyPeer]| {
-        peers
+pub fn of(object: &ModelDeployment, config: &Config, servers: &[Server]) -> Vec<String> {
+    let mut exits = edge::inward_exits(&object.spec.access.from, config);
+    exits.extend(
+        servers
             .iter()
-            .map(|peer| {
-                let text = serde_json::to_string(peer).unwrap_or_default();
-                let text: String = text.chars().take(LONGEST).collect();
-                format!("in {port}/TCP from {text}")
-            })
-            .collect::<Vec<_>>()
-    };
-    let mut exits = vec!["in 8081/TCP from operator and canaries".to_owned()];
-    exits.extend(peers(8080, &object.spec.access.from));
-    exits.extend(peers(8082, &config.metrics_from));
+            .map(|server| format!("in 8080/TCP from McpServer {}", server.name)),
+    );
+    if object.spec.runtime.output == Printed::Log {
+        exits.insert(1, LOGGED.to_owned());
+    }
     exits.truncate(64);
     exits
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controller::model_deployment::validate::tests::{config, object};
+
+    #[test]
+    fn content_leaves_only_where_the_object_asks_for_it() {
+        let mut object = object();
+        let out = |object: &ModelDeployment| -> Vec<String> {
+            let mut exits = of(object, &config(), &[]);
+            exits.retain(|line| line.starts_with("out"));
+            exits
+        };
+        assert!(out(&object).is_empty());
+        object.spec.runtime.output = Printed::Log;
+        assert_eq!(out(&object), [LOGGED]);
+        // However many peers there are.
+        object.spec.access.from = vec![object.spec.access.from[0].clone(); 100];
+        assert_eq!(out(&object), [LOGGED]);
+    }
 }

@@ -1,10 +1,13 @@
 //! The reconciler of ModelDeployments: dereference, validate, build, apply, status.
 
+pub mod accelerator;
+pub mod artifacts;
 pub mod build;
-mod callers;
 pub mod capacity;
 pub mod dereference;
 pub mod exits;
+pub mod models;
+pub mod parts;
 pub mod status;
 pub mod validate;
 
@@ -15,20 +18,18 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
-use self::build::deployment::Inputs;
-use self::build::{artifact, deployment, edge_policy, service};
+use self::artifacts::{Artifacts, memory_of};
+use self::build::deployment::{Inputs, Weights};
+use self::build::{deployment, edge_policy, service};
 use self::dereference::Seen;
 use self::validate::{Model, validate};
 use super::apply::Compare;
-use super::conditions::{find, is_true};
 use super::context::Context;
 use super::names::uid;
 use super::outcome::{Outcome, Stall};
 use super::sealed_policy;
 use super::stores::lookup;
-use crate::api::model_artifact::ArtifactFacts;
-use crate::api::{ConditionType, ModelArtifact, ModelDeployment, Reason};
-use crate::gguf::{ChatFamily, Geometry, Memory, Settings, memory};
+use crate::api::{ModelDeployment, Reason};
 
 /// One pass over one object.
 pub async fn reconcile(this: &ModelDeployment, ctx: &Context) -> Outcome {
@@ -64,28 +65,31 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
     } else {
         None
     };
-    let edges = edge_policy::build(this, &ctx.config);
+    let servers = ctx.servers_of(this);
+    let edges = edge_policy::build(this, &ctx.config, &servers);
     let there = lookup(&ctx.stores.network_policies, namespace, &edges.name_any());
     ctx.applier
         .apply(&edges, there, owner, Compare::WholeSpec)
         .await?;
 
-    let artifact = match artifact(this, model, ctx).await {
-        Ok(artifact) => artifact,
+    let artifacts = match artifacts::verified(this, model, ctx).await {
+        Ok(artifacts) => artifacts,
         // The plan says how much memory is needed, long before the pull is done.
         Err(waits @ Outcome::Waiting { .. }) => {
-            let name = artifact::name(&model.image, this);
-            if let Some(planned) = lookup(&ctx.stores.model_artifacts, namespace, &name) {
+            if let Some(planned) = artifacts::planned(this, model, ctx) {
+                if let Some(stall) = artifacts::foreign(model, &planned) {
+                    return Err(Outcome::Stalled(stall));
+                }
                 workload(this, model, &planned, ctx)?;
             }
             return Err(waits);
         }
         Err(outcome) => return Err(outcome),
     };
-    if let Some(stall) = template_missing(model, facts_of(&artifact)) {
+    if let Some(stall) = artifacts::useless(model, &artifacts) {
         return Err(Outcome::Stalled(stall));
     }
-    let (wanted, there) = workload(this, model, &artifact, ctx)?;
+    let (wanted, there) = workload(this, model, &artifacts, ctx)?;
     // Pods that are there already are held by the proof; an operator that starts has only now seen the policy.
     if let Some(left) = settle.filter(|_| there.is_none()) {
         return Err(waiting(Reason::Progressing, left));
@@ -106,99 +110,35 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
 fn workload(
     this: &ModelDeployment,
     model: &Model,
-    artifact: &ModelArtifact,
+    artifacts: &Artifacts,
     ctx: &Context,
 ) -> Result<(Deployment, Option<Arc<Deployment>>), Outcome> {
-    let facts = facts_of(artifact);
-    let memory = memory_of(model, artifact);
+    let memory = memory_of(
+        model,
+        artifacts.models.iter().map(|one| &**one),
+        artifacts.parts.iter().map(|one| &**one),
+    );
     let wanted = deployment::build(
         this,
         &Inputs {
             model,
-            artifact: &artifact.name_any(),
-            entry: facts
-                .and_then(|facts| facts.entry.as_deref())
-                .unwrap_or("model.gguf"),
-            memory: memory.map(|memory| memory.total),
+            weights: artifacts.models.map(|artifact| Weights::of(artifact)),
+            parts: artifacts.parts.iter().map(|one| Weights::of(one)).collect(),
+            memory: memory.map(|memory| memory.ram.total),
             verify_keys: &ctx.verify_keys,
             config: &ctx.config,
         },
     );
     let there = lookup(&ctx.stores.deployments, &model.namespace, &this.name_any());
     let nodes = ctx.stores.nodes.state();
-    capacity::check(&wanted, there.as_deref(), memory.as_ref(), &nodes)
-        .map_err(Outcome::Stalled)?;
+    capacity::check(
+        &wanted,
+        there.as_deref(),
+        memory.map(|need| need.ram),
+        &nodes,
+    )
+    .map_err(Outcome::Stalled)?;
     Ok((wanted, there))
-}
-
-/// Finds or makes the artifact, and returns it when it is verified.
-async fn artifact(
-    this: &ModelDeployment,
-    model: &Model,
-    ctx: &Context,
-) -> Result<Arc<ModelArtifact>, Outcome> {
-    let name = artifact::name(&model.image, this);
-    // Every change of it triggers; this is for a change that was missed.
-    let long = Duration::from_secs(300);
-    let there = lookup(&ctx.stores.model_artifacts, &model.namespace, &name);
-    let Some(there) = there.filter(|there| there.metadata.deletion_timestamp.is_none()) else {
-        let wanted = artifact::build(model, this);
-        ctx.applier.create(&wanted, None, None).await?;
-        return Err(waiting(Reason::ArtifactNotReady, Duration::from_secs(11)));
-    };
-    ctx.applier
-        .create(&*there, Some(there.clone()), None)
-        .await?;
-    let status = there.status.clone().unwrap_or_default();
-    if status.verified {
-        return Ok(there);
-    }
-    if is_true(&status.conditions, ConditionType::Stalled)
-        && let Some(stalled) = find(&status.conditions, ConditionType::Stalled)
-    {
-        let reason = Reason::parse(&stalled.reason).unwrap_or(Reason::ArtifactNotReady);
-        return Err(Outcome::Stalled(Stall::new(
-            reason,
-            stalled.message.clone(),
-        )));
-    }
-    Err(waiting(Reason::ArtifactNotReady, long))
-}
-
-/// An engine that cannot read the model's own chat template needs one of a known family, or one in the object.
-#[must_use]
-pub fn template_missing(model: &Model, facts: Option<&ArtifactFacts>) -> Option<Stall> {
-    let family = facts
-        .and_then(|facts| facts.chat_template.clone())
-        .and_then(|word| serde_json::from_value::<ChatFamily>(word.into()).ok());
-    let lacks =
-        model.engine.particulars().lacks_template(family) && model.ollama.template.is_none();
-    lacks.then(|| {
-        let text = "the model has no chat template of a family that is known for this engine: write one in runtime.ollama.template";
-        Stall::new(Reason::InvalidSpec, text.to_owned())
-    })
-}
-
-/// What is known of the artifact's model.
-fn facts_of(artifact: &ModelArtifact) -> Option<&ArtifactFacts> {
-    artifact.status.as_ref()?.artifact.as_ref()
-}
-
-/// The memory that the runtime needs, where the header's geometry is known.
-#[must_use]
-pub fn memory_of(model: &Model, artifact: &ModelArtifact) -> Option<Memory> {
-    let facts = facts_of(artifact)?;
-    let geometry: Geometry = serde_json::from_value(facts.geometry.clone()?).ok()?;
-    let (kv_k, kv_v) = model.kv_types();
-    let (context, parallel) = model.slots();
-    let settings = Settings {
-        context,
-        parallel,
-        kv_k,
-        kv_v,
-        ..Settings::default()
-    };
-    Some(memory::estimate(&geometry, &settings))
 }
 
 fn waiting(reason: Reason, after: Duration) -> Outcome {

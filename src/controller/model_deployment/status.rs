@@ -1,21 +1,26 @@
 //! The status of a ModelDeployment: computed in one place, at the end of every pass; pure.
 
-use k8s_openapi::api::apps::v1::{Deployment, DeploymentStatus};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
 use super::build::{deployment, service};
-use super::callers;
 use super::dereference::Seen;
+use super::parts::Role;
 use crate::api::memory::MemoryStatus;
-use crate::api::model_deployment::{ArtifactStatus, ModelDeploymentStatus, SealMode, SealStatus};
+use crate::api::model_deployment::{
+    AdapterStatus, ArtifactStatus, ModelDeploymentStatus, ModelStatus, ProjectorStatus, SealMode,
+};
 use crate::api::{ConditionType, ModelArtifact, ModelDeployment, Reason};
 use crate::controller::conditions::{Finding, Truth, conditions, find};
 use crate::controller::outcome::Outcome;
-use crate::gguf::Memory;
-
-type Cell = (Truth, Reason, String);
+use crate::controller::serving::access;
+use crate::controller::serving::numbers::Numbers;
+use crate::controller::serving::runtime;
+use crate::controller::serving::summary::{
+    Cell, Summary, held, ready, sealed, unfinished, working,
+};
+use crate::gguf::Need;
 
 /// The status to write.
 #[must_use]
@@ -27,15 +32,15 @@ pub fn compute(
     now: Timestamp,
 ) -> ModelDeploymentStatus {
     use ConditionType as C;
-    let numbers = Numbers::of(this, seen.deployment.as_deref());
-    let artifact = artifact(seen.artifact.as_deref(), outcome);
-    let sealed = sealed(this, seen);
-    let available = available(this, &numbers);
-    let missing = (seen.seal.certificate_missing)
-        .then(|| certificate_missing(this))
-        .or_else(|| seen.seal.keys_missing.then(|| keys_missing(this)));
+    let numbers = Numbers::of(this.spec.replicas, seen.deployment.as_deref());
+    let several = this.spec.models.is_some();
+    let artifact = artifacts(several, seen, outcome);
+    let sealed = sealed(this.spec.seal.mode, &seen.seal);
+    let available = numbers.available(this.spec.replicas);
+    let missing = access::missing(&this.spec.access, &seen.seal);
+    let fault = runtime::fault(&seen.seal);
     let [ready, reconciling, stalled] =
-        summary(this, outcome, &numbers, &artifact, &sealed, missing);
+        summary(this, outcome, &numbers, &artifact, &sealed, missing, fault);
     let findings = [
         (C::Ready, ready),
         (C::Reconciling, reconciling),
@@ -55,59 +60,56 @@ pub fn compute(
         ready_replicas: numbers.ready,
         updated_replicas: numbers.updated,
         selector: Some(selector.join(",")),
-        served_model_name: Some(
-            this.spec
-                .served_model_name
-                .clone()
-                .unwrap_or_else(|| this.name_any()),
-        ),
+        served_model_name: this.served_names().into_iter().next(),
         url: Some(service::url(this)),
-        callers: Some(callers::of(this, seen.seal.token_keys)),
-        artifact: seen.artifact.as_deref().map(artifact_status),
+        callers: Some(access::callers(
+            &this.spec.access,
+            this.spec.seal.mode,
+            seen.seal.token_keys,
+        )),
+        artifact: match seen.models.as_slice() {
+            [(_, one)] if !several => one.as_deref().map(artifact_status),
+            _ => None,
+        },
+        models: if several {
+            model_statuses(seen)
+        } else {
+            Vec::new()
+        },
+        adapters: adapter_statuses(seen),
+        projector: projector_status(seen),
         memory: seen.memory.as_ref().map(memory_status),
-        seal: Some(SealStatus {
-            locks: seen.seal.locks.clone(),
-            exits: seen.exits.clone(),
-            policies: seen.seal.policies.clone(),
-            not_evaluated: seen.seal.not_evaluated.clone(),
-            tenant_guard: seen.guard,
-        }),
+        seal: Some(seen.seal.status(&seen.exits, seen.guard)),
     }
 }
 
-/// Pods, as the Deployment counts them.
-#[derive(Clone, Copy, Debug, Default)]
-struct Numbers {
-    there: i32,
-    ready: i32,
-    updated: i32,
-    /// The Deployment has what we applied and all its pods are of it and ready.
-    complete: bool,
-}
-
-impl Numbers {
-    fn of(this: &ModelDeployment, deployment: Option<&Deployment>) -> Self {
-        let Some(deployment) = deployment else {
-            return Self::default();
+/// The one artifact's, or of several the first one's that is not ready.
+fn artifacts(several: bool, seen: &Seen, outcome: &Outcome) -> Cell {
+    let models = seen.models.iter().map(|(name, one)| {
+        let of = several.then(|| format!("model {name}"));
+        (of, one)
+    });
+    let parts = seen.parts.iter().map(|(part, one)| {
+        let of = match &part.role {
+            Role::Adapter { name, .. } => format!("adapter {name}"),
+            Role::Projector => "projector".to_owned(),
         };
-        let status: DeploymentStatus = deployment.status.clone().unwrap_or_default();
-        let number = |n: Option<i32>| n.unwrap_or_default();
-        let wanted = this.spec.replicas;
-        let [there, ready, updated] = [
-            status.replicas,
-            status.ready_replicas,
-            status.updated_replicas,
-        ]
-        .map(number);
-        let current = status.observed_generation >= deployment.metadata.generation
-            && deployment.spec.as_ref().and_then(|spec| spec.replicas) == Some(wanted);
-        Self {
-            there,
-            ready,
-            updated,
-            complete: current && there == wanted && ready == wanted && updated == wanted,
-        }
+        (Some(of), one)
+    });
+    let cells = models.chain(parts);
+    let mut cells = cells.map(|(of, one)| (of, artifact(one.as_deref(), outcome)));
+    let Some((mut of, mut cell)) = cells.next() else {
+        return artifact(None, outcome);
+    };
+    if cell.0 == Truth::True
+        && let Some(behind) = cells.find(|(_, cell)| cell.0 != Truth::True)
+    {
+        (of, cell) = behind;
     }
+    if let Some(of) = of.filter(|_| cell.0 != Truth::True) {
+        cell.2 = format!("{of}: {}", cell.2);
+    }
+    cell
 }
 
 fn artifact(artifact: Option<&ModelArtifact>, outcome: &Outcome) -> Cell {
@@ -129,54 +131,6 @@ fn artifact(artifact: Option<&ModelArtifact>, outcome: &Outcome) -> Cell {
     }
 }
 
-fn sealed(this: &ModelDeployment, seen: &Seen) -> Cell {
-    if this.spec.seal.mode == SealMode::Unsealed {
-        let text = "the object asks for no seal: nothing is proven about its pods";
-        return (Truth::False, Reason::SealDisabled, text.to_owned());
-    }
-    (seen.seal.truth, seen.seal.reason, seen.seal.message.clone())
-}
-
-fn available(this: &ModelDeployment, numbers: &Numbers) -> Cell {
-    if numbers.ready > 0 {
-        (Truth::True, Reason::Serving, String::new())
-    } else if this.spec.replicas == 0 {
-        (Truth::False, Reason::ScaledToZero, String::new())
-    } else {
-        (Truth::False, Reason::NoPodServes, String::new())
-    }
-}
-
-/// The gates look again by themselves, and the kubelet fills a volume in up to 90 s after its source was made.
-fn keys_missing(this: &ModelDeployment) -> (Reason, String) {
-    let access = &this.spec.access;
-    let key_set = access.jwt.as_ref().map(|jwt| {
-        let name = &jwt.jwks.config_map_ref.name;
-        format!(
-            "nobody is let in, because no pod has found the provider's keys in entry {} of ConfigMap {name} of access.jwt: make it in this namespace; the pods find it within two minutes",
-            jwt.jwks.key
-        )
-    });
-    if let (Some(text), None) = (key_set, &access.api_keys) {
-        return (Reason::KeySetMissing, text);
-    }
-    let keys = access.api_keys.as_ref();
-    let name = keys.map_or("", |keys| keys.secret_ref.name.as_str());
-    let text = format!(
-        "nobody is let in, because no pod has found a key in Secret {name} of access.apiKeys: make it in this namespace, with one key in each entry; the pods find it within two minutes"
-    );
-    (Reason::SecretMissing, text)
-}
-
-fn certificate_missing(this: &ModelDeployment) -> (Reason, String) {
-    let tls = this.spec.access.tls.as_ref();
-    let name = tls.map_or("", |tls| tls.secret_ref.name.as_str());
-    let text = format!(
-        "nobody is let in, because no pod has found a certificate with its key in Secret {name} of access.tls: make it in this namespace, of type kubernetes.io/tls; the pods find it within two minutes"
-    );
-    (Reason::SecretMissing, text)
-}
-
 /// Ready, Reconciling and Stalled, by what stands in the way, the worst first.
 fn summary(
     this: &ModelDeployment,
@@ -185,55 +139,71 @@ fn summary(
     artifact: &Cell,
     sealed: &Cell,
     missing: Option<(Reason, String)>,
-) -> [Cell; 3] {
-    use Truth::{False, True};
-    let fine = || (False, Reason::Succeeded, String::new());
-    let working = |reason: Reason, text: &str| {
-        let cell = (False, reason, text.to_owned());
-        [cell, (True, reason, text.to_owned()), fine()]
-    };
-    let held = |reason: Reason, text: &str| {
-        let cell = |truth| (truth, reason, text.to_owned());
-        [cell(False), (False, reason, String::new()), cell(True)]
-    };
-    match outcome {
-        Outcome::Stalled(stall) => held(stall.reason, &stall.message),
-        Outcome::Transient { message } => {
-            let cell = |truth| (truth, Reason::RetryingAfterError, message.clone());
-            [cell(False), cell(True), fine()]
-        }
-        Outcome::Waiting {
-            reason: Reason::ArtifactNotReady,
-            ..
-        } => working(
-            Reason::ArtifactNotReady,
-            &format!("the artifact is not there yet: {}", artifact.1),
-        ),
-        Outcome::Waiting {
-            reason, message, ..
-        } => working(*reason, message),
-        Outcome::Done => {
-            let unsealed = this.spec.seal.mode == SealMode::Unsealed;
-            let opened = sealed.0 == False && !unsealed;
-            let pods = this.spec.replicas > 0;
-            if opened {
-                // Probing goes on and it closes by itself, once somebody has taken the way out away.
-                held(sealed.1, &sealed.2)
-            } else if !unsealed && pods && sealed.0 == Truth::Unknown {
-                working(Reason::NotSealed, &sealed.2)
-            } else if let Some((reason, text)) = missing.filter(|_| !numbers.complete) {
-                held(reason, &text)
-            } else if !numbers.complete {
-                let text = format!(
-                    "{} of {} pods are of this generation, {} serve",
-                    numbers.updated, this.spec.replicas, numbers.ready
-                );
-                working(Reason::RollingOut, &text)
-            } else {
-                [(True, Reason::Succeeded, String::new()), fine(), fine()]
-            }
-        }
+    fault: Option<Summary>,
+) -> Summary {
+    if let Outcome::Waiting {
+        reason: reason @ Reason::ArtifactNotReady,
+        ..
+    } = outcome
+    {
+        let text = format!("the artifact is not there yet: {}", artifact.1);
+        return working(*reason, &text);
     }
+    if let Some(summary) = unfinished(outcome) {
+        return summary;
+    }
+    let unsealed = this.spec.seal.mode == SealMode::Unsealed;
+    let pods = this.spec.replicas > 0;
+    if sealed.0 == Truth::False && !unsealed {
+        // Probing goes on and it closes by itself, once somebody has taken the way out away.
+        held(sealed.1, &sealed.2)
+    } else if !unsealed && pods && sealed.0 == Truth::Unknown {
+        working(Reason::NotSealed, &sealed.2)
+    } else if let Some((reason, text)) = missing.filter(|_| !numbers.complete) {
+        held(reason, &text)
+    } else if let Some(fault) = fault.filter(|_| pods) {
+        fault
+    } else if !numbers.complete {
+        working(Reason::RollingOut, &numbers.rolling_out(this.spec.replicas))
+    } else {
+        ready()
+    }
+}
+
+/// How far an artifact is. Not what the object waits for: each speaks of its own artifact.
+fn phase(one: Option<&ModelArtifact>) -> String {
+    artifact(one, &Outcome::Done).1.to_string()
+}
+
+fn adapter_statuses(seen: &Seen) -> Vec<AdapterStatus> {
+    let parts = seen.parts.iter();
+    let adapters = parts.filter_map(|(part, one)| match &part.role {
+        Role::Adapter { name, .. } => Some(AdapterStatus {
+            name: name.clone(),
+            phase: phase(one.as_deref()),
+            artifact: one.as_deref().map(artifact_status),
+        }),
+        Role::Projector => None,
+    });
+    adapters.collect()
+}
+
+fn projector_status(seen: &Seen) -> Option<ProjectorStatus> {
+    let mut parts = seen.parts.iter();
+    let (_, one) = parts.find(|(part, _)| part.role == Role::Projector)?;
+    Some(ProjectorStatus {
+        phase: phase(one.as_deref()),
+        artifact: one.as_deref().map(artifact_status),
+    })
+}
+
+fn model_statuses(seen: &Seen) -> Vec<ModelStatus> {
+    let models = seen.models.iter().map(|(name, one)| ModelStatus {
+        name: name.clone(),
+        phase: phase(one.as_deref()),
+        artifact: one.as_deref().map(artifact_status),
+    });
+    models.collect()
 }
 
 fn artifact_status(artifact: &ModelArtifact) -> ArtifactStatus {
@@ -259,13 +229,15 @@ fn artifact_status(artifact: &ModelArtifact) -> ArtifactStatus {
     }
 }
 
-fn memory_status(memory: &Memory) -> MemoryStatus {
+fn memory_status(need: &Need) -> MemoryStatus {
+    let memory = &need.ram;
     let text = |bytes: u64| format!("{}Mi", bytes.div_ceil(1 << 20));
     MemoryStatus {
         weights: text(memory.weights),
         kv_cache: text(memory.kv_cache),
         compute: text(memory.compute),
         total: text(memory.total),
+        accelerators: need.vram.map(|vram| text(vram.total)),
         estimate: true,
     }
 }

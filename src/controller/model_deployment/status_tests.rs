@@ -1,12 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::apps::v1::DeploymentSpec;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStatus};
 
 use super::super::validate::tests::object;
 use super::*;
 use crate::controller::outcome::Stall;
 use crate::controller::seal_view::SealView;
+use crate::seal::wire::RuntimeFault;
 
 fn deployment(there: i32, updated: i32, ready: i32) -> Deployment {
     let mut deployment = Deployment {
@@ -54,6 +55,13 @@ fn bare() -> SealView {
     }
 }
 
+fn faulty(fault: RuntimeFault) -> SealView {
+    SealView {
+        runtime_fault: Some(fault),
+        ..proven()
+    }
+}
+
 fn waiting() -> Outcome {
     Outcome::Waiting {
         reason: Reason::ArtifactNotReady,
@@ -75,6 +83,11 @@ fn run(seen: &Seen, outcome: &Outcome) -> ModelDeploymentStatus {
 #[case::no_keys((1, 1, 0), keyless(), Outcome::Done, "False False True True False", "SecretMissing")]
 #[case::keys_just_came((1, 1, 1), keyless(), Outcome::Done, "True False False True True", "Succeeded")]
 #[case::no_certificate((1, 1, 0), bare(), Outcome::Done, "False False True True False", "SecretMissing")]
+#[case::ended_once((1, 1, 0), faulty(RuntimeFault::Ended), Outcome::Done, "False True False True False", "RollingOut")]
+#[case::failing((1, 1, 0), faulty(RuntimeFault::Failing), Outcome::Done, "False False True True False", "RuntimeFailing")]
+#[case::failing_and_serving((1, 1, 1), faulty(RuntimeFault::Failing), Outcome::Done, "False False True True True", "RuntimeFailing")]
+#[case::out_of_memory((1, 1, 0), faulty(RuntimeFault::OutOfMemory), Outcome::Done, "False False True True False", "RuntimeOutOfMemory")]
+#[case::hangs((1, 1, 0), faulty(RuntimeFault::Hangs), Outcome::Done, "False True False True False", "RuntimeHangs")]
 #[case::proving((1, 1, 0), SealView::default(), Outcome::Done, "False True False Unknown False", "NotSealed")]
 #[case::control_failed((1, 1, 1), seal(Truth::Unknown, Reason::ControlFailed), Outcome::Done, "False True False Unknown True", "NotSealed")]
 #[case::widened((1, 1, 0), seal(Truth::False, Reason::PolicyWidens), Outcome::Done, "False False True False False", "PolicyWidens")]
@@ -217,4 +230,99 @@ fn the_secret_that_is_missing_is_named(#[case] seal: SealView, #[case] says: &st
         status.url.as_deref(),
         Some("https://assistant.team-a.svc:8080/v1")
     );
+}
+
+/// Of several models the first that is not ready is told, by its name, and each is listed.
+#[rstest::rstest]
+#[case::both_there([true, true], "Verified", "")]
+#[case::the_second_comes([true, false], "Planning", "model vectors")]
+#[case::none_yet([false, false], "Planning", "model chat")]
+fn several_models_are_told_apart(
+    #[case] there: [bool; 2],
+    #[case] reason: &str,
+    #[case] says: &str,
+) {
+    let object = super::super::models::tests::two();
+    let models = object.served_names().into_iter().zip(there);
+    let models = models.map(|(name, there)| {
+        let made = there.then(|| Arc::new(verified(&name)));
+        (name, made)
+    });
+    let seen = Seen {
+        models: models.collect(),
+        ..Seen::default()
+    };
+    let old = ModelDeploymentStatus::default();
+    let status = compute(&object, &old, &seen, &waiting(), Timestamp::UNIX_EPOCH);
+    let told = find(&status.conditions, ConditionType::ArtifactReady).unwrap();
+    assert_eq!(told.reason, reason);
+    assert!(told.message.starts_with(says), "{}", told.message);
+    assert_eq!(told.message.is_empty(), says.is_empty());
+    let listed = status
+        .models
+        .iter()
+        .map(|one| (one.name.as_str(), one.artifact.is_some()));
+    let expected = ["chat", "vectors"].into_iter().zip(there);
+    assert!(listed.eq(expected), "{:?}", status.models);
+    assert_eq!(status.artifact, None);
+    assert_eq!(status.served_model_name.as_deref(), Some("chat"));
+}
+
+/// Adapters and the projector are told apart from the model and listed beside it.
+#[rstest::rstest]
+#[case::all([true, true], "Verified", "")]
+#[case::no_adapter([false, true], "Planning", "adapter tone")]
+#[case::no_projector([true, false], "Planning", "projector")]
+fn parts_are_told_apart(#[case] there: [bool; 2], #[case] reason: &str, #[case] says: &str) {
+    let image = |name: &str| {
+        format!("r.io/{name}@sha256:{}", "1".repeat(64))
+            .parse()
+            .unwrap()
+    };
+    let adapter = Role::Adapter {
+        name: "tone".to_owned(),
+        scale: "1".to_owned(),
+    };
+    let parts = [("tone", adapter), ("eyes", Role::Projector)];
+    let parts = parts.into_iter().zip(there).map(|((name, role), there)| {
+        let part = super::super::parts::Part {
+            role,
+            image: image(name),
+            pull_secrets: Vec::new(),
+        };
+        (part, there.then(|| Arc::new(verified(name))))
+    });
+    let seen = Seen {
+        models: vec![("assistant".to_owned(), Some(Arc::new(verified("model"))))],
+        parts: parts.collect(),
+        ..Seen::default()
+    };
+    let status = run(&seen, &waiting());
+    let told = find(&status.conditions, ConditionType::ArtifactReady).unwrap();
+    assert_eq!(told.reason, reason);
+    assert!(told.message.starts_with(says), "{}", told.message);
+    assert_eq!(told.message.is_empty(), says.is_empty());
+    assert_eq!(status.artifact.unwrap().name, "model");
+    let [adapter] = status.adapters.as_slice() else {
+        panic!("{:?}", status.adapters);
+    };
+    assert_eq!(adapter.name, "tone");
+    let projector = status.projector.unwrap();
+    let shown = [&adapter.artifact, &projector.artifact];
+    assert_eq!(shown.map(Option::is_some), there);
+    let phases = [adapter.phase.as_str(), projector.phase.as_str()];
+    assert_eq!(phases.map(|phase| phase == "Verified"), there);
+}
+
+fn verified(name: &str) -> ModelArtifact {
+    let condition = serde_json::json!({
+        "type": "ArtifactReady", "status": "True", "reason": "Verified", "message": "",
+        "lastTransitionTime": "2026-11-28T00:00:00Z",
+    });
+    serde_json::from_value(serde_json::json!({
+        "apiVersion": "sealroom.dev/v1alpha1", "kind": "ModelArtifact", "metadata": { "name": name },
+        "spec": { "image": format!("r.io/{name}@sha256:{}", "1".repeat(64)), "layout": "LlamaCpp" },
+        "status": { "conditions": [condition], "verified": true },
+    }))
+    .unwrap()
 }

@@ -5,13 +5,20 @@
 
 use kube::ResourceExt;
 
-use crate::api::model_deployment::{Engine, LlamaCpp, Ollama, SealMode};
-use crate::api::{ModelDeployment, Reason, SecretRef};
-use crate::controller::config::{Config, Registry};
+use super::accelerator::{self, Wrong};
+use super::models::{self, Served};
+use super::parts::{self, Part};
+use crate::api::model_deployment::{Engine, KvCacheType, LlamaCpp, Mode, Ollama, SealMode};
+use crate::api::{AccessMode, ModelDeployment, Reason};
+use crate::controller::config::Config;
 use crate::controller::difference::quantity;
 use crate::controller::outcome::Stall;
+use crate::controller::serving::access::empty_peer;
 use crate::gguf::KvType;
-use crate::types::{ImageRef, ImageRefError};
+use crate::types::{AtLeastOne, ImageRef, ImageRefError};
+
+/// llama-server's own `--batch-size`.
+const ENGINES_BATCH: u32 = 2_048;
 
 /// A ModelDeployment that can be carried out.
 #[derive(Clone, Debug)]
@@ -22,10 +29,10 @@ pub struct Model {
     pub name: String,
     /// metadata.uid.
     pub uid: String,
-    /// The artifact.
-    pub image: ImageRef,
-    /// Secrets for the artifact's registry.
-    pub pull_secrets: Vec<SecretRef>,
+    /// What it serves.
+    pub models: AtLeastOne<Served>,
+    /// What the engine reads beside its one model.
+    pub parts: Vec<Part>,
     /// The engine's image.
     pub runtime_image: String,
     /// The engine.
@@ -34,8 +41,8 @@ pub struct Model {
     pub llama_cpp: LlamaCpp,
     /// The settings of Ollama.
     pub ollama: Ollama,
-    /// What requests carry as `model`.
-    pub served_name: String,
+    /// Layers in an accelerator, where that is not the engine's own choice.
+    pub gpu_layers: Option<u32>,
     /// False for `seal.mode: Unsealed` where it is allowed.
     pub sealed: bool,
 }
@@ -43,17 +50,31 @@ pub struct Model {
 /// Why a ModelDeployment cannot be carried out.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
-    /// Several models.
-    #[error("this version serves one model for each object: write artifact instead of models")]
-    Several,
+    /// Several models cannot be served so.
+    #[error("models: {0}")]
+    Models(&'static str),
+    /// Adapters or a projector cannot be served so.
+    #[error("runtime.llamaCpp: {0}")]
+    Parts(&'static str),
+    /// Two names for one model.
+    #[error("models: the engine takes {0} and {1} for one model: give each another name")]
+    Twins(String, String),
     /// Nobody gave an image of the engine.
     #[error(
         "the platform has no image of the engine {0}: write runtime.image, or have the platform set its image in the chart's values engines"
     )]
     NoImage(&'static str),
+    /// The engine cannot serve for this.
+    #[error("runtime: {0}")]
+    Mode(String),
     /// The engine cannot serve under the name.
-    #[error("servedModelName: {0}")]
-    Name(String),
+    #[error("{field}: {text}")]
+    Name {
+        /// Which field.
+        field: &'static str,
+        /// How.
+        text: String,
+    },
     /// Neither artifact nor models.
     #[error("write artifact: the model to serve")]
     NoArtifact,
@@ -78,6 +99,14 @@ pub enum Invalid {
     /// A peer that means everybody or nothing.
     #[error("access.from[{0}] names nobody: write podSelector, namespaceSelector or ipBlock")]
     Peer(usize),
+    /// The accelerators.
+    #[error(transparent)]
+    Accelerator(#[from] Wrong),
+    /// Pods that cannot be spread.
+    #[error(
+        "scheduling.topologySpread is of use with delivery.persistentVolumeClaim.accessMode ReadWriteMany only: all pods of another claim run where it is"
+    )]
+    Spread,
     /// A quantity is none.
     #[error("resources: {0} is no quantity such as 2Gi or 500m")]
     Quantity(String),
@@ -90,10 +119,15 @@ impl From<Invalid> for Stall {
             Invalid::Registry(_) => Reason::RegistryNotDeclared,
             Invalid::Unsealed(_) => Reason::UnsealedNotAllowed,
             Invalid::NoArtifact
-            | Invalid::Several
-            | Invalid::Name(_)
+            | Invalid::Models(_)
+            | Invalid::Parts(_)
+            | Invalid::Twins(..)
+            | Invalid::Mode(_)
+            | Invalid::Name { .. }
             | Invalid::Reference { .. }
             | Invalid::Peer(_)
+            | Invalid::Accelerator(_)
+            | Invalid::Spread
             | Invalid::Quantity(_) => Reason::InvalidSpec,
         };
         // Spec and configuration decide alone: only a change of one of them can help.
@@ -108,16 +142,15 @@ impl From<Invalid> for Stall {
 pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Invalid> {
     let spec = &object.spec;
     let engine = spec.runtime.engine;
-    if spec.models.is_some() {
-        return Err(Invalid::Several);
-    }
-    let source = spec.artifact.as_ref().ok_or(Invalid::NoArtifact)?;
-    let image = reference("artifact.image", &source.image)?;
-    if config.registry(image.registry()).is_none() {
-        return Err(Invalid::Registry(image.registry().to_owned()));
-    }
+    let models = models::of(object, config)?;
+    let parts = parts::of(object, config)?;
     let runtime_image = match &spec.runtime.image {
-        Some(image) => reference("runtime.image", image)?.to_string(),
+        Some(image) => {
+            let field = "runtime.image";
+            let image: Result<ImageRef, _> = image.parse();
+            let image = image.map_err(|source| Invalid::Reference { field, source })?;
+            image.to_string()
+        }
         None => config
             .engine_image(engine)
             .ok_or(Invalid::NoImage(engine.as_str()))?
@@ -128,10 +161,7 @@ pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Inva
     if !sealed && !config.unsealed_namespaces.contains(&namespace) {
         return Err(Invalid::Unsealed(namespace));
     }
-    let empty = spec.access.from.iter().position(|peer| {
-        peer.ip_block.is_none() && peer.namespace_selector.is_none() && peer.pod_selector.is_none()
-    });
-    if let Some(index) = empty {
+    if let Some(index) = empty_peer(&spec.access.from) {
         return Err(Invalid::Peer(index));
     }
     let resources = &spec.resources;
@@ -139,35 +169,68 @@ pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Inva
     if let Some(wrong) = quantities.find(|q| quantity(&q.0).is_none()) {
         return Err(Invalid::Quantity(wrong.0.clone()));
     }
-    let name = object.name_any();
-    let served_name = spec
-        .served_model_name
-        .clone()
-        .unwrap_or_else(|| name.clone());
-    engine
-        .particulars()
-        .can_serve_as(&served_name)
-        .map_err(Invalid::Name)?;
+    let (llama_cpp, ollama) = (&spec.runtime.llama_cpp, &spec.runtime.ollama);
+    let given = match engine {
+        Engine::LlamaCpp => llama_cpp.as_ref().and_then(|given| given.gpu_layers),
+        Engine::Ollama => ollama.as_ref().and_then(|given| given.gpu_layers),
+    };
+    let gpu_layers = accelerator::layers(engine, given, resources)?;
+    let mode = spec.delivery.claim().access_mode;
+    if !spec.scheduling.topology_spread.is_empty() && mode != AccessMode::ReadWriteMany {
+        return Err(Invalid::Spread);
+    }
     Ok(Model {
         namespace,
         uid: object.uid().unwrap_or_default(),
-        image,
-        pull_secrets: source.pull_secrets.clone(),
+        models,
+        parts,
         runtime_image,
         engine,
-        llama_cpp: spec.runtime.llama_cpp.clone().unwrap_or_default(),
-        ollama: spec.runtime.ollama.clone().unwrap_or_default(),
-        served_name,
-        name,
+        llama_cpp: llama_cpp.clone().unwrap_or_default(),
+        ollama: ollama.clone().unwrap_or_default(),
+        gpu_layers,
+        name: object.name_any(),
         sealed,
     })
 }
 
 impl Model {
-    /// The declaration of the artifact's registry.
+    /// How many models may be loaded at once.
     #[must_use]
-    pub fn registry<'a>(&self, config: &'a Config) -> Option<&'a Registry> {
-        config.registry(self.image.registry())
+    pub fn loaded(&self) -> u32 {
+        self.ollama.max_loaded_models.unwrap_or(1)
+    }
+
+    /// A text about one of the models, which it names where there are others.
+    #[must_use]
+    pub fn about(&self, served: &Served, text: &str) -> String {
+        match self.models.only() {
+            Some(_) => text.to_owned(),
+            None => format!("model {}: {text}", served.name),
+        }
+    }
+
+    /// Tokens that are handed to the model at once, and those of them that are computed at once, where that is not the
+    /// engine's own choice.
+    #[must_use]
+    pub fn batches(&self) -> (Option<u32>, Option<u32>) {
+        let given = &self.llama_cpp;
+        match self.engine {
+            Engine::LlamaCpp => {
+                let (context, parallel) = self.slots();
+                // A text of which a vector is made must fit into one computation.
+                let whole =
+                    (given.mode != Mode::Completion).then(|| context.div_ceil(parallel.max(1)));
+                let whole = whole.map(|whole| whole.min(given.batch_size.unwrap_or(u32::MAX)));
+                let micro = given.micro_batch_size.or(whole);
+                // The engine cuts the one to the other.
+                let batch = given
+                    .batch_size
+                    .or(micro.filter(|micro| *micro > ENGINES_BATCH));
+                (batch, micro)
+            }
+            Engine::Ollama => (self.ollama.batch_size, self.ollama.batch_size),
+        }
     }
 
     /// Tokens of context of all requests together, and how many requests there are at once.
@@ -189,20 +252,13 @@ impl Model {
     /// Types of the cached keys and values.
     #[must_use]
     pub fn kv_types(&self) -> (KvType, KvType) {
-        if self.engine != Engine::LlamaCpp {
-            return (KvType::default(), KvType::default());
-        }
-        let parse = |flag: &str| flag.parse().unwrap_or_default();
-        (
-            parse(self.llama_cpp.cache_type_k.flag()),
-            parse(self.llama_cpp.cache_type_v.flag()),
-        )
+        let (k, v) = match self.engine {
+            Engine::LlamaCpp => (self.llama_cpp.cache_type_k, self.llama_cpp.cache_type_v),
+            Engine::Ollama => (self.ollama.cache_type, self.ollama.cache_type),
+        };
+        let parse = |kind: KvCacheType| kind.flag().parse().unwrap_or_default();
+        (parse(k), parse(v))
     }
-}
-
-fn reference(field: &'static str, text: &str) -> Result<ImageRef, Invalid> {
-    text.parse()
-        .map_err(|source| Invalid::Reference { field, source })
 }
 
 #[cfg(test)]
@@ -233,7 +289,7 @@ spec:
     #[test]
     fn accepts_the_example() {
         let model = validate(&object(), &config()).unwrap();
-        assert_eq!(model.served_name, "assistant");
+        assert_eq!(model.models.only().unwrap().name, "assistant");
         assert_eq!(model.runtime_image, config().engines.llama_cpp.image);
         assert!(model.sealed);
     }
@@ -241,8 +297,13 @@ spec:
     type Mutator = fn(&mut ModelDeployment);
 
     #[rstest::rstest]
-    #[case::several(|md: &mut ModelDeployment| md.spec.models = Some(Vec::new()), Reason::InvalidSpec, "artifact instead of models")]
     #[case::served_name(|md: &mut ModelDeployment| { md.spec.runtime.engine = Engine::Ollama; md.spec.served_model_name = Some("a:b:c".into()); }, Reason::InvalidSpec, "servedModelName")]
+    #[case::flag(|md: &mut ModelDeployment| md.spec.served_model_name = Some("--host".into()), Reason::InvalidSpec, "servedModelName")]
+    #[case::variable(|md: &mut ModelDeployment| md.spec.served_model_name = Some("a$(HOME)".into()), Reason::InvalidSpec, "servedModelName")]
+    #[case::line(|md: &mut ModelDeployment| md.spec.served_model_name = Some("a\nb".into()), Reason::InvalidSpec, "servedModelName")]
+    #[case::ranks_nothing(|md: &mut ModelDeployment| { md.spec.runtime.engine = Engine::Ollama; md.spec.runtime.ollama = Some(Ollama { mode: Mode::Rerank, ..Ollama::default() }); }, Reason::InvalidSpec, "ranks no documents")]
+    #[case::layers_nowhere(|md: &mut ModelDeployment| md.spec.runtime.llama_cpp.as_mut().unwrap().gpu_layers = Some(8), Reason::InvalidSpec, "nvidia.com/gpu: 1")]
+    #[case::spread(|md: &mut ModelDeployment| md.spec.scheduling.topology_spread.push(Default::default()), Reason::InvalidSpec, "ReadWriteMany")]
     #[case::no_artifact(|md: &mut ModelDeployment| md.spec.artifact = None, Reason::InvalidSpec, "artifact")]
     #[case::tag(|md: &mut ModelDeployment| image(md, "registry.internal:5000/m:v1"), Reason::InvalidSpec, "by digest")]
     #[case::short_digest(|md: &mut ModelDeployment| image(md, "registry.internal:5000/m@sha256:b1"), Reason::InvalidSpec, "64")]
@@ -283,6 +344,32 @@ spec:
         object.spec.seal.mode = SealMode::Unsealed;
         object.metadata.namespace = Some("lab".to_owned());
         assert!(!validate(&object, &config()).unwrap().sealed);
+    }
+
+    /// A text of which a vector is made fits into one computation, and the memory is counted for it.
+    #[rstest::rstest]
+    #[case::completion(Mode::Completion, None, None, (None, None))]
+    #[case::vectors(Mode::Embedding, None, None, (Some(4_096), Some(4_096)))]
+    #[case::ranks(Mode::Rerank, None, Some(256), (None, Some(256)))]
+    #[case::small_batch(Mode::Embedding, Some(1_024), None, (Some(1_024), Some(1_024)))]
+    #[case::large_micro_batch(Mode::Completion, None, Some(3_000), (Some(3_000), Some(3_000)))]
+    #[case::both(Mode::Completion, Some(512), Some(128), (Some(512), Some(128)))]
+    fn batches_follow_the_mode(
+        #[case] mode: Mode,
+        #[case] batch_size: Option<u32>,
+        #[case] micro_batch_size: Option<u32>,
+        #[case] expected: (Option<u32>, Option<u32>),
+    ) {
+        let mut object = object();
+        object.spec.runtime.llama_cpp = Some(LlamaCpp {
+            mode,
+            batch_size,
+            micro_batch_size,
+            context_length: 8_192,
+            parallel: 2,
+            ..LlamaCpp::default()
+        });
+        assert_eq!(validate(&object, &config()).unwrap().batches(), expected);
     }
 
     fn image(object: &mut ModelDeployment, text: &str) {

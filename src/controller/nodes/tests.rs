@@ -57,6 +57,13 @@ fn expression(key: &str, operator: &str, values: &[&str]) -> Value {
     )
 }
 
+fn memory(room: NoRoom) -> TooLittle {
+    match room {
+        NoRoom::Memory(few) => few,
+        NoRoom::Devices(few) => panic!("{few}"),
+    }
+}
+
 /// The largest node that may run the pod.
 #[rstest::rstest]
 #[case::taint(json!({}), Some("large"))]
@@ -78,7 +85,9 @@ fn placement_is_the_schedulers(#[case] extra: Value, #[case] expected: Option<&s
     let mut wants = pod(extra);
     let request = &mut wants.containers[0].resources.as_mut().unwrap().requests;
     request.as_mut().unwrap().get_mut("memory").unwrap().0 = "1Ti".to_owned();
-    let largest = fits(&cluster(), &wants).err().map(|few| few.largest);
+    let largest = fits(&cluster(), &wants)
+        .err()
+        .map(|few| memory(few).largest);
     assert_eq!(largest.as_deref(), expected);
 }
 
@@ -110,7 +119,7 @@ fn the_largest_node_decides(#[case] nodes: &[&str], #[case] most: Option<(u64, u
         .iter()
         .map(|memory| Arc::new(node("a", memory)))
         .collect();
-    let few = fits(&nodes, &pod(json!({}))).err();
+    let few = fits(&nodes, &pod(json!({}))).err().map(memory);
     assert_eq!(few.map(|few| (few.most >> 20, few.candidates)), most);
 }
 
@@ -121,4 +130,37 @@ fn the_text_has_the_numbers() {
         few.to_string(),
         "a pod asks for 4120 MiB of memory, and of 1 node that may run it the largest, n1, has 3072 MiB"
     );
+}
+
+/// Devices count where the pod may run: what a node behind a taint has is not there.
+#[rstest::rstest]
+#[case::enough("2", json!({ "tolerations": [{ "operator": "Exists" }] }), None)]
+#[case::too_many("3", json!({ "tolerations": [{ "operator": "Exists" }] }), Some((3, 2, 3)))]
+#[case::behind_a_taint("1", json!({}), Some((1, 0, 2)))]
+fn devices_are_counted(
+    #[case] asked: &str,
+    #[case] extra: Value,
+    #[case] expected: Option<(u64, u64, usize)>,
+) {
+    let mut nodes = cluster();
+    let mut gpu = (*nodes[0]).clone();
+    let status = gpu.status.as_mut().unwrap().allocatable.as_mut().unwrap();
+    status.insert(
+        "nvidia.com/gpu".to_owned(),
+        serde_json::from_value(json!("2")).unwrap(),
+    );
+    nodes[0] = Arc::new(gpu);
+    let mut wants = pod(extra);
+    let limits = &mut wants.containers[0].resources.as_mut().unwrap().limits;
+    let asked = serde_json::from_value(json!(asked)).unwrap();
+    limits
+        .as_mut()
+        .unwrap()
+        .insert("nvidia.com/gpu".to_owned(), asked);
+    let few = fits(&nodes, &wants).err();
+    let few = few.map(|room| match room {
+        NoRoom::Devices(few) => (few.asked, few.most, few.candidates),
+        NoRoom::Memory(few) => panic!("{few}"),
+    });
+    assert_eq!(few, expected);
 }

@@ -13,7 +13,7 @@ use kube::runtime::{WatchStreamExt, watcher};
 use kube::{Api, Client, ResourceExt};
 use tokio::task::JoinSet;
 
-use super::allocatable;
+use super::{allocatable, is_device};
 use crate::controller::trigger::Wakes;
 
 /// Starts the watch. When a node comes, goes or changes in what decides, every ModelDeployment is looked at.
@@ -81,6 +81,13 @@ impl Seen {
 fn facts(node: &Node) -> u64 {
     let mut hasher = DefaultHasher::new();
     allocatable(node).hash(&mut hasher);
+    let offered = node
+        .status
+        .iter()
+        .flat_map(|status| status.allocatable.iter().flatten());
+    for (name, number) in offered.filter(|(name, _)| is_device(name)) {
+        (name, &number.0).hash(&mut hasher);
+    }
     node.labels().hash(&mut hasher);
     for taint in node
         .spec
@@ -114,6 +121,8 @@ fn prune(node: &mut Node) {
 
 #[cfg(test)]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+
     use super::super::tests::node;
     use super::*;
 
@@ -133,6 +142,13 @@ mod tests {
         assert!(!seen.changed(&Event::Apply(beat("8Gi"))));
         assert!(seen.changed(&Event::Apply(beat("4Gi"))));
         assert!(!seen.changed(&Event::Apply(beat("4Gi"))));
+        let mut plugged = beat("4Gi");
+        let status = plugged.status.as_mut().unwrap();
+        let gpu = ("nvidia.com/gpu".to_owned(), Quantity("1".to_owned()));
+        status.allocatable.as_mut().unwrap().extend([gpu]);
+        assert!(seen.changed(&Event::Apply(plugged.clone())));
+        assert!(!seen.changed(&Event::Apply(plugged)));
+        assert!(seen.changed(&Event::Apply(beat("4Gi"))));
         assert!(seen.changed(&Event::Apply(node("b", "4Gi"))));
         assert!(seen.changed(&Event::Delete(node("b", "4Gi"))));
     }

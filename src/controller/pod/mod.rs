@@ -6,20 +6,19 @@ use std::collections::BTreeMap;
 use k8s_openapi::api::core::v1::{
     Affinity, Capabilities, EmptyDirVolumeSource, LocalObjectReference, PodAffinity,
     PodAffinityTerm, PodDNSConfig, PodSecurityContext, PodSpec, ResourceRequirements,
-    SeccompProfile, SecurityContext, Volume, VolumeMount,
+    SeccompProfile, SecurityContext, TopologySpreadConstraint, Volume, VolumeMount,
 };
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::config::Config;
-use super::names::ARTIFACT;
-use crate::api::{AccessMode, Scheduling};
+use crate::api::Scheduling;
 
 const USER: i64 = 65_532;
 
-/// A pod without containers.
+/// A pod without containers. `shared` is the label, key and value, of the pods whose volumes one node has at a time.
 #[must_use]
-pub fn base(config: &Config, scheduling: &Scheduling, artifact: &str, mode: AccessMode) -> PodSpec {
+pub fn base(config: &Config, scheduling: &Scheduling, shared: Option<(&str, &str)>) -> PodSpec {
     let secrets = config.image_pull_secrets.iter();
     PodSpec {
         automount_service_account_token: Some(false),
@@ -50,18 +49,49 @@ pub fn base(config: &Config, scheduling: &Scheduling, artifact: &str, mode: Acce
         node_selector: (!scheduling.node_selector.is_empty())
             .then(|| scheduling.node_selector.clone()),
         tolerations: (!scheduling.tolerations.is_empty()).then(|| scheduling.tolerations.clone()),
-        affinity: affinity(scheduling, artifact, mode),
+        affinity: affinity(scheduling, shared),
         ..PodSpec::default()
     }
 }
 
-/// With ReadWriteOnce all pods of an artifact run where its volume is attached. The first pod meets the term
-/// by itself (inter-pod affinity, "special case").
-fn affinity(scheduling: &Scheduling, artifact: &str, mode: AccessMode) -> Option<Affinity> {
-    let together = (mode != AccessMode::ReadWriteMany).then(|| PodAffinity {
+/// What the scheduler and the kubelet are told of pods that serve, beside where they may run.
+pub fn schedule(pod: &mut PodSpec, scheduling: &Scheduling, selector: &BTreeMap<String, String>) {
+    pod.runtime_class_name
+        .clone_from(&scheduling.runtime_class_name);
+    pod.priority_class_name
+        .clone_from(&scheduling.priority_class_name);
+    let spread = scheduling.topology_spread.iter();
+    let spread: Vec<_> = spread
+        .map(|spread| TopologySpreadConstraint {
+            topology_key: spread.topology_key.clone(),
+            max_skew: spread.max_skew,
+            when_unsatisfiable: spread.when_unsatisfiable.as_str().to_owned(),
+            label_selector: Some(LabelSelector {
+                match_labels: Some(selector.clone()),
+                ..LabelSelector::default()
+            }),
+            // A rollout is spread by itself, whatever still runs of the generation before.
+            match_label_keys: Some(vec!["pod-template-hash".to_owned()]),
+            ..TopologySpreadConstraint::default()
+        })
+        .collect();
+    pod.topology_spread_constraints = (!spread.is_empty()).then_some(spread);
+}
+
+/// Further groups of a pod's processes, such as those that own a device's file.
+pub fn join(pod: &mut PodSpec, groups: &[i64]) {
+    if let (Some(context), false) = (&mut pod.security_context, groups.is_empty()) {
+        context.supplemental_groups = Some(groups.to_vec());
+    }
+}
+
+/// With ReadWriteOnce all pods of a volume run where it is attached. The first pod meets the term by itself
+/// (inter-pod affinity, "special case").
+fn affinity(scheduling: &Scheduling, shared: Option<(&str, &str)>) -> Option<Affinity> {
+    let together = shared.map(|(key, value)| PodAffinity {
         required_during_scheduling_ignored_during_execution: Some(vec![PodAffinityTerm {
             label_selector: Some(LabelSelector {
-                match_labels: Some(BTreeMap::from([(ARTIFACT.to_owned(), artifact.to_owned())])),
+                match_labels: Some(BTreeMap::from([(key.to_owned(), value.to_owned())])),
                 ..LabelSelector::default()
             }),
             topology_key: "kubernetes.io/hostname".to_owned(),

@@ -11,7 +11,7 @@ use crate::driver::sequence::Sequence;
 use crate::driver::view::{PodKind, SealedPod};
 use crate::policy::{Closure, Policy, PolicyRef, closure};
 use crate::seal::state::OwnNode;
-use crate::seal::wire::{self, Opening, Report, Target};
+use crate::seal::wire::{self, Opening, Report, RuntimeFault, Target};
 
 use super::declared::Known;
 use super::opening::GotOut;
@@ -242,6 +242,17 @@ impl Track {
         self.deleted = false;
     }
 
+    /// What the gate says of the runtime. Why a container died the kubelet knows better.
+    fn runtime_fault(&self) -> Option<RuntimeFault> {
+        let fault = self.report.as_ref()?.runtime_fault?;
+        Some(match fault {
+            RuntimeFault::Ended | RuntimeFault::Failing if self.pod.engine_oom => {
+                RuntimeFault::OutOfMemory
+            }
+            fault => fault,
+        })
+    }
+
     pub(super) fn publish(&self, sealed: Sealed, actions: &mut Vec<Action>) {
         let (namespace, name, uid) = self.label();
         let opening = self.opening.as_ref().map(|(reason, detail)| Opening {
@@ -263,6 +274,7 @@ impl Track {
                 .unwrap_or_default(),
             opening,
             report: self.report.clone(),
+            runtime_fault: self.runtime_fault(),
             closure: self.closure.clone(),
             last_proven: self.last_proven,
             policies: self.policies.clone(),

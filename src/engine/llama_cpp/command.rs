@@ -1,6 +1,7 @@
 //! llama-server's command line.
 
-use crate::engine::Settings;
+use super::TEMPLATE;
+use crate::engine::{FlashAttention, Mode, Pooling, Settings};
 use crate::gguf::KvType;
 use crate::gguf::memory::CHECKPOINTS;
 
@@ -47,6 +48,49 @@ pub(super) fn command(settings: &Settings) -> Vec<String> {
         if kind != KvType::default() {
             command.extend([name.to_owned(), kind.as_str().to_owned()]);
         }
+    }
+    for (name, number) in [
+        ("--batch-size", settings.batch),
+        ("--ubatch-size", settings.micro_batch),
+        ("--gpu-layers", settings.gpu_layers),
+    ] {
+        command.extend(
+            number
+                .map(|n| [name.to_owned(), n.to_string()])
+                .into_iter()
+                .flatten(),
+        );
+    }
+    match settings.mode {
+        Mode::Completion => {}
+        Mode::Embedding => command.push("--embeddings".to_owned()),
+        Mode::Rerank => command.push("--reranking".to_owned()),
+    }
+    if let Some(pooling) = settings.pooling {
+        let word = match pooling {
+            Pooling::Mean => "mean",
+            Pooling::Cls => "cls",
+            Pooling::Last => "last",
+        };
+        command.extend(["--pooling", word].map(str::to_owned));
+    }
+    if settings.flash_attention == FlashAttention::Always {
+        command.extend(["--flash-attn", "on"].map(str::to_owned));
+    }
+    if settings.template.is_some() {
+        let file = format!("{}/{TEMPLATE}", settings.store);
+        command.extend(["--chat-template-file".to_owned(), file]);
+    }
+    // One argument for all: of several only the last would count (llama.cpp, `common/arg.cpp`).
+    let adapters = settings.adapters.iter();
+    let adapters: Vec<String> = adapters
+        .map(|adapter| format!("{}:{}", adapter.file, adapter.scale))
+        .collect();
+    if !adapters.is_empty() {
+        command.extend(["--lora-scaled".to_owned(), adapters.join(",")]);
+    }
+    if let Some(projector) = &settings.projector {
+        command.extend(["--mmproj".to_owned(), projector.clone()]);
     }
     command
 }

@@ -5,14 +5,20 @@
 mod command;
 mod counters;
 
+use std::path::PathBuf;
+
 use http::StatusCode;
 use serde_json::json;
 
+use super::choice::ready_on_200;
 use super::{
-    Entry, Health, LayoutError, Listens, Particulars, Place, Question, Route, Settings, Sockets,
-    Tokens, Weights,
+    Entry, Health, LayoutError, Listens, Mode, Particulars, Place, Question, Route, Settings,
+    Sockets, Tokens, Weights,
 };
 use crate::gguf::ChatFamily;
+
+/// The file of its store: the chat template that the object gives.
+const TEMPLATE: &str = "chat-template.jinja";
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -28,8 +34,9 @@ impl Particulars for LlamaCpp {
         Vec::new()
     }
 
-    fn passes(&self, variable: &str) -> bool {
-        variable.starts_with("LLAMA_")
+    /// No variable: each of its flags has one, those that listen and fetch too (`LLAMA_ARG_HOST`, `LLAMA_ARG_HF_REPO`).
+    fn passes(&self, _: &str) -> bool {
+        false
     }
 
     fn fixed(&self, _: &Place<'_>) -> Vec<(&'static str, String)> {
@@ -50,21 +57,17 @@ impl Particulars for LlamaCpp {
 
     /// 503 `Loading model` until it has loaded.
     fn health(&self, status: StatusCode) -> Health {
-        if status == StatusCode::OK {
-            Health::Ready
-        } else {
-            Health::Loading
-        }
+        ready_on_200(status)
     }
 
-    fn warm_up(&self, model: &str) -> Question {
+    fn warm_up(&self, model: &str, mode: Mode) -> Question {
+        if mode != Mode::Completion {
+            return mode.smallest(model);
+        }
         let body = json!({
             "model": model, "prompt": "Hello", "max_tokens": 1, "temperature": 0, "cache_prompt": false,
         });
-        Question {
-            path: "/v1/completions",
-            body: body.to_string().into_bytes(),
-        }
+        Question::new(Route::Completions.path(), &body)
     }
 
     /// Its Prometheus metrics (`--metrics`).
@@ -80,20 +83,43 @@ impl Particulars for LlamaCpp {
         Some(route.path())
     }
 
+    /// `input (701 tokens) is too large to process. increase the physical batch size`, of an embedding or a ranking.
+    fn says_too_long(&self, words: &str) -> bool {
+        words.contains("too large to process")
+    }
+
     fn needs_model(&self) -> bool {
         false
+    }
+
+    fn can_serve_for(&self, _: Mode) -> Result<(), String> {
+        Ok(())
     }
 
     fn can_serve_as(&self, _: &str) -> Result<(), String> {
         Ok(())
     }
 
-    fn has_store(&self) -> bool {
+    /// One process, one model.
+    fn holds_several(&self) -> bool {
         false
     }
 
-    fn layout(&self, _: &Weights<'_>, _: &Settings) -> Result<Vec<Entry>, LayoutError> {
-        Err(LayoutError::NoStore)
+    fn confuses(&self, one: &str, other: &str) -> bool {
+        one == other
+    }
+
+    /// A template of more than a few words is no argument.
+    fn has_store(&self, settings: &Settings) -> bool {
+        settings.template.is_some()
+    }
+
+    fn layout(&self, _: &Weights<'_>, settings: &Settings) -> Result<Vec<Entry>, LayoutError> {
+        let template = settings.template.as_ref().ok_or(LayoutError::NoStore)?;
+        Ok(vec![Entry::File {
+            path: PathBuf::from(TEMPLATE),
+            bytes: template.as_bytes().to_vec(),
+        }])
     }
 
     /// It reads the model's own template.

@@ -9,13 +9,13 @@ mod store;
 mod template;
 
 use http::StatusCode;
-use serde_json::json;
 
+use super::choice::ready_on_200;
 use super::{
-    Entry, Health, LayoutError, Listens, Particulars, Place, Question, Route, Settings, Sockets,
-    Tokens, Weights,
+    Entry, Health, LayoutError, Listens, Mode, Particulars, Place, Question, Route, Settings,
+    Sockets, Tokens, Weights,
 };
-use crate::gguf::ChatFamily;
+use crate::gguf::{ChatFamily, KvType};
 use name::Name;
 
 /// The port that Ollama's own clients know.
@@ -23,7 +23,13 @@ pub const PORT: u16 = 11_434;
 
 /// Variables that may come from the container: the typed settings, and nothing else of Ollama's. What names other
 /// hosts (`OLLAMA_REMOTES`), writes prompts into the log (`OLLAMA_DEBUG`) or listens elsewhere is not among them.
-const SETTINGS: [&str; 2] = ["OLLAMA_CONTEXT_LENGTH", "OLLAMA_NUM_PARALLEL"];
+const SETTINGS: [&str; 5] = [
+    "OLLAMA_CONTEXT_LENGTH",
+    "OLLAMA_NUM_PARALLEL",
+    "OLLAMA_KV_CACHE_TYPE",
+    "OLLAMA_FLASH_ATTENTION",
+    "OLLAMA_MAX_LOADED_MODELS",
+];
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -35,11 +41,19 @@ impl Particulars for Ollama {
     }
 
     fn environment(&self, settings: &Settings) -> Vec<(&'static str, String)> {
-        let values = [settings.context, settings.parallel];
-        SETTINGS
-            .into_iter()
-            .zip(values.map(|value| value.to_string()))
-            .collect()
+        let [context, parallel, cache, flash, loaded] = SETTINGS;
+        let mut set = vec![
+            (context, settings.context.to_string()),
+            (parallel, settings.parallel.to_string()),
+        ];
+        if settings.cache_k != KvType::default() {
+            // One type for keys and values, and only with flash attention.
+            set.push((cache, settings.cache_k.as_str().to_owned()));
+            set.push((flash, "1".to_owned()));
+        }
+        // A store with one model has nothing to count.
+        set.extend(settings.max_loaded.map(|most| (loaded, most.to_string())));
+        set
     }
 
     fn passes(&self, variable: &str) -> bool {
@@ -56,9 +70,8 @@ impl Particulars for Ollama {
             // No cloud models, no web search, no look for recommendations.
             ("OLLAMA_NO_CLOUD", text("1")),
             ("OLLAMA_NOHISTORY", text("1")),
-            // Once loaded, loaded: readiness was proven with it.
+            // Once loaded, loaded, unless another model needs the place: readiness was proven with it.
             ("OLLAMA_KEEP_ALIVE", text("-1")),
-            ("OLLAMA_MAX_LOADED_MODELS", text("1")),
             // The gate bounds what waits.
             ("OLLAMA_MAX_QUEUE", text("512")),
             // Beside these its own list has loopback only; no browser comes as far as this port.
@@ -80,19 +93,11 @@ impl Particulars for Ollama {
 
     /// It says nothing of its model there: only a completion shows that it loads.
     fn health(&self, status: StatusCode) -> Health {
-        if status == StatusCode::OK {
-            Health::Ready
-        } else {
-            Health::Loading
-        }
+        ready_on_200(status)
     }
 
-    fn warm_up(&self, model: &str) -> Question {
-        let body = json!({"model": model, "prompt": "Hello", "max_tokens": 1, "temperature": 0});
-        Question {
-            path: "/v1/completions",
-            body: body.to_string().into_bytes(),
-        }
+    fn warm_up(&self, model: &str, mode: Mode) -> Question {
+        mode.smallest(model)
     }
 
     /// It has none.
@@ -106,11 +111,23 @@ impl Particulars for Ollama {
 
     /// Ollama's own API is not reached by any route.
     fn path(&self, route: Route) -> Option<&'static str> {
-        Some(route.path())
+        (route != Route::Rerank).then(|| route.path())
+    }
+
+    /// It cuts texts or answers 400.
+    fn says_too_long(&self, _: &str) -> bool {
+        false
     }
 
     fn needs_model(&self) -> bool {
         true
+    }
+
+    fn can_serve_for(&self, mode: Mode) -> Result<(), String> {
+        if mode == Mode::Rerank {
+            return Err("Ollama ranks no documents: write engine: LlamaCpp".to_owned());
+        }
+        Ok(())
     }
 
     fn can_serve_as(&self, name: &str) -> Result<(), String> {
@@ -119,7 +136,20 @@ impl Particulars for Ollama {
             .map_err(|error| error.to_string())
     }
 
-    fn has_store(&self) -> bool {
+    fn holds_several(&self) -> bool {
+        true
+    }
+
+    /// It looks for a model's manifest without regard to case (`server/routes.go`, `getExistingName`).
+    fn confuses(&self, one: &str, other: &str) -> bool {
+        let place = |name: &str| {
+            let name = name.parse::<Name>().ok()?;
+            Some(name.manifest().to_string_lossy().to_ascii_lowercase())
+        };
+        one == other || (place(one).is_some() && place(one) == place(other))
+    }
+
+    fn has_store(&self, _: &Settings) -> bool {
         true
     }
 
@@ -150,6 +180,36 @@ mod tests {
     #[case::llama("LLAMA_ARG_HOST")]
     fn an_image_cannot_set(#[case] variable: &str) {
         assert!(!Ollama.passes(variable));
+    }
+
+    #[rstest::rstest]
+    #[case::same("chat", "chat", true)]
+    #[case::tag("chat", "chat:latest", true)]
+    #[case::namespace("chat", "library/chat", true)]
+    #[case::case_of_letters("Lab/Chat:Q4", "lab/chat:q4", true)]
+    #[case::other_tag("chat:7b", "chat:8b", false)]
+    #[case::other("chat", "vectors", false)]
+    #[case::no_names("a:b:c", "d:e:f", false)]
+    fn names_of_one_model_are_known(
+        #[case] one: &str,
+        #[case] other: &str,
+        #[case] confused: bool,
+    ) {
+        assert_eq!(Ollama.confuses(one, other), confused);
+        assert_eq!(Ollama.confuses(other, one), confused);
+    }
+
+    #[test]
+    fn how_many_are_loaded_is_said_of_several_models_only() {
+        let loaded = |settings: &Settings| {
+            let set = Ollama.environment(settings);
+            let found = set.into_iter().find(|(name, _)| name.contains("LOADED"));
+            found.map(|(_, value)| value)
+        };
+        let mut settings = Settings::sample();
+        assert_eq!(loaded(&settings), None);
+        settings.max_loaded = Some(2);
+        assert_eq!(loaded(&settings).as_deref(), Some("2"));
     }
 
     #[test]

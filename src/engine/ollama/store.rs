@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::name::{Name, NameError};
 use super::template;
-use crate::engine::{Entry, LayoutError, Settings, Weights};
+use crate::engine::{Entry, LayoutError, Mode, Settings, Weights};
 use crate::types::Digest;
 
 impl From<NameError> for LayoutError {
@@ -28,8 +28,10 @@ pub(super) fn layout(
     let header = weights.header;
     let known = header.chat.map(template::of);
     let text = match (&settings.template, known) {
-        (Some(given), _) => given.as_str(),
-        (None, Some((text, _))) => text,
+        (Some(given), _) => Some(given.as_str()),
+        (None, Some((text, _))) => Some(text),
+        // Whoever makes vectors reads texts as they are.
+        (None, None) if settings.mode == Mode::Embedding => None,
         (None, None) => {
             return Err(LayoutError::Template(
                 "the model has none of a known family: give one in runtime.ollama.template",
@@ -47,6 +49,14 @@ pub(super) fn layout(
     let mut params = json!({"num_ctx": settings.context, "num_thread": settings.threads});
     if !stop.is_empty() {
         params["stop"] = json!(stop);
+    }
+    for (name, number) in [
+        ("num_batch", settings.batch),
+        ("num_gpu", settings.gpu_layers),
+    ] {
+        if let Some(number) = number {
+            params[name] = json!(number);
+        }
     }
     let config = json!({
         "model_format": "gguf",
@@ -76,14 +86,17 @@ pub(super) fn layout(
         "application/vnd.docker.container.image.v1+json",
         written(&config)?,
     );
-    let layers = [
-        model,
+    let mut layers = vec![model];
+    layers.extend(text.map(|text| {
         add(
             "application/vnd.ollama.image.template",
             text.as_bytes().to_vec(),
-        ),
-        add("application/vnd.ollama.image.params", written(&params)?),
-    ];
+        )
+    }));
+    layers.push(add(
+        "application/vnd.ollama.image.params",
+        written(&params)?,
+    ));
     let manifest = json!({
         "schemaVersion": 2,
         "mediaType": "application/vnd.docker.distribution.manifest.v2+json",

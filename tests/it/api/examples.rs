@@ -11,12 +11,16 @@ use super::server;
 
 const MODEL: &str = "registry.internal:5000/models/smollm2@sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
-/// The objects of the examples; the platform's file holds the chart's values, which Helm checks.
+/// The objects of the examples; the platform's file holds the chart's values, which Helm checks, and `server` is the
+/// source of an image.
 fn files(folder: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() && path.file_name().unwrap() != "platform" {
-            files(&path, found);
+        if path.is_dir() {
+            let name = path.file_name().unwrap();
+            if name != "platform" && name != "server" {
+                files(&path, found);
+            }
         } else if path.extension().is_some_and(|ending| ending == "yaml") {
             found.push(path);
         }
@@ -43,6 +47,10 @@ async fn the_api_server_takes_every_example() {
             "{path:?}: `sed` may join it to another"
         );
         let text = text.replace("${MODEL_REF}", MODEL);
+        let text = text.replace("${EMBEDDING_MODEL_REF}", MODEL);
+        let text = text.replace("${ADAPTER_REF}", MODEL);
+        let text = text.replace("${SERVER_IMAGE}", MODEL);
+        let text = text.replace("${LLAMA_CPP_CUDA_IMAGE}", MODEL);
         for document in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
             let object: DynamicObject = serde_json::from_value(document).unwrap();
             let types = object.types.clone().unwrap();

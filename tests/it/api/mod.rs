@@ -3,11 +3,15 @@
 //! `KUBE_APISERVER_BIN` and `ETCD_BIN` name the programs. Without them these tests say so and pass, unless
 //! `SEALROOM_REQUIRE_APISERVER=1`.
 
+mod adapters;
 mod chart;
 mod examples;
 mod guard;
 mod kubelet;
+mod mcp;
+mod mcp_schema;
 mod nodes;
 mod operator;
 mod schema;
-mod server;
+pub mod server;
+mod several;

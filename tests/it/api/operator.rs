@@ -14,7 +14,7 @@ use sealroom::api::{ModelArtifact, ModelDeployment};
 use serde_json::json;
 
 use super::server::{self, Server};
-use super::{chart, kubelet, nodes};
+use super::{adapters, chart, kubelet, mcp, nodes, several};
 
 const DIGEST: &str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 const SYSTEM: &str = "sealroom-system";
@@ -208,12 +208,16 @@ async fn one_life() {
     stalls(&client, &server).await;
     guarded(&client).await;
     nodes::too_large(&client, &server).await;
+    several::in_one_object(&client).await;
+    adapters::beside_a_model(&client).await;
+    mcp::beside_a_model(&client, &server).await;
 
     // The last user goes; what a garbage collector would take along is taken along here.
     models
         .delete("assistant", &DeleteParams::default())
         .await
         .unwrap();
+    mcp::without_the_model(&client).await;
     deployments
         .delete("assistant", &DeleteParams::default())
         .await
@@ -254,7 +258,7 @@ async fn claims(client: &Client) -> Vec<PersistentVolumeClaim> {
 pub fn ours(server: &Server) -> Vec<String> {
     let mut requests = server.requests(AGENT);
     requests.retain(|request| {
-        ![" schema/", " defaults/"]
+        ![" schema/", " defaults/", " mcp-schema/", " mcp-defaults/"]
             .iter()
             .any(|other| request.contains(other))
     });

@@ -21,8 +21,29 @@ fn good(name: &str) -> Value {
     })
 }
 
+/// One of several models.
+fn entry(name: &str) -> Value {
+    json!({ "name": name, "artifact": { "image": format!("registry.internal:5000/m@{DIGEST}") } })
+}
+
+/// What makes an object of several models out of the good one, and `more`.
+fn several(names: &[&str], more: Value) -> Value {
+    let models: Vec<Value> = names.iter().map(|name| entry(name)).collect();
+    let mut changes =
+        json!({ "spec.artifact": null, "spec.runtime.engine": "Ollama", "spec.models": models });
+    let changed = changes.as_object_mut().unwrap();
+    changed.extend(more.as_object().unwrap().clone());
+    changes
+}
+
+/// Adapters of these names, and `more` in each.
+fn adapters(names: &[&str], more: Value) -> Value {
+    let all: Vec<Value> = names.iter().map(|name| with(entry(name), &more)).collect();
+    json!({ "spec.runtime.llamaCpp": { "adapters": all } })
+}
+
 /// Sets the value at a JSON pointer, making objects on the way; null removes it.
-fn with(mut object: Value, changes: &Value) -> Value {
+pub fn with(mut object: Value, changes: &Value) -> Value {
     for (pointer, value) in changes.as_object().unwrap() {
         let mut at = &mut object;
         let parts: Vec<&str> = pointer.split('.').collect();
@@ -84,12 +105,123 @@ async fn refuses_and_says_what_to_write() {
             "exactly one of artifact",
         ),
         (
+            several(&["a", "b"], json!({ "spec.runtime.engine": "LlamaCpp" })),
+            "engine LlamaCpp serves one model",
+        ),
+        (several(&["a"], json!({})), "at least 2 items"),
+        (several(&["a"; 9], json!({})), "at most 8 items"),
+        (
+            several(&["a", "b", "a"], json!({})),
+            "give each model another one",
+        ),
+        (several(&["a", "b$(HOME)"], json!({})), "should match"),
+        (
+            several(&["a", "b"], json!({ "spec.servedModelName": "c" })),
+            "leave servedModelName out",
+        ),
+        (
+            several(
+                &["a", "b"],
+                json!({ "spec.runtime.ollama": { "mode": "Embedding" } }),
+            ),
+            "write them in its entry of models",
+        ),
+        (
+            several(
+                &["a", "b"],
+                json!({ "spec.runtime.ollama": { "template": "x" } }),
+            ),
+            "write them in its entry of models",
+        ),
+        (
+            several(
+                &["a", "b"],
+                json!({ "spec.runtime.ollama": { "stop": ["x"] } }),
+            ),
+            "write them in its entry of models",
+        ),
+        (
+            several(
+                &["a", "b"],
+                json!({ "spec.runtime.ollama": { "maxLoadedModels": 3 } }),
+            ),
+            "at most as many as there are",
+        ),
+        (
+            several(
+                &["a", "b"],
+                json!({ "spec.runtime.ollama": { "maxLoadedModels": 0 } }),
+            ),
+            "greater than or equal to 1",
+        ),
+        (
+            json!({ "spec.runtime": { "engine": "Ollama", "ollama": { "maxLoadedModels": 1 } } }),
+            "or leave it out",
+        ),
+        (
+            several(
+                &["a", "b"],
+                json!({ "spec.delivery": { "persistentVolumeClaim": { "accessMode": "ReadWriteOncePod" } }, "spec.rollout": { "type": "Recreate" } }),
+            ),
+            "ReadWriteOnce or ReadWriteMany",
+        ),
+        (
+            json!({ "spec.artifact": null, "spec.runtime.engine": "Ollama", "spec.models": [entry("a"), with(entry("b"), &json!({ "mode": "Rerank" }))] }),
+            "Ollama ranks no documents",
+        ),
+        (
+            json!({ "spec.artifact": null, "spec.runtime.engine": "Ollama", "spec.models": [entry("a"), with(entry("b"), &json!({ "mode": "Embedding", "template": "x" }))] }),
+            "leave template out",
+        ),
+        (
             json!({ "spec.delivery": { "persistentVolumeClaim": { "accessMode": "ReadWriteOncePod" } } }),
             "rollout.type: Recreate",
         ),
         (
             json!({ "spec.delivery": { "persistentVolumeClaim": { "accessMode": "ReadWriteOncePod" } }, "spec.rollout": { "type": "Recreate" }, "spec.replicas": 2 }),
             "replicas: 1",
+        ),
+        (
+            adapters(&["a", "b", "c", "d", "e"], json!({})),
+            "at most 4 items",
+        ),
+        (
+            adapters(&["a", "a"], json!({})),
+            "give each adapter another one",
+        ),
+        (adapters(&["A"], json!({})), "should match"),
+        (
+            adapters(&["a"], json!({ "scale": "much" })),
+            "write a scale from -99 to 99",
+        ),
+        (
+            adapters(&["a"], json!({ "scale": "1,/etc/x:1" })),
+            "may not be more than 8",
+        ),
+        (adapters(&["a"], json!({ "scale": "1:2" })), "write a scale"),
+        (
+            adapters(&["a"], json!({ "scale": 0.5 })),
+            "must be of type string",
+        ),
+        (
+            adapters(&["a"], json!({ "artifact": { "image": "r.io/m:v1" } })),
+            "by digest, not by tag",
+        ),
+        (
+            json!({ "spec.runtime": { "engine": "Ollama", "llamaCpp": { "adapters": [entry("a")] } } }),
+            "Ollama is given no adapters",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "adapters": [entry("a")] }, "spec.delivery": { "persistentVolumeClaim": { "accessMode": "ReadWriteOncePod" } }, "spec.rollout": { "type": "Recreate" } }),
+            "ReadWriteOnce or ReadWriteMany",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "mode": "Embedding", "projector": { "artifact": entry("a")["artifact"] } } }),
+            "leave projector out, or write mode: Completion",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "projector": {} } }),
+            "Required value",
         ),
         (json!({ "metadata.name": "a".repeat(41) }), "at most 40"),
         (json!({ "metadata.name": "7b" }), "beginning with a letter"),
@@ -111,6 +243,56 @@ async fn refuses_and_says_what_to_write() {
             "greater than or equal to 256",
         ),
         (
+            json!({ "spec.runtime.llamaCpp": { "mode": "Chat" } }),
+            "Unsupported value",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "pooling": "Mean" } }),
+            "write mode: Embedding",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "mode": "Rerank", "chatTemplate": "{{ messages }}" } }),
+            "leave chatTemplate out",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "batchSize": 512, "microBatchSize": 1024 } }),
+            "at most batchSize",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "gpuLayers": 1000 } }),
+            "less than or equal to 999",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "flashAttention": "Off" } }),
+            "Unsupported value",
+        ),
+        (
+            json!({ "spec.runtime.llamaCpp": { "chatTemplate": "x".repeat(16_385) } }),
+            "may not be more than 16384",
+        ),
+        (
+            json!({ "spec.runtime.engine": "Ollama", "spec.runtime.ollama": { "mode": "Rerank" } }),
+            "Ollama ranks no documents",
+        ),
+        (json!({ "spec.runtime.output": "All" }), "Unsupported value"),
+        (
+            json!({ "spec.runtime.supplementalGroups": [0] }),
+            "greater than or equal to 1",
+        ),
+        (
+            json!({ "spec.scheduling": { "runtimeClassName": "No Class" } }),
+            "should match",
+        ),
+        (
+            json!({ "spec.scheduling": { "topologySpread": [{ "topologyKey": "zone", "maxSkew": 0 }] } }),
+            "greater than or equal to 1",
+        ),
+        (json!({ "spec.servedModelName": "--host" }), "should match"),
+        (
+            json!({ "spec.servedModelName": "a$(HOME)" }),
+            "should match",
+        ),
+        (
             json!({ "spec.limits": { "concurrentRequests": 0 } }),
             "greater than or equal to 1",
         ),
@@ -120,6 +302,18 @@ async fn refuses_and_says_what_to_write() {
         ),
         (
             json!({ "spec.limits": { "queueSeconds": 0 } }),
+            "greater than or equal to 1",
+        ),
+        (
+            json!({ "spec.limits": { "perCaller": { "requestsPerMinute": 60 } } }),
+            "write access.apiKeys or access.jwt",
+        ),
+        (
+            json!({ "spec.limits": { "perCaller": {} } }),
+            "or leave perCaller out",
+        ),
+        (
+            json!({ "spec.limits": { "perCaller": { "tokensPerDay": 0 } } }),
             "greater than or equal to 1",
         ),
         (
@@ -163,6 +357,16 @@ async fn fills_in_defaults_and_keeps_what_cannot_change() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("delivery cannot change"), "{error}");
+    let two = with(
+        good("two"),
+        &several(
+            &["a", "b"],
+            json!({ "spec.runtime.ollama": { "maxLoadedModels": 2 } }),
+        ),
+    );
+    let two = serde_json::from_value(two).unwrap();
+    let made = api.create(&PostParams::default(), &two).await.unwrap();
+    assert_eq!(made.served_names(), ["a", "b"]);
     // A null is no value: the rules see a field that is not there.
     let none = json!({ "runtime": { "ollama": null }, "models": null });
     api.patch("assistant", &params, &merge(none)).await.unwrap();

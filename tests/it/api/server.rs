@@ -10,6 +10,8 @@ use kube::api::{Patch, PatchParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, ResourceExt};
 
+use crate::ports::free_port;
+
 /// The running pair. Dropping the last handle ends both.
 pub struct Server {
     children: Vec<Child>,
@@ -69,17 +71,12 @@ pub async fn with_rights() -> Option<Server> {
     Some(server)
 }
 
-fn free_port() -> u16 {
-    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.local_addr().unwrap().port()
-}
-
 impl Server {
     fn start(apiserver: &Path, etcd: &Path, authorization: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let path = |name: &str| dir.path().join(name);
         let text = |path: PathBuf| path.to_str().unwrap().to_owned();
-        let [client, peer, secure] = [free_port(), free_port(), free_port()];
+        let [client, peer, secure] = [free_port().port(), free_port().port(), free_port().port()];
         let log = |name: &str| Stdio::from(std::fs::File::create(path(name)).unwrap());
         let etcd_url = format!("http://127.0.0.1:{client}");
         let etcd = Command::new(etcd)

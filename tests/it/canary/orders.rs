@@ -1,6 +1,7 @@
 //! Control orders: who may give them, and what they bring.
 
 use super::*;
+use crate::ports::free_port;
 
 fn order(seq: u64, gates: Vec<SocketAddr>, targets: Vec<Target>) -> ControlOrder {
     ControlOrder {
@@ -10,11 +11,6 @@ fn order(seq: u64, gates: Vec<SocketAddr>, targets: Vec<Target>) -> ControlOrder
         gates,
         targets,
     }
-}
-
-async fn closed() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    listener.local_addr().unwrap()
 }
 
 #[tokio::test]
@@ -34,7 +30,7 @@ async fn an_order_is_dialled_and_answered_in_its_order() {
     });
     let mute = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let mute_addr = mute.local_addr().unwrap();
-    let gates = vec![closed().await, gate_addr];
+    let gates = vec![free_port(), gate_addr];
     let targets = vec![
         target(TargetKind::Dial, dumb_addr, Proto::Tcp),
         target(TargetKind::Canary, dumb_addr, Proto::Tcp),

@@ -1,8 +1,10 @@
 //! The subcommand as a process.
 
+use std::net::Ipv6Addr;
 use std::process::{Child, Command, Stdio};
 
 use super::*;
+use crate::ports::free_port;
 
 fn command() -> Command {
     let mut command = Command::new(assert_cmd::cargo::cargo_bin!("sealroom"));
@@ -26,11 +28,8 @@ impl Drop for Ending {
 
 #[tokio::test]
 async fn it_serves_until_it_is_told_to_stop() {
-    let free = async || {
-        let listener = TcpListener::bind("[::1]:0").await.unwrap();
-        listener.local_addr().unwrap()
-    };
-    let (listen, control) = (free().await, free().await);
+    let free = || SocketAddr::from((Ipv6Addr::LOCALHOST, free_port().port()));
+    let (listen, control) = (free(), free());
     let pem = SigningKey::generate().verifying_key().to_pem().unwrap();
     let child = command()
         .args(["--listen", &listen.to_string()])

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use sealroom::seal::lease::Runtime;
+use sealroom::seal::wire::RuntimeFault;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -16,7 +17,7 @@ const BODY: &str = r#"{"model":"assistant","prompt":"my secret diagnosis"}"#;
 #[tokio::test]
 async fn routes_pass_and_tricks_do_not() {
     let (gate, engine, _launch) = serving(&[]).await;
-    for path in ["/v1/chat/completions", "/v1/completions", "/v1/embeddings"] {
+    for path in ["/v1/chat/completions", "/v1/completions"] {
         assert_eq!(post(gate.api, path, BODY, "").await.status, 200, "{path}");
     }
     let models = get(gate.api, "/v1/models").await;
@@ -27,14 +28,7 @@ async fn routes_pass_and_tricks_do_not() {
         .into_iter()
         .map(|(line, _, _)| line)
         .collect();
-    assert_eq!(
-        paths,
-        [
-            "POST /v1/chat/completions",
-            "POST /v1/completions",
-            "POST /v1/embeddings"
-        ]
-    );
+    assert_eq!(paths, ["POST /v1/chat/completions", "POST /v1/completions"]);
 
     let tricks = [
         ("POST /slots/0?action=save HTTP/1.1", 404),
@@ -58,7 +52,7 @@ async fn routes_pass_and_tricks_do_not() {
     }
     let upgrade = request("/v1/completions", BODY, "upgrade: websocket\r\n");
     assert_eq!(raw(gate.api, &upgrade).await.status, 400);
-    assert_eq!(engine.requests().len(), 3, "no trick reached the engine");
+    assert_eq!(engine.requests().len(), 2, "no trick reached the engine");
 }
 
 #[tokio::test]
@@ -96,6 +90,11 @@ async fn bodies_are_looked_at() {
             r#"{"messages":[{"content":[{"image_url":{"url":"http://10.0.0.1/a.png"}}]}]}"#,
             400,
             "remote_url",
+        ),
+        (
+            r#"{"prompt":"x","lora":[{"id":0,"scale":0}]}"#,
+            400,
+            "adapters_fixed",
         ),
         ("", 400, "invalid_json"),
     ];
@@ -217,6 +216,7 @@ async fn an_engine_that_dies_in_a_stream_does_not_look_like_its_end() {
 #[tokio::test]
 async fn an_engine_that_is_gone_is_no_hole() {
     let (mut gate, _engine, mut launch) = serving(&[]).await;
+    assert_eq!(gate.sealz().await.runtime_fault, None);
     std::fs::remove_file(gate.path("runtime.sock")).unwrap();
     assert_eq!(
         post(gate.api, "/v1/completions", BODY, "").await.status,
@@ -230,7 +230,9 @@ async fn an_engine_that_is_gone_is_no_hole() {
         200,
         "launch starts it again"
     );
-    assert!(gate.sealz().await.sealed);
+    let report = gate.sealz().await;
+    assert!(report.sealed);
+    assert_eq!(report.runtime_fault, Some(RuntimeFault::OutOfMemory));
 }
 
 #[tokio::test]

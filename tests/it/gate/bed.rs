@@ -1,6 +1,6 @@
 //! A real gate process, an engine and a launch played by the test, and the operator's signed challenges.
 
-use std::net::{SocketAddr, TcpListener as StdListener};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -47,14 +47,6 @@ pub struct Gate {
     shut_socket: TcpSocket,
 }
 
-/// A loopback port that was free a moment ago.
-pub fn free_port() -> SocketAddr {
-    StdListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-}
-
 pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_sealroom")
 }
@@ -76,27 +68,21 @@ pub fn target(name: &str, addr: SocketAddr, required: bool) -> Target {
 
 impl Gate {
     pub async fn start(extra: &[&str]) -> Self {
+        Self::start_with(&[&["--model", "assistant"], extra].concat()).await
+    }
+
+    /// In front of whatever the flags name.
+    pub async fn start_with(flags: &[&str]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let key = SigningKey::generate();
-        Self::start_in(
-            dir,
-            key,
-            extra.iter().map(|flag| (*flag).to_owned()).collect(),
-        )
-        .await
+        let flags = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        Self::start_in(dir, key, flags).await
     }
 
     async fn start_in(dir: TempDir, key: SigningKey, extra: Vec<String>) -> Self {
         let mut child = Command::new(binary())
             .args(["gate", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
-            .args([
-                "--metrics",
-                "127.0.0.1:0",
-                "--model",
-                "assistant",
-                "--pod-uid",
-                POD,
-            ])
+            .args(["--metrics", "127.0.0.1:0", "--pod-uid", POD])
             .args(["--probe-seconds", "1", "--verify-keys"])
             .arg(key.verifying_key().to_pem().unwrap())
             .arg("--lease-socket")
@@ -259,6 +245,19 @@ impl Gate {
             }
             assert!(begun.elapsed() < PATIENCE, "{path}: {got} {body}");
             sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Waits until `/metrics` has this line.
+    pub async fn until_metric(&self, line: &str) {
+        let begun = Instant::now();
+        loop {
+            let text = get(self.metrics, "/metrics").await.body;
+            if text.lines().any(|there| there == line) {
+                return;
+            }
+            assert!(begun.elapsed() < PATIENCE, "{line} is not in\n{text}");
+            sleep(Duration::from_millis(20)).await;
         }
     }
 

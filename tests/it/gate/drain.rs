@@ -10,11 +10,63 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::bed::{FakeLaunch, Gate, PATIENCE, binary, post, request};
-use super::engine::chunk;
+use super::bed::{Answer, FakeLaunch, Gate, PATIENCE, binary, post, request};
+use super::engine::{ANSWER, chunk};
 use super::seal::serving;
 
 const BODY: &str = r#"{"prompt":"x"}"#;
+const COMPLETIONS: &str = "/v1/completions";
+/// Connections without a request end by themselves after ten seconds: what ends sooner was ended.
+const SOON: Duration = Duration::from_secs(4);
+
+/// A client that keeps its connection where it may.
+struct Kept(TcpStream);
+
+impl Kept {
+    async fn to(gate: &Gate) -> Self {
+        Self(TcpStream::connect(gate.api).await.unwrap())
+    }
+
+    async fn send(&mut self) {
+        let text = request(COMPLETIONS, BODY, "").replace("connection: close\r\n", "");
+        self.0.write_all(text.as_bytes()).await.unwrap();
+    }
+
+    /// The head of a whole answer in one piece.
+    async fn ask(&mut self) -> String {
+        self.send().await;
+        let mut text = String::new();
+        let mut some = [0u8; 1024];
+        while !text.ends_with(ANSWER) {
+            let count = timeout(PATIENCE, self.0.read(&mut some)).await.unwrap();
+            let count = count.unwrap();
+            assert_ne!(count, 0, "{text}");
+            text.push_str(std::str::from_utf8(&some[..count]).unwrap());
+        }
+        text.to_ascii_lowercase()
+    }
+
+    /// What comes until the gate closes the connection.
+    async fn rest(mut self) -> String {
+        let mut text = String::new();
+        let read = timeout(PATIENCE, self.0.read_to_string(&mut text)).await;
+        read.unwrap().unwrap();
+        text.to_ascii_lowercase()
+    }
+}
+
+/// The first refusal of new connections.
+async fn until_refused(gate: &Gate) -> Answer {
+    let begun = Instant::now();
+    loop {
+        let answer = post(gate.api, COMPLETIONS, BODY, "").await;
+        if answer.status == 503 {
+            return answer;
+        }
+        assert!(begun.elapsed() < PATIENCE);
+        sleep(Duration::from_millis(50)).await;
+    }
+}
 
 fn hook(gate: &Gate) -> Child {
     Command::new(binary())
@@ -33,41 +85,26 @@ fn terminate(child: &Child) {
 
 #[tokio::test]
 async fn the_hook_waits_for_the_last_stream() {
-    let (mut gate, engine, mut launch) = serving(&[]).await;
+    let (mut gate, engine, mut launch) = serving(&["--lame-duck-seconds", "1"]).await;
     let chunks = engine.stream();
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request("/v1/completions", BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut client = Kept::to(&gate).await;
+    client.send().await;
     chunks.send(chunk("data: 0\n\n")).await.unwrap();
-    assert_ne!(client.read(&mut [0u8; 1024]).await.unwrap(), 0);
+    assert_ne!(client.0.read(&mut [0u8; 1024]).await.unwrap(), 0);
 
     let mut hook = hook(&gate);
     gate.until("/readyz", 503).await;
-    // The Service's endpoints follow late: what still arrives is served.
-    assert_eq!(
-        post(gate.api, "/v1/completions", BODY, "").await.status,
-        200
-    );
-    let begun = Instant::now();
-    loop {
-        let answer = post(gate.api, "/v1/completions", BODY, "").await;
-        if answer.status == 503 {
-            assert!(answer.body.contains("Draining"), "{answer:?}");
-            break;
-        }
-        assert!(begun.elapsed() < PATIENCE);
-        sleep(Duration::from_millis(100)).await;
-    }
+    until_refused(&gate).await;
     sleep(Duration::from_millis(300)).await;
     assert!(hook.try_wait().unwrap().is_none(), "a stream is under way");
     assert_eq!(launch.word().await, Some(Word::Granted));
 
     chunks.send(chunk("data: last\n\n")).await.unwrap();
     drop(chunks);
-    let mut rest = String::new();
-    client.read_to_string(&mut rest).await.unwrap();
+    // Its head promised nothing, and still the connection ends with it: the next request finds another pod.
+    let begun = Instant::now();
+    let rest = client.rest().await;
+    assert!(begun.elapsed() < SOON);
     assert!(
         rest.contains("data: last") && rest.ends_with("0\r\n\r\n"),
         "{rest}"
@@ -77,6 +114,45 @@ async fn the_hook_waits_for_the_last_stream() {
     launch.wait_for(Word::Drained).await;
     terminate(&gate.child);
     assert_eq!(gate.child.wait().await.unwrap().code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_lame_duck_serves_and_sends_its_clients_away() {
+    let (gate, _engine, _launch) = serving(&["--lame-duck-seconds", "4"]).await;
+    let [mut kept, mut idle, mut silent] = [
+        Kept::to(&gate).await,
+        Kept::to(&gate).await,
+        Kept::to(&gate).await,
+    ];
+    for client in [&mut kept, &mut idle] {
+        let head = client.ask().await;
+        assert!(!head.contains("connection: close"), "{head}");
+    }
+    let _hook = hook(&gate);
+    gate.until("/readyz", 503).await;
+    // The Service's endpoints follow late: what still arrives is served, and told to go.
+    for mut client in [kept, Kept::to(&gate).await] {
+        let head = client.ask().await;
+        assert!(head.starts_with("http/1.1 200 "), "{head}");
+        assert!(head.contains("connection: close"), "{head}");
+        assert_eq!(client.rest().await, "");
+    }
+    // Nobody can tell it anything without an answer, and a request of it may be on its way.
+    let mut some = [0u8; 64];
+    let early = timeout(Duration::from_millis(200), idle.0.read(&mut some)).await;
+    assert!(early.is_err(), "{early:?}");
+
+    let answer = until_refused(&gate).await;
+    assert!(answer.body.contains("Draining"), "{answer:?}");
+    assert!(answer.head.contains("retry-after: "), "{answer:?}");
+    assert!(answer.head.contains("connection: close"), "{answer:?}");
+    let begun = Instant::now();
+    assert_eq!(idle.rest().await, "", "the connection that carried nothing");
+    assert!(begun.elapsed() < SOON);
+    silent.send().await;
+    let late = silent.rest().await;
+    assert!(late.starts_with("http/1.1 503 "), "{late}");
+    assert!(late.contains("retry-after: "), "{late}");
 }
 
 #[tokio::test]
@@ -129,10 +205,8 @@ async fn a_runtime_that_ends_alone_drains_only_for_itself() {
     };
     launch.run_engine().await;
     gate.until("/readyz", 200).await;
-    assert_eq!(
-        post(gate.api, "/v1/completions", BODY, "").await.status,
-        200
-    );
+    let head = Kept::to(&gate).await.ask().await;
+    assert!(!head.contains("connection: close"), "{head}");
 }
 
 #[tokio::test]

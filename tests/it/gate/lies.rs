@@ -63,6 +63,14 @@ async fn its_faults_become_errors_in_our_words() {
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("256 tokens"));
     assert_eq!(gate.audit_line().await["outcome"], "ok");
+    // One of these faults the engine takes for its own.
+    let long = "input (701 tokens) is too large to process. increase the physical batch size (current batch size: 512)";
+    engine.answer(500, &format!(r#"{{"error":{{"message":"{long}"}}}}"#));
+    let answer = post(gate.api, PATH, BODY, "").await;
+    assert_eq!(answer.status, 400, "{answer:?}");
+    assert!(answer.body.contains("input_too_long"), "{answer:?}");
+    assert!(!answer.body.contains("701") && !answer.head.contains("retry-after"));
+    assert_eq!(gate.audit_line().await["outcome"], "ok");
 }
 
 #[tokio::test]

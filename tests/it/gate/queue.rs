@@ -7,9 +7,9 @@ use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Sender;
-use tokio::time::{Duration, sleep, timeout};
+use tokio::time::timeout;
 
-use super::bed::{Answer, Gate, PATIENCE, get, post, request};
+use super::bed::{Answer, Gate, PATIENCE, post, request};
 use super::engine::{Chunk, Engine, chunk};
 use super::seal::serving;
 
@@ -42,21 +42,14 @@ async fn status(mut client: TcpStream) -> u16 {
     text.split(' ').nth(1).unwrap().parse().unwrap()
 }
 
-/// Waits until `/metrics` has this line.
-async fn until_metric(gate: &Gate, line: &str) {
-    let begun = Instant::now();
-    loop {
-        let text = get(gate.metrics, "/metrics").await.body;
-        if text.lines().any(|there| there == line) {
-            return;
-        }
-        assert!(begun.elapsed() < PATIENCE, "{line} is not in\n{text}");
-        sleep(Duration::from_millis(20)).await;
-    }
+fn terminate(gate: &Gate) {
+    let pid = i32::try_from(gate.child.id().unwrap()).unwrap();
+    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
 }
 
 async fn until_waiting(gate: &Gate, count: usize) {
-    until_metric(gate, &format!("sealroom_gate_waiting {count}")).await;
+    gate.until_metric(&format!("sealroom_gate_waiting {count}"))
+        .await;
 }
 
 fn refused(answer: &Answer, code: &str) {
@@ -81,16 +74,10 @@ async fn a_request_waits_for_its_slot_and_a_full_queue_refuses_at_once() {
     until_waiting(&gate, 1).await;
     refused(&post(gate.api, PATH, BODY, "").await, "queue_full");
     assert_eq!(gate.audit_line().await["status"], 429);
-    until_metric(
-        &gate,
-        r#"sealroom_gate_refused_total{reason="queue_full"} 1"#,
-    )
-    .await;
-    until_metric(
-        &gate,
-        r#"sealroom_gate_refused_total{reason="queue_timeout"} 0"#,
-    )
-    .await;
+    gate.until_metric(r#"sealroom_gate_refused_total{reason="queue_full"} 1"#)
+        .await;
+    gate.until_metric(r#"sealroom_gate_refused_total{reason="queue_timeout"} 0"#)
+        .await;
     assert_eq!(
         engine.requests().len(),
         1,
@@ -109,11 +96,8 @@ async fn patience_ends_with_429() {
     let (gate, engine, _launch) = serving(&flags).await;
     let (_held, _chunks) = holding(&gate, &engine).await;
     refused(&post(gate.api, PATH, BODY, "").await, "queue_timeout");
-    until_metric(
-        &gate,
-        r#"sealroom_gate_refused_total{reason="queue_timeout"} 1"#,
-    )
-    .await;
+    gate.until_metric(r#"sealroom_gate_refused_total{reason="queue_timeout"} 1"#)
+        .await;
     assert_eq!(engine.requests().len(), 1);
 }
 
@@ -145,13 +129,43 @@ async fn a_client_that_goes_leaves_its_place() {
 }
 
 #[tokio::test]
-async fn a_drain_ends_those_who_wait_and_not_what_is_under_way() {
-    let (mut gate, engine, _launch) = serving(&["--max-concurrent", "1"]).await;
+async fn a_drain_serves_those_who_wait_while_there_is_time() {
+    let flags = [
+        "--max-concurrent",
+        "1",
+        "--max-queued",
+        "1",
+        "--lame-duck-seconds",
+        "0",
+    ];
+    let (gate, engine, _launch) = serving(&flags).await;
+    let (_held, chunks) = holding(&gate, &engine).await;
+    let waiting = asking(&gate, BODY).await;
+    until_waiting(&gate, 1).await;
+    terminate(&gate);
+    let begun = Instant::now();
+    loop {
+        match post(gate.api, PATH, BODY, "").await.status {
+            503 => break,
+            // No place is left for it.
+            status => assert_eq!(status, 429),
+        }
+        assert!(begun.elapsed() < PATIENCE);
+    }
+    until_waiting(&gate, 1).await;
+    drop(chunks);
+    assert_eq!(status(waiting).await, 200);
+}
+
+#[tokio::test]
+async fn half_a_drain_ends_those_who_wait_and_not_what_is_under_way() {
+    // A grace of 8 s leaves 6 s.
+    let flags = ["--max-concurrent", "1", "--drain-seconds", "8"];
+    let (mut gate, engine, _launch) = serving(&flags).await;
     let (mut held, chunks) = holding(&gate, &engine).await;
     let waiting = asking(&gate, BODY).await;
     until_waiting(&gate, 1).await;
-    let pid = i32::try_from(gate.child.id().unwrap()).unwrap();
-    kill(Pid::from_raw(pid), Signal::SIGTERM).unwrap();
+    terminate(&gate);
     assert_eq!(status(waiting).await, 503);
     assert_eq!(gate.audit_line().await["status"], 503);
     chunks.send(chunk("data: last\n\n")).await.unwrap();
@@ -187,7 +201,7 @@ async fn slow_bodies_hold_no_slot_and_no_place() {
             .unwrap();
         slow.push(client);
     }
-    until_metric(&gate, "sealroom_gate_in_flight 4").await;
+    gate.until_metric("sealroom_gate_in_flight 4").await;
     assert_eq!(post(gate.api, PATH, BODY, "").await.status, 200);
 }
 

@@ -47,7 +47,9 @@ impl Launch {
             .arg("--")
             .args(engine)
             .env("KUBERNETES_SERVICE_HOST", "10.0.0.1")
-            .env("LLAMA_ARG_THREADS", "2");
+            .env("CUDA_VISIBLE_DEVICES", "0")
+            .env("LLAMA_ARG_HOST", "0.0.0.0")
+            .env("GGML_BACKEND_PATH", "/nowhere/backend.so");
         Self::spawn(&mut command)
     }
 

@@ -5,6 +5,7 @@
 #   engine.pl listen PORT           listens on a port of 127.0.0.1
 #   engine.pl streams REPORT PORT   tries what is beside TCP, and ports beside its own
 #   engine.pl memory REPORT         tries to open its own memory and its parent's for writing
+#   engine.pl limits REPORT         says what its limits are
 #   engine.pl end CODE              ends
 use strict;
 use warnings;
@@ -45,6 +46,16 @@ if ($mode eq 'serve' or $mode eq 'stubborn') {
     select undef, undef, undef, 1;
     print "the prompt was: secret\n";
     print STDERR "secret\n";
+    print qq(a "quoted"\tline with {"kind":"audit"} and \e[31m\n);
+    sleep 1 while 1;
+}
+elsif ($mode eq 'limits') {
+    my ($report) = @ARGV;
+    open(my $limits, '<', '/proc/self/limits') or die;
+    open(my $out, '>', "$report.part") or die;
+    while (my $line = <$limits>) { print $out $line }
+    close $out;
+    rename "$report.part", $report;
     sleep 1 while 1;
 }
 elsif ($mode eq 'listen') {

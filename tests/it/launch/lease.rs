@@ -188,10 +188,39 @@ async fn output_passes_until_the_engine_listens() {
     // What reaches the engine of the pod's environment.
     let noted = file(&gate.path("pids")).await;
     assert!(
-        noted.contains("env LLAMA_ARG_THREADS") && noted.contains("env HOME"),
+        noted.contains("env CUDA_VISIBLE_DEVICES") && noted.contains("env HOME"),
         "{noted}"
     );
-    assert!(!noted.contains("KUBERNETES"), "{noted}");
+    for refused in ["KUBERNETES", "LLAMA_", "GGML_"] {
+        assert!(!noted.contains(refused), "{noted}");
+    }
+}
+
+/// Where the object asks for it, everything passes, each line as one line of JSON.
+#[tokio::test]
+async fn output_that_is_asked_for_passes_as_json() {
+    let gate = FakeGate::new();
+    let args = ["serve", &gate.text("runtime.sock"), &gate.text("pids")];
+    let flags = ["--engine", "LlamaCpp", "--output", "Log"];
+    let mut launch = Launch::start_as(gate.dir.path(), 10, &flags, &engine(&args));
+    let mut lease = gate.accept().await;
+    lease
+        .hold(&Word::Granted, |said| *said == Runtime::Running)
+        .await;
+    lease.hold_for(&Word::Granted, Duration::from_secs(2)).await;
+    launch.terminate();
+    lease.say(&Word::Drained).await;
+    let printed = launch.printed().await;
+    let lines: Vec<serde_json::Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let engines = lines.iter().filter(|line| line["kind"] == "engine");
+    let texts: Vec<&str> = engines.filter_map(|line| line["line"].as_str()).collect();
+    let quoted = "a \"quoted\"\tline with {\"kind\":\"audit\"} and \u{1b}[31m";
+    for text in ["loading the model", "the prompt was: secret", quoted] {
+        assert!(texts.contains(&text), "{text}: {printed}");
+    }
 }
 
 #[tokio::test]

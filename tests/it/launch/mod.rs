@@ -1,7 +1,8 @@
 //! launch as a process, from outside.
 
-mod bed;
+pub mod bed;
 
+mod dumps;
 mod lease;
 mod lock;
 mod streams;

@@ -6,7 +6,7 @@ use sealroom::seal::lease::{Runtime, Word};
 use tokio::process::Command;
 
 use super::bed::{FakeGate, Launch, binary, engine, file, under_lease};
-use crate::gate::bed::free_port;
+use crate::ports::free_port;
 
 /// Below the ports that stay open, so that only its own rule opens it.
 const OWN: &str = "21434";
@@ -115,9 +115,12 @@ struct Claim(tempfile::TempDir);
 
 impl Claim {
     fn new(template: &str) -> Self {
+        Self::with_digest(template, &format!("sha256:{}", "07".repeat(32)))
+    }
+
+    fn with_digest(template: &str, digest: &str) -> Self {
         let claim = Self(tempfile::tempdir().unwrap());
         let model = gguf(template);
-        let digest = format!("sha256:{}", "07".repeat(32));
         let geometry = serde_json::json!({
             "weightBytes": 0, "contextLength": 0, "vocabulary": 0, "keyLength": 0, "valueLength": 0,
             "layers": [],
@@ -142,18 +145,72 @@ impl Claim {
         self.0.path().join(name)
     }
 
-    async fn lay_out(&self, engine: &str) -> Option<i32> {
-        let settings = serde_json::json!({
-            "model": self.path("model.gguf"), "name": "assistant", "socket": "", "context": 2048,
+    fn settings(&self, name: &str) -> String {
+        serde_json::json!({
+            "model": self.path("model.gguf"), "name": name, "socket": "", "context": 2048,
             "parallel": 1, "threads": 1,
-        });
+        })
+        .to_string()
+    }
+
+    async fn lay_out(&self, engine: &str) -> Option<i32> {
+        self.lay_out_all(engine, &[self.settings("assistant")])
+            .await
+    }
+
+    async fn lay_out_all(&self, engine: &str, models: &[String]) -> Option<i32> {
         let mut command = Command::new(binary());
         command.args(["launch", "--engine", engine, "--install"]);
         command.arg(self.0.path()).arg("--lay-out");
         command.arg(self.path("store"));
-        command.args(["--settings", &settings.to_string()]);
+        for model in models {
+            command.args(["--settings", model]);
+        }
         command.output().await.unwrap().status.code()
     }
+}
+
+/// The layers of a model in the store.
+fn layers(store: &std::path::Path, model: &str) -> Vec<serde_json::Value> {
+    let manifest = store.join("manifests/registry.ollama.ai").join(model);
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(manifest).unwrap()).unwrap();
+    manifest["layers"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn several_models_lie_in_one_store_and_no_weights_are_copied() {
+    let [here, there] = ["07", "08"].map(|digits| {
+        Claim::with_digest(
+            "<|im_start|> <|im_end|>",
+            &format!("sha256:{}", digits.repeat(32)),
+        )
+    });
+    let own = here.settings("lab/terse:1").replace(
+        r#""model""#,
+        r#""template":"{{ .Prompt }}","stop":["."],"model""#,
+    );
+    let models = [here.settings("chat"), own, there.settings("other")];
+    assert_eq!(here.lay_out_all("Ollama", &models).await, Some(0));
+    let store = here.path("store");
+    let all = [
+        ("library/chat/latest", &here),
+        ("lab/terse/1", &here),
+        ("library/other/latest", &there),
+    ];
+    for (name, claim) in all {
+        let weights = layers(&store, name).remove(0);
+        let blob = weights["digest"].as_str().unwrap().replace(':', "-");
+        let link = std::fs::read_link(store.join("blobs").join(blob)).unwrap();
+        assert_eq!(link, claim.path("model.gguf"), "{name}");
+    }
+    let [chat, terse] = ["library/chat/latest", "lab/terse/1"].map(|name| layers(&store, name));
+    assert_eq!(chat[0], terse[0], "the same weights");
+    assert_ne!(chat[1], terse[1], "a template of its own");
+    // One that cannot be laid out keeps the engine from starting with the others.
+    let unknown = Claim::new("{{ messages }}");
+    let models = [here.settings("chat"), unknown.settings("unknown")];
+    assert_eq!(here.lay_out_all("Ollama", &models).await, Some(3));
 }
 
 #[tokio::test]

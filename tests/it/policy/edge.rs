@@ -64,8 +64,10 @@ fn report(session: Session) -> Said {
         locks: Vec::new(),
         nonce: String::new(),
         runtime_ran: false,
+        runtime_fault: None,
         keys_missing: false,
         certificate_missing: false,
+        mcp: None,
         token_keys: TokenKeys::Good,
         targets: Vec::new(),
     };

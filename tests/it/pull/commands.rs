@@ -10,6 +10,7 @@ use sealroom::pull::{Outcome, TerminationMessage};
 
 use super::registry::{Body, Content, NAME, Reply, Request, Server};
 use super::{Place, sample};
+use crate::ports::free_port;
 
 fn command(server: &Server, place: &Place) -> Command {
     let ca = place.file("ca.crt");
@@ -209,10 +210,7 @@ fn usage_is_two() {
 fn progress_is_told_while_bytes_come() {
     let server = Server::start(Content::model(), half);
     let place = Place::new();
-    let port = {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        free.local_addr().unwrap().port()
-    };
+    let port = free_port().port();
     let mut child = command(&server, &place)
         .args(["--progress-listen", &format!("127.0.0.1:{port}")])
         .stdout(Stdio::null())

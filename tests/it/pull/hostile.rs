@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use sealroom::gguf::Kind;
 use sealroom::pull::Reason;
 
 use super::registry::{Body, Content, Reply, Request, Server};
@@ -143,6 +144,49 @@ fn refuses(#[case] content: Content, #[case] reason: Reason, #[values(true, fals
     );
 }
 
+/// What is asked for decides: by the plan, before a byte of the weights.
+#[rstest::rstest]
+#[case::model(sample::gguf(), Kind::Model)]
+#[case::adapter(sample::adapter(), Kind::Adapter)]
+#[case::projector(sample::projector(), Kind::Projector)]
+fn a_file_is_of_the_kind_that_is_asked_for(
+    #[case] bytes: Vec<u8>,
+    #[case] is: Kind,
+    #[values(Kind::Model, Kind::Adapter, Kind::Projector)] wanted: Kind,
+    #[values(true, false)] plan: bool,
+) {
+    let server = Server::honest(Content::of(bytes));
+    let place = Place::new();
+    let mut config = config(&server, &place.dir());
+    config.kind = wanted;
+    if plan {
+        config.to = None;
+    }
+    let result = pull(&config);
+    if is != wanted {
+        let error = result.unwrap_err();
+        assert_eq!(error.reason(), Reason::UnsupportedFormat, "{error}");
+        let text = error.to_string();
+        assert!(text.contains(&format!("as {wanted}: it is")), "{text}");
+        assert_eq!(place.model(), None);
+        return;
+    }
+    let artifact = result.unwrap();
+    assert_eq!(artifact.kind, is);
+    assert_eq!(artifact.geometry.is_some(), is == Kind::Model);
+    if plan {
+        return;
+    }
+    // The finished directory is this kind's and no other's.
+    assert_eq!(pull(&config).unwrap(), artifact);
+    config.kind = if is == Kind::Model {
+        Kind::Adapter
+    } else {
+        Kind::Model
+    };
+    assert_eq!(pull(&config).unwrap_err().reason(), Reason::VolumeInUse);
+}
+
 fn walk(dir: &std::path::Path) -> Vec<std::fs::Metadata> {
     let mut found = vec![];
     for entry in std::fs::read_dir(dir).unwrap() {
@@ -219,8 +263,11 @@ fn waits_as_long_as_it_is_asked_to() {
         })
     });
     let place = Place::new();
+    let mut config = config(&server, &place.dir());
+    // On a busy machine silence is no fault that is tried again at once.
+    config.timing.stall = Duration::from_secs(30);
     let begun = Instant::now();
-    pull(&config(&server, &place.dir())).unwrap();
+    pull(&config).unwrap();
     assert!(begun.elapsed() >= Duration::from_secs(1));
 }
 
@@ -246,7 +293,7 @@ fn plans_without_the_bytes() {
     assert_eq!(pulled.architecture, "llama");
     assert_eq!(pulled.license.as_deref(), Some("apache-2.0"));
     assert_eq!(pulled.bytes, sample::gguf().len() as u64);
-    assert_eq!(pulled.geometry.layer_count(), 2);
+    assert_eq!(pulled.geometry.unwrap().layer_count(), 2);
     config.max_bytes = Some(1_000);
     assert_eq!(pull(&config).unwrap_err().reason(), Reason::TooLarge);
 }

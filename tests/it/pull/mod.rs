@@ -11,6 +11,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sealroom::gguf::Kind;
 use sealroom::pull::{Artifact, Config, Layout, Progress, PullError, Timing, run};
 
 use registry::{NAME, Server};
@@ -23,6 +24,7 @@ fn config(server: &Server, dir: &Path) -> Config {
         reference: server.reference().parse().unwrap(),
         to: Some(dir.to_owned()),
         layout: Layout::LlamaCpp,
+        kind: Kind::Model,
         ca: Some(ca),
         auth_files: vec![],
         allow: vec![server.authority().parse().unwrap()],

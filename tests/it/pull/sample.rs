@@ -51,6 +51,40 @@ pub fn gguf() -> Vec<u8> {
     out
 }
 
+/// An adapter of one tensor.
+pub fn adapter() -> Vec<u8> {
+    let says = [
+        ("general.architecture", "llama"),
+        ("general.type", "adapter"),
+        ("adapter.type", "lora"),
+    ];
+    small(&says, "blk.0.attn_q.weight.lora_a")
+}
+
+/// A projector of one tensor.
+pub fn projector() -> Vec<u8> {
+    let says = [("general.architecture", "clip"), ("general.type", "mmproj")];
+    small(&says, "v.patch_embd.weight")
+}
+
+/// A file that says this of itself, with one tensor of 32 f32.
+fn small(says: &[(&str, &str)], tensor: &str) -> Vec<u8> {
+    let mut out = b"GGUF".to_vec();
+    out.extend(3_u32.to_le_bytes());
+    out.extend(1_u64.to_le_bytes());
+    out.extend((says.len() as u64).to_le_bytes());
+    for (key, value) in says {
+        text(&mut out, key, value);
+    }
+    put(&mut out, tensor);
+    out.extend(1_u32.to_le_bytes());
+    out.extend(32_u64.to_le_bytes());
+    out.extend(0_u32.to_le_bytes());
+    out.extend(0_u64.to_le_bytes());
+    out.resize(out.len().next_multiple_of(32) + 128, 0);
+    out
+}
+
 pub fn digest(bytes: &[u8]) -> String {
     let hex = Sha256::digest(bytes)
         .iter()

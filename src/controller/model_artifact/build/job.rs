@@ -14,7 +14,10 @@ use kube::api::ObjectMeta;
 use super::registry;
 use crate::api::ModelArtifact;
 use crate::controller::config::{Config, Registry};
-use crate::controller::names::{ARTIFACT, OWNER_UID, SEALED, child_meta, labels, short_hash, uid};
+use crate::controller::model_artifact::users::Beside;
+use crate::controller::names::{
+    ARTIFACT, OWNER_UID, SEALED, TOGETHER, child_meta, labels, short_hash, uid,
+};
 use crate::controller::pod;
 
 /// Which Job.
@@ -43,8 +46,16 @@ const AUTH: &str = "/etc/sealroom/auth";
 
 /// The Job's name: the artifact and the hash of the inputs, not of our image, so that an upgrade of ours
 /// pulls nothing again.
+///
+/// What lies beside it is an input of the pull: a pod that waits for the claim of an artifact which the object does not
+/// name any more would wait for ever.
 #[must_use]
-pub fn name(step: Step, artifact: &ModelArtifact, registry: &Registry) -> String {
+pub fn name(
+    step: Step,
+    artifact: &ModelArtifact,
+    registry: &Registry,
+    beside: Option<&Beside>,
+) -> String {
     let declaration = serde_json::to_string(registry).unwrap_or_default();
     let secrets = artifact
         .spec
@@ -56,21 +67,40 @@ pub fn name(step: Step, artifact: &ModelArtifact, registry: &Registry) -> String
         declaration.as_str(),
         artifact.spec.layout.as_str(),
     ];
-    let hash = short_hash(inputs.into_iter().chain(secrets), 8);
+    let beside = beside.filter(|_| step == Step::Pull);
+    let beside = beside.into_iter().flat_map(|beside| &beside.artifacts);
+    let beside = beside.map(String::as_str);
+    let hash = short_hash(inputs.into_iter().chain(secrets).chain(beside), 8);
     format!("{}-{}-{hash}", artifact.name_any(), step.as_str())
 }
 
-/// The Job.
+/// The Job. One of several artifacts is pulled where the others are: its pod has their claims too, though it mounts none of
+/// them, so that the scheduler finds one node for all.
 #[must_use]
-pub fn build(step: Step, artifact: &ModelArtifact, registry: &Registry, config: &Config) -> Job {
+pub fn build(
+    step: Step,
+    artifact: &ModelArtifact,
+    registry: &Registry,
+    beside: Option<&Beside>,
+    config: &Config,
+) -> Job {
     let claim = artifact.spec.delivery.claim();
     let this = artifact.name_any();
     let mut labels = labels(step.as_str(), &this);
     labels.insert(SEALED.to_owned(), "pull".to_owned());
     labels.insert(ARTIFACT.to_owned(), this.clone());
     labels.insert(OWNER_UID.to_owned(), uid(artifact).to_owned());
-    let (volumes, mounts) = volumes(step, artifact, registry);
-    let mut pod = pod::base(config, &artifact.spec.scheduling, &this, claim.access_mode);
+    let (mut volumes, mounts) = volumes(step, artifact, registry);
+    let mut shared = claim
+        .access_mode
+        .one_node()
+        .then_some((ARTIFACT, this.as_str()));
+    if let (Some(shared), Some(beside), Step::Pull) = (&mut shared, beside, step) {
+        *shared = (TOGETHER, &beside.object);
+        labels.insert(TOGETHER.to_owned(), beside.object.clone());
+        volumes.extend(beside.artifacts.iter().map(|artifact| other(artifact)));
+    }
+    let mut pod = pod::base(config, &artifact.spec.scheduling, shared);
     if step == Step::Plan {
         // There is no volume yet that ties it to a node.
         pod.affinity = pod.affinity.and_then(|affinity| {
@@ -102,7 +132,11 @@ pub fn build(step: Step, artifact: &ModelArtifact, registry: &Registry, config: 
         ..Container::default()
     }];
     Job {
-        metadata: child_meta(artifact, name(step, artifact, registry), step.as_str()),
+        metadata: child_meta(
+            artifact,
+            name(step, artifact, registry, beside),
+            step.as_str(),
+        ),
         spec: Some(JobSpec {
             backoff_limit: Some(6),
             ttl_seconds_after_finished: Some(3_600),
@@ -131,6 +165,9 @@ fn arguments(step: Step, artifact: &ModelArtifact, registry: &Registry) -> Vec<S
         .into();
     let mut flag = |name: &str, value: String| arguments.extend([name.to_owned(), value]);
     flag("--layout", artifact.spec.layout.as_str().to_owned());
+    if !artifact.spec.kind.is_model() {
+        flag("--kind", artifact.spec.kind.as_str().to_owned());
+    }
     flag("--allow-host", registry.host.clone());
     let host = registry
         .host
@@ -207,6 +244,18 @@ fn volumes(
         });
     }
     (volumes, mounts)
+}
+
+/// The claim of another artifact of the same object.
+fn other(artifact: &str) -> Volume {
+    Volume {
+        name: format!("beside-{artifact}"),
+        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
+            claim_name: artifact.to_owned(),
+            read_only: Some(true),
+        }),
+        ..Volume::default()
+    }
 }
 
 /// Wrong usage, a refusal, an undeclared registry and a full volume end the Job; a drained node costs no try.

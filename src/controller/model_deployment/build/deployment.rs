@@ -2,43 +2,82 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::apps::v1::{
-    Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment,
-};
-use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, KeyToPath, PersistentVolumeClaimVolumeSource, PodReadinessGate,
-    PodTemplateSpec, SecretVolumeSource, Volume,
-};
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{PersistentVolumeClaimVolumeSource, PodTemplateSpec, Volume};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
 use super::super::validate::Model;
 use super::{gate, runtime};
-use crate::api::model_deployment::RolloutType;
-use crate::api::{ModelDeployment, SecretRef};
+use crate::api::{ModelArtifact, ModelDeployment};
 use crate::controller::config::Config;
 use crate::controller::names::{
-    ARTIFACT, COMPONENT, INSTANCE, NAME, OWNER_UID, READINESS_GATE, SEALED, child_meta, labels, uid,
+    ARTIFACT, COMPONENT, INSTANCE, NAME, OWNER_UID, SEALED, TOGETHER, child_meta, further_artifact,
+    labels, uid,
 };
 use crate::controller::pod;
+use crate::controller::serving::{access, template};
+use crate::types::AtLeastOne;
 
 /// What the pods are made from beside the object itself.
 #[derive(Clone, Debug)]
 pub struct Inputs<'a> {
     /// The validated object.
     pub model: &'a Model,
-    /// The ModelArtifact's name, which is the claim's too.
-    pub artifact: &'a str,
-    /// The file that the engine opens, relative to the volume's root.
-    pub entry: &'a str,
+    /// Where the weights of each of its models lie, in their order.
+    pub weights: AtLeastOne<Weights>,
+    /// Where what the engine reads beside the model lies, in the order of the model's parts.
+    pub parts: Vec<Weights>,
     /// Bytes of memory that the runtime needs, where that is known.
     pub memory: Option<u64>,
     /// One or two public keys, PEM, that challenges may be signed with.
     pub verify_keys: &'a str,
     /// The platform's configuration.
     pub config: &'a Config,
+}
+
+/// Where a model's weights lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Weights {
+    /// The ModelArtifact's name, which is the claim's too.
+    pub artifact: String,
+    /// The file that the engine opens, relative to the volume's root.
+    pub entry: String,
+}
+
+impl Weights {
+    /// Those of an artifact, as far as it is known.
+    #[must_use]
+    pub fn of(artifact: &ModelArtifact) -> Self {
+        let facts = artifact.status.as_ref().and_then(|s| s.artifact.as_ref());
+        let entry = facts.and_then(|facts| facts.entry.clone());
+        // It becomes a part of an argument, in which , and : mean something.
+        let entry = entry.filter(|entry| !entry.contains([',', ':', '/']));
+        Self {
+            artifact: artifact.name_any(),
+            entry: entry.unwrap_or_else(|| "model.gguf".to_owned()),
+        }
+    }
+}
+
+impl Inputs<'_> {
+    /// The one artifact that there is, if there is no other.
+    #[must_use]
+    pub fn only(&self) -> Option<&Weights> {
+        self.weights.only().filter(|_| self.parts.is_empty())
+    }
+
+    /// Each artifact once, though two models may be made of one.
+    #[must_use]
+    pub fn artifacts(&self) -> Vec<&str> {
+        let mut names: Vec<&str> = Vec::new();
+        for weights in self.weights.iter().chain(&self.parts) {
+            if !names.contains(&weights.artifact.as_str()) {
+                names.push(&weights.artifact);
+            }
+        }
+        names
+    }
 }
 
 /// Selects the serving pods of exactly this object, whatever bore its name before.
@@ -55,56 +94,44 @@ pub fn selector(object: &ModelDeployment) -> BTreeMap<String, String> {
 pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Deployment {
     Deployment {
         metadata: child_meta(object, object.name_any(), "model"),
-        spec: Some(DeploymentSpec {
-            replicas: Some(object.spec.replicas),
-            revision_history_limit: Some(3),
-            // Waiting for the seal is no failure: the deadline is the largest there is, which means none.
-            progress_deadline_seconds: Some(i32::MAX),
-            selector: LabelSelector {
-                match_labels: Some(selector(object)),
-                ..LabelSelector::default()
-            },
-            strategy: Some(strategy(object.spec.rollout.rollout_type)),
-            template: template(object, inputs),
-            ..DeploymentSpec::default()
-        }),
+        spec: Some(template::deployment(
+            object.spec.replicas,
+            &selector(object),
+            object.spec.rollout.rollout_type,
+            pods(object, inputs),
+        )),
         status: None,
     }
 }
 
-fn strategy(rollout: RolloutType) -> DeploymentStrategy {
-    match rollout {
-        RolloutType::Recreate => DeploymentStrategy {
-            type_: Some("Recreate".to_owned()),
-            rolling_update: None,
-        },
-        RolloutType::RollingUpdate => DeploymentStrategy {
-            type_: Some("RollingUpdate".to_owned()),
-            // The old pods serve until the new ones are proven.
-            rolling_update: Some(RollingUpdateDeployment {
-                max_surge: Some(IntOrString::Int(1)),
-                max_unavailable: Some(IntOrString::Int(0)),
-            }),
-        },
-    }
-}
-
-fn template(object: &ModelDeployment, inputs: &Inputs<'_>) -> PodTemplateSpec {
+fn pods(object: &ModelDeployment, inputs: &Inputs<'_>) -> PodTemplateSpec {
     let spec = &object.spec;
     let mut labels = labels("model", &object.name_any());
     labels.insert(OWNER_UID.to_owned(), uid(object).to_owned());
-    labels.insert(ARTIFACT.to_owned(), inputs.artifact.to_owned());
+    let artifact = inputs.weights.first.artifact.as_str();
+    labels.insert(ARTIFACT.to_owned(), artifact.to_owned());
+    for further in inputs.artifacts().iter().skip(1) {
+        labels.insert(further_artifact(further), String::new());
+    }
     if inputs.model.sealed {
         labels.insert(SEALED.to_owned(), "serve".to_owned());
     }
     let mode = spec.delivery.claim().access_mode;
-    let mut pod = pod::base(inputs.config, &spec.scheduling, inputs.artifact, mode);
+    let name = object.name_any();
+    let together = if object.has_several_artifacts() {
+        (TOGETHER, name.as_str())
+    } else {
+        (ARTIFACT, artifact)
+    };
+    if mode.one_node() {
+        labels.insert(together.0.to_owned(), together.1.to_owned());
+    }
+    let shared = mode.one_node().then_some(together);
+    let mut pod = pod::base(inputs.config, &spec.scheduling, shared);
+    pod::schedule(&mut pod, &spec.scheduling, &selector(object));
+    pod::join(&mut pod, &spec.runtime.supplemental_groups);
     pod.termination_grace_period_seconds = Some(spec.drain_seconds);
-    pod.readiness_gates = inputs.model.sealed.then(|| {
-        vec![PodReadinessGate {
-            condition_type: READINESS_GATE.to_owned(),
-        }]
-    });
+    pod.readiness_gates = inputs.model.sealed.then(template::readiness_gates);
     pod.init_containers = Some(vec![
         gate::copy(object, inputs),
         gate::build(object, inputs),
@@ -121,58 +148,27 @@ fn template(object: &ModelDeployment, inputs: &Inputs<'_>) -> PodTemplateSpec {
 }
 
 fn volumes(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<Volume> {
-    let mut volumes = vec![
-        Volume {
-            name: "models".to_owned(),
+    let claims = runtime::mounts(inputs).into_iter().zip(inputs.artifacts());
+    let mut volumes: Vec<Volume> = claims
+        .map(|(mount, artifact)| Volume {
+            name: mount.name,
             persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                claim_name: inputs.artifact.to_owned(),
+                claim_name: artifact.to_owned(),
                 read_only: Some(true),
             }),
             ..Volume::default()
-        },
+        })
+        .collect();
+    volumes.extend([
         pod::scratch("bin", "64Mi"),
         pod::scratch("lease", "1Mi"),
         pod::scratch("socket", "1Mi"),
         pod::scratch("tmp", "256Mi"),
-    ];
-    if inputs.model.engine.particulars().has_store() {
+    ]);
+    let settings = runtime::settings(object, inputs).first;
+    if inputs.model.engine.particulars().has_store(&settings) {
         volumes.push(pod::scratch("store", "4Mi"));
     }
-    let access = &object.spec.access;
-    if let Some(keys) = &access.api_keys {
-        volumes.push(secret("api-keys", &keys.secret_ref));
-    }
-    if let Some(tls) = &access.tls {
-        volumes.push(secret("tls", &tls.secret_ref));
-    }
-    if let Some(jwt) = &object.spec.access.jwt {
-        volumes.push(Volume {
-            name: "token-keys".to_owned(),
-            config_map: Some(ConfigMapVolumeSource {
-                name: jwt.jwks.config_map_ref.name.clone(),
-                items: Some(vec![KeyToPath {
-                    key: jwt.jwks.key.clone(),
-                    path: gate::JWKS.to_owned(),
-                    mode: None,
-                }]),
-                optional: Some(true),
-                ..ConfigMapVolumeSource::default()
-            }),
-            ..Volume::default()
-        });
-    }
+    volumes.extend(access::volumes(&object.spec.access));
     volumes
-}
-
-/// One that may come later: the gate says what is missing.
-fn secret(name: &str, reference: &SecretRef) -> Volume {
-    Volume {
-        name: name.to_owned(),
-        secret: Some(SecretVolumeSource {
-            secret_name: Some(reference.name.clone()),
-            optional: Some(true),
-            ..SecretVolumeSource::default()
-        }),
-        ..Volume::default()
-    }
 }

@@ -2,25 +2,64 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Container, EnvVar, Probe, ResourceRequirements};
+use k8s_openapi::api::core::v1::{Container, EnvVar, ResourceRequirements, VolumeMount};
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use super::deployment::Inputs;
-use super::gate::{LEASE_SOCKET, RUNTIME_SOCKET, probe};
+use super::super::models::Served;
+use super::super::parts::Role;
+use super::deployment::{Inputs, Weights};
 use crate::api::ModelDeployment;
-use crate::api::model_deployment::{Engine, Resources};
+use crate::api::model_deployment::{Engine, Printed, Resources};
 use crate::controller::difference::quantity;
+use crate::controller::nodes::is_device;
 use crate::controller::pod;
-use crate::engine::Settings;
+use crate::controller::serving::gate::{LEASE_SOCKET, RUNTIME_SOCKET, hangs_probe, literally};
+use crate::engine::{Adapter, Settings};
+use crate::types::AtLeastOne;
 
-/// Where the claim is mounted.
-pub const MODELS: &str = "/models";
+/// Where the claim is mounted; of several artifacts each one's below it, by its name.
+const MODELS: &str = "/models";
 /// Where the engine's store is mounted.
 pub const STORE: &str = "/run/sealroom/store";
 
-/// What the engine is started with.
+/// The claims' mounts, in the order of [`Inputs::artifacts`].
 #[must_use]
-pub fn settings(object: &ModelDeployment, inputs: &Inputs<'_>) -> Settings {
+pub fn mounts(inputs: &Inputs<'_>) -> Vec<VolumeMount> {
+    let each = inputs.artifacts().into_iter().map(|artifact| {
+        let name = match inputs.only() {
+            Some(_) => "models".to_owned(),
+            None => format!("models-{artifact}"),
+        };
+        pod::mount(&name, &directory(inputs, artifact), true)
+    });
+    each.collect()
+}
+
+/// Where an artifact's claim is mounted.
+fn directory(inputs: &Inputs<'_>, artifact: &str) -> String {
+    match inputs.only() {
+        Some(_) => MODELS.to_owned(),
+        None => format!("{MODELS}/{artifact}"),
+    }
+}
+
+/// What the engine is started with, and its store laid out from: for each model. What they differ in is the model's own.
+#[must_use]
+pub fn settings(object: &ModelDeployment, inputs: &Inputs<'_>) -> AtLeastOne<Settings> {
+    let mut weights = inputs.weights.iter();
+    inputs.model.models.map(|served| {
+        // There are as many as models.
+        let weights = weights.next().unwrap_or(&inputs.weights.first);
+        settings_of(object, inputs, served, weights)
+    })
+}
+
+fn settings_of(
+    object: &ModelDeployment,
+    inputs: &Inputs<'_>,
+    served: &Served,
+    weights: &Weights,
+) -> Settings {
     let model = inputs.model;
     let (llama_cpp, ollama) = (&model.llama_cpp, &model.ollama);
     let (context, parallel, given) = match model.engine {
@@ -32,17 +71,40 @@ pub fn settings(object: &ModelDeployment, inputs: &Inputs<'_>) -> Settings {
         Engine::Ollama => (ollama.context_length, ollama.parallel, ollama.threads),
     };
     let (cache_k, cache_v) = model.kv_types();
+    let (batch, micro_batch) = model.batches();
+    let file = |of: &Weights| format!("{}/{}", directory(inputs, &of.artifact), of.entry);
+    let (mut adapters, mut projector) = (Vec::new(), None);
+    for (part, weights) in model.parts.iter().zip(&inputs.parts) {
+        let file = file(weights);
+        match &part.role {
+            Role::Adapter { scale, .. } => adapters.push(Adapter {
+                file,
+                scale: scale.clone(),
+            }),
+            Role::Projector => projector = Some(file),
+        }
+    }
     Settings {
-        model: format!("{MODELS}/{}", inputs.entry),
-        name: model.served_name.clone(),
+        model: file(weights),
+        name: served.name.clone(),
         socket: RUNTIME_SOCKET.to_owned(),
         context,
         parallel,
         threads: given.unwrap_or_else(|| threads(&object.spec.resources)),
         cache_k,
         cache_v,
-        template: ollama.template.clone(),
-        stop: ollama.stop.clone(),
+        mode: served.mode,
+        pooling: llama_cpp.pooling,
+        batch,
+        micro_batch,
+        gpu_layers: model.gpu_layers,
+        flash_attention: llama_cpp.flash_attention,
+        store: STORE.to_owned(),
+        template: served.template.clone(),
+        stop: served.stop.clone(),
+        max_loaded: (model.models.only().is_none()).then(|| model.loaded()),
+        adapters,
+        projector,
     }
 }
 
@@ -50,24 +112,24 @@ pub fn settings(object: &ModelDeployment, inputs: &Inputs<'_>) -> Settings {
 #[must_use]
 pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
     let engine = inputs.model.engine.particulars();
-    let settings = settings(object, inputs);
+    let settings = settings(object, inputs).first;
     let env: Vec<EnvVar> = engine
         .environment(&settings)
         .into_iter()
         .map(|(name, value)| EnvVar {
             name: name.to_owned(),
-            value: Some(value),
+            value: Some(literally(&value)),
             value_from: None,
         })
         .collect();
-    let mut mounts = vec![
-        pod::mount("models", MODELS, true),
+    let mut mounts = mounts(inputs);
+    mounts.extend([
         pod::mount("bin", "/opt/sealroom", true),
         pod::mount("lease", "/run/sealroom/gate", true),
         pod::mount("socket", "/run/sealroom/runtime", false),
         pod::mount("tmp", "/tmp", false),
-    ];
-    if engine.has_store() {
+    ]);
+    if engine.has_store(&settings) {
         mounts.push(pod::mount("store", STORE, true));
     }
     Container {
@@ -75,12 +137,7 @@ pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
         image: Some(inputs.model.runtime_image.clone()),
         command: Some(command(object, inputs, &settings)),
         env: (!env.is_empty()).then_some(env),
-        // The gate knows whether the engine hangs; nothing listens in this container.
-        liveness_probe: Some(Probe {
-            period_seconds: Some(10),
-            failure_threshold: Some(3),
-            ..probe("/runtimez")
-        }),
+        liveness_probe: Some(hangs_probe()),
         resources: Some(resources(&object.spec.resources, inputs.memory)),
         security_context: Some(pod::restricted()),
         volume_mounts: Some(mounts),
@@ -96,7 +153,11 @@ fn command(object: &ModelDeployment, inputs: &Inputs<'_>, settings: &Settings) -
     flag("runtime-socket", RUNTIME_SOCKET);
     flag("engine", engine.as_str());
     flag("drain-seconds", &object.spec.drain_seconds.to_string());
-    if engine.particulars().has_store() {
+    let printed = object.spec.runtime.output;
+    if printed != Printed::default() {
+        flag("output", printed.as_str());
+    }
+    if engine.particulars().has_store(settings) {
         flag("store", STORE);
     }
     // Such a build exists for packet tests alone, which measure the network lock without the other.
@@ -104,7 +165,8 @@ fn command(object: &ModelDeployment, inputs: &Inputs<'_>, settings: &Settings) -
         command.push("--no-kernel-lock".to_owned());
     }
     command.push("--".to_owned());
-    command.extend(engine.particulars().command(settings));
+    let program = engine.particulars().command(settings);
+    command.extend(program.iter().map(|argument| literally(argument)));
     command
 }
 
@@ -141,6 +203,12 @@ fn resources(asked: &Resources, memory: Option<u64>) -> ResourceRequirements {
         let limit = asked.cloned().unwrap_or(computed);
         limits.insert("memory".to_owned(), limit);
     }
+    // A device has one number in both.
+    let devices = requests.iter().filter(|(name, _)| is_device(name));
+    let devices: Vec<_> = devices.map(|(name, n)| (name.clone(), n.clone())).collect();
+    for (name, number) in devices {
+        limits.entry(name).or_insert(number);
+    }
     let some = |map: BTreeMap<String, Quantity>| (!map.is_empty()).then_some(map);
     ResourceRequirements {
         requests: some(requests),
@@ -151,7 +219,11 @@ fn resources(asked: &Resources, memory: Option<u64>) -> ResourceRequirements {
 
 #[cfg(test)]
 mod tests {
+    use super::super::gate;
     use super::*;
+    use crate::api::model_deployment::LlamaCpp;
+    use crate::controller::model_deployment::validate::tests::{config, object};
+    use crate::controller::model_deployment::validate::validate;
 
     fn asked(requests: &[(&str, &str)], limits: &[(&str, &str)]) -> Resources {
         let map = |pairs: &[(&str, &str)]| {
@@ -181,6 +253,83 @@ mod tests {
         let built = resources(&asked(requests, limits), Some(100 << 20));
         assert_eq!(built.requests.unwrap()["memory"].0, request);
         assert_eq!(built.limits.unwrap()["memory"].0, limit);
+    }
+
+    #[test]
+    fn a_device_that_is_only_requested_is_the_limit_too() {
+        let built = resources(&asked(&[("nvidia.com/gpu", "2")], &[]), None);
+        assert_eq!(built.limits.unwrap()["nvidia.com/gpu"].0, "2");
+    }
+
+    /// As the kubelet reads arguments: `$(NAME)` becomes the variable's value, `$$` a dollar (Kubernetes,
+    /// `third_party/forked/golang/expansion`).
+    fn expanded(text: &str) -> String {
+        let mut out = String::new();
+        let mut rest = text;
+        while let Some(at) = rest.find('$') {
+            out.push_str(&rest[..at]);
+            rest = &rest[at + 1..];
+            if let Some(after) = rest.strip_prefix('$') {
+                out.push('$');
+                rest = after;
+            } else if rest.starts_with('(') && rest.contains(')') {
+                out.push_str("EXPANDED");
+                rest = rest.split_once(')').unwrap().1;
+            } else {
+                out.push('$');
+            }
+        }
+        out + rest
+    }
+
+    /// Through the pod, too, a text arrives as it was written, in one argument of the init container and in none of
+    /// the engine's.
+    #[rstest::rstest]
+    #[case::flag("--host=0.0.0.0")]
+    #[case::lines("a\n--rpc\n10.0.0.1:50052")]
+    #[case::nul("a\u{0}b")]
+    #[case::variable("$(POD_UID) $$(X) $ $( $(Y")]
+    #[case::quotes("\"},\"model\":\"/etc/passwd\",\"x\":{\"")]
+    fn a_template_arrives_as_it_was_written(#[case] text: &str) {
+        let mut object = object();
+        let given = LlamaCpp {
+            chat_template: Some(text.to_owned()),
+            ..LlamaCpp::default()
+        };
+        object.spec.runtime.llama_cpp = Some(given);
+        let config = config();
+        let model = validate(&object, &config).unwrap();
+        let inputs = Inputs {
+            model: &model,
+            weights: AtLeastOne::one(Weights {
+                artifact: "a".to_owned(),
+                entry: "model$(X).gguf".to_owned(),
+            }),
+            parts: Vec::new(),
+            memory: None,
+            verify_keys: "",
+            config: &config,
+        };
+        let wanted = settings(&object, &inputs).first;
+        assert_eq!(wanted.template.as_deref(), Some(text));
+        let copy = gate::copy(&object, &inputs).args.unwrap();
+        let given: Vec<String> = copy
+            .iter()
+            .map(|argument| expanded(argument))
+            .filter_map(|argument| argument.strip_prefix("--settings=").map(str::to_owned))
+            .collect();
+        let [given] = given.as_slice() else {
+            panic!("{copy:?}");
+        };
+        assert!(!given.contains('\0'), "no argument can hold it");
+        assert_eq!(serde_json::from_str::<Settings>(given).unwrap(), wanted);
+        let engine = build(&object, &inputs).command.unwrap();
+        let engine: Vec<String> = engine.iter().map(|argument| expanded(argument)).collect();
+        assert!(
+            engine.contains(&"/models/model$(X).gguf".to_owned()),
+            "{engine:?}"
+        );
+        assert!(!engine.iter().any(|argument| argument.contains(text)));
     }
 
     #[rstest::rstest]

@@ -17,7 +17,9 @@ use crate::policy::{Declared, Pod, Policy};
 use crate::seal::probe::Observation;
 use crate::seal::session::Session;
 use crate::seal::state::{Config as GateConfig, Machine, OwnNode, Refused, WhenStale};
-use crate::seal::wire::{ControlReport, Dialled, Proto, Report, Seen, State, Target, VERSION};
+use crate::seal::wire::{
+    ControlReport, Dialled, Proto, Report, RuntimeFault, Seen, State, Target, VERSION,
+};
 
 pub(super) const SEALED: &str = "{podSelector: {matchExpressions: [{key: sealroom.dev/sealed, operator: Exists}]}, policyTypes: [Ingress, Egress]}";
 
@@ -55,6 +57,7 @@ pub(super) fn sealed_pod(name: &str) -> SealedPod {
         node_addresses: vec!["172.20.0.1".parse().expect("an address")],
         gate_running: true,
         engine_started: false,
+        engine_oom: false,
         unlabelled: false,
         terminating: false,
         condition: None,
@@ -114,6 +117,7 @@ impl Owners for OneOwner {
 pub(super) struct Gate {
     pub machine: Machine,
     pub runtime_ran: bool,
+    pub runtime_fault: Option<RuntimeFault>,
     /// No challenge reaches it.
     pub deaf: bool,
     pub challenges: Vec<Instant>,
@@ -170,6 +174,7 @@ impl Sim {
             self.gates.entry(pod.uid.clone()).or_insert_with(|| Gate {
                 machine: machine(&pod.uid),
                 runtime_ran: false,
+                runtime_fault: None,
                 deaf: false,
                 challenges: Vec::new(),
                 conflicts: 0,
@@ -325,6 +330,10 @@ impl Sim {
         &self.seals[uid].sealed
     }
 
+    pub(super) fn fault(&self, uid: &str) -> Option<RuntimeFault> {
+        self.seals[uid].runtime_fault
+    }
+
     pub(super) fn state(&self, uid: &str) -> State {
         self.gates[uid].machine.state(self.now)
     }
@@ -371,6 +380,7 @@ fn report(gate: &Gate, now: Instant) -> Report {
     Report {
         locks: vec!["Kernel".to_owned()],
         runtime_ran: gate.runtime_ran,
+        runtime_fault: gate.runtime_fault,
         ..gate.machine.report(now)
     }
 }

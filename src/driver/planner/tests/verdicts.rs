@@ -1,6 +1,6 @@
 use crate::driver::planner::{Reason, Status};
 use crate::driver::view::{PodKind, ServiceAddresses};
-use crate::seal::wire::State;
+use crate::seal::wire::{RuntimeFault, State};
 
 use super::sim::{SEALED, Sim, policy, sealed_pod};
 
@@ -175,6 +175,26 @@ fn without_canaries_nothing_is_proven_and_what_runs_goes_stale_with_the_control_
     sim.run(16.0);
     assert_sealed(&sim, Status::True, Reason::NoEgress);
     assert_eq!(sim.sealed("new").status, Status::True);
+}
+
+#[rstest::rstest]
+#[case::none(None, true, None)]
+#[case::ended(Some(RuntimeFault::Ended), false, Some(RuntimeFault::Ended))]
+#[case::killed(Some(RuntimeFault::Ended), true, Some(RuntimeFault::OutOfMemory))]
+#[case::killed_each_time(Some(RuntimeFault::Failing), true, Some(RuntimeFault::OutOfMemory))]
+#[case::hangs(Some(RuntimeFault::Hangs), true, Some(RuntimeFault::Hangs))]
+fn the_kubelet_knows_why_a_container_died(
+    #[case] said: Option<RuntimeFault>,
+    #[case] engine_oom: bool,
+    #[case] expected: Option<RuntimeFault>,
+) {
+    let mut pod = sealed_pod("p");
+    pod.engine_oom = engine_oom;
+    let mut sim = Sim::new(vec![pod]);
+    sim.gates.get_mut("p").unwrap().runtime_fault = said;
+    sim.run(15.0);
+    assert_eq!(sim.fault("p"), expected);
+    assert_sealed(&sim, Status::True, Reason::NoEgress);
 }
 
 #[rstest::rstest]

@@ -26,6 +26,9 @@ pub struct World {
     pub pulling: Value,
     /// A ReplicaSet as the Deployment controller makes it, not yet made.
     pub replica_set: Value,
+    /// Whether the API server keeps image volumes: an older one drops what its feature gates do not let in, and then
+    /// there is nothing to refuse.
+    pub image_volumes: bool,
 }
 
 impl World {
@@ -64,6 +67,12 @@ impl World {
             "metadata": { "name": "assistant-1", "namespace": TEAM, "labels": serving["metadata"]["labels"] },
             "spec": { "replicas": 1, "selector": deployment["spec"]["selector"], "template": deployment["spec"]["template"] },
         });
+        let search = chart::documents("tests/golden/mcp-stdio/in.yaml");
+        let search = search.into_iter().filter(|o| o["kind"] == "McpServer");
+        objects.extend(search.map(|mut object| {
+            object["metadata"].as_object_mut().unwrap().remove("uid");
+            object
+        }));
         let open = json!({ "apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy",
             "metadata": { "name": "own", "namespace": TEAM }, "spec": { "podSelector": {} } });
         objects.extend([serving.clone(), pulling.clone(), replica_set.clone(), open]);
@@ -74,6 +83,7 @@ impl World {
             serving,
             pulling,
             replica_set,
+            image_volumes: keeps_image_volumes(client).await,
         }
     }
 
@@ -107,6 +117,17 @@ pub fn plain(namespace: &str) -> Value {
         "apiVersion": "v1", "kind": "Pod", "metadata": { "name": "own", "namespace": namespace },
         "spec": { "containers": [{ "name": "own", "image": IMAGE }] },
     })
+}
+
+async fn keeps_image_volumes(client: &Client) -> bool {
+    let mut pod = plain(TEAM);
+    pod["metadata"]["name"] = "with-an-image-volume".into();
+    pod["spec"]["volumes"] = json!([{ "name": "image", "image": { "reference": IMAGE } }]);
+    let path = format!("/api/v1/namespaces/{TEAM}/pods?dryRun=All");
+    let request = http::Request::post(path).header("content-type", "application/json");
+    let request = request.body(pod.to_string().into_bytes()).unwrap();
+    let made: Value = client.request(request).await.unwrap();
+    made["spec"]["volumes"][0]["image"].is_object()
 }
 
 /// What the controller that aggregates ClusterRoles does: there is none beside this API server, which makes the roles
@@ -154,7 +175,7 @@ fn bindings() -> Vec<Value> {
     let mut all = vec![
         json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRole", "metadata": { "name": "more" }, "rules": [
             rule("", &["pods", "pods/status", "pods/resize", "pods/ephemeralcontainers"]),
-            rule("sealroom.dev", &["modelartifacts", "modelartifacts/status", "modeldeployments/status"]),
+            rule("sealroom.dev", &["modelartifacts", "modelartifacts/status", "modeldeployments/status", "mcpservers/status"]),
         ]}),
         json!({ "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "ClusterRoleBinding", "metadata": { "name": "nodes" },
             "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": "system:node" },

@@ -64,7 +64,15 @@ pub fn table(world: &World) -> Vec<Row> {
         (
             Operator,
             "says where a model is",
-            Call::merge(&format!("{ours}/modeldeployments/assistant/status"), url),
+            Call::merge(
+                &format!("{ours}/modeldeployments/assistant/status"),
+                url.clone(),
+            ),
+        ),
+        (
+            Operator,
+            "says where an MCP server is",
+            Call::merge(&format!("{ours}/mcpservers/search/status"), url),
         ),
     ]
 }

@@ -6,7 +6,7 @@ use super::Row;
 use crate::api::guard::attempt::{Call, Who};
 use crate::api::guard::world::{IMAGE, TEAM, World, plain};
 
-const NOT_YOURS: &str = "write a ModelDeployment, or leave the labels out";
+const NOT_YOURS: &str = "write a ModelDeployment or McpServer, or leave the";
 const OURS_ALONE: &str = "are changed by Sealroom alone";
 
 /// The attempts.
@@ -36,7 +36,16 @@ pub fn table(world: &World) -> Vec<Row> {
     let note =
         json!({ "metadata": { "annotations": { "k8s.v1.cni.cncf.io/networks": "outside" } } });
     let reader = Controller("replicaset-controller");
-    vec![
+    let by_tag = (
+        reader,
+        "makes one with an image volume by tag",
+        made(&|pod| {
+            pod["spec"]["volumes"][1] =
+                json!({ "name": "bin", "image": { "reference": "r.io/a:v1" } })
+        }),
+        "image volume",
+    );
+    let rows = vec![
         (
             Tenant,
             "makes a pod that says it is sealed",
@@ -150,15 +159,6 @@ pub fn table(world: &World) -> Vec<Row> {
         ),
         (
             reader,
-            "makes one with an image volume by tag",
-            made(&|pod| {
-                pod["spec"]["volumes"][1] =
-                    json!({ "name": "bin", "image": { "reference": "r.io/a:v1" } })
-            }),
-            "image volume",
-        ),
-        (
-            reader,
             "makes one in the node's network",
             made(&|pod| pod["spec"]["hostNetwork"] = true.into()),
             "no hostNetwork",
@@ -175,5 +175,8 @@ pub fn table(world: &World) -> Vec<Row> {
             made(&|pod| pod["spec"]["hostIPC"] = true.into()),
             "no hostNetwork",
         ),
-    ]
+    ];
+    rows.into_iter()
+        .chain(world.image_volumes.then_some(by_tag))
+        .collect()
 }

@@ -90,7 +90,16 @@ pub fn table(world: &World) -> Vec<Row> {
         (
             Lead,
             "says where a model is",
-            Call::merge(&format!("{ours}/modeldeployments/assistant/status"), url),
+            Call::merge(
+                &format!("{ours}/modeldeployments/assistant/status"),
+                url.clone(),
+            ),
+            SAID,
+        ),
+        (
+            Lead,
+            "says where an MCP server is",
+            Call::merge(&format!("{ours}/mcpservers/search/status"), url),
             SAID,
         ),
     ]

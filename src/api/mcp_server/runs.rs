@@ -1,0 +1,93 @@
+//! How processes of a server are shared, and how much each pod takes on.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Whether clients share a process of the server. For `transport.type: Stdio`; an HTTP server is one process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct Isolation {
+    /// `PerSession` (default): each session of a client has a process of its own, so that nothing that the server
+    /// remembers can reach another client. `Shared`: one process for all, for servers that remember nothing.
+    #[serde(default, rename = "type")]
+    pub isolation_type: IsolationType,
+    /// The most processes of a pod at once, the one included by which the gate knows that the server works. 16 by
+    /// default.
+    #[serde(default = "max_children")]
+    #[schemars(range(min = 2, max = 256))]
+    pub max_children: u32,
+    /// After how many seconds without a message a session's process ends. 600 by default.
+    #[serde(default = "idle_seconds")]
+    #[schemars(range(min = 10, max = 86_400))]
+    pub idle_seconds: u32,
+}
+
+impl Default for Isolation {
+    fn default() -> Self {
+        Self {
+            isolation_type: IsolationType::default(),
+            max_children: max_children(),
+            idle_seconds: idle_seconds(),
+        }
+    }
+}
+
+/// The ways of [`Isolation`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub enum IsolationType {
+    /// A process for each session.
+    #[default]
+    PerSession,
+    /// One process.
+    Shared,
+}
+
+impl IsolationType {
+    /// As the bridge's flag writes it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::PerSession => "PerSession",
+            Self::Shared => "Shared",
+        }
+    }
+}
+
+/// Limits of each pod, for all callers together.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ServerLimits {
+    /// How many calls are under way in a pod at once; more are refused with 429. 64 by default.
+    #[serde(default = "concurrent_requests")]
+    #[schemars(range(min = 1, max = 1024))]
+    pub concurrent_requests: u32,
+    /// The largest body of a call in bytes; a larger one is refused with 413. 4194304 (4 MiB) by default.
+    #[serde(default = "body_bytes")]
+    #[schemars(range(min = 1024, max = 16_777_216))]
+    pub body_bytes: u32,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        Self {
+            concurrent_requests: concurrent_requests(),
+            body_bytes: body_bytes(),
+        }
+    }
+}
+
+fn max_children() -> u32 {
+    16
+}
+
+fn idle_seconds() -> u32 {
+    600
+}
+
+fn concurrent_requests() -> u32 {
+    64
+}
+
+fn body_bytes() -> u32 {
+    4_194_304
+}

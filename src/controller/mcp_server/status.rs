@@ -1,0 +1,194 @@
+//! The status of an McpServer: computed in one place, at the end of every pass; pure.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use k8s_openapi::jiff::Timestamp;
+
+use super::bind::Binding;
+use super::build::{deployment, service};
+use super::said;
+use crate::api::mcp_server::{BoundModel, McpServerStatus};
+use crate::api::model_deployment::{SealMode, TenantGuard};
+use crate::api::{ConditionType, McpServer, Reason};
+use crate::controller::conditions::{Finding, Truth, conditions, find};
+use crate::controller::outcome::Outcome;
+use crate::controller::seal_view::SealView;
+use crate::controller::serving::access;
+use crate::controller::serving::numbers::Numbers;
+use crate::controller::serving::runtime;
+use crate::controller::serving::summary::{
+    Cell, Summary, held, ready, sealed, unfinished, working,
+};
+use crate::seal::wire::Pin;
+
+/// What the stores know.
+#[derive(Clone, Debug, Default)]
+pub struct Seen {
+    /// Its Deployment.
+    pub deployment: Option<Arc<Deployment>>,
+    /// What is proven about its pods.
+    pub seal: SealView,
+    /// Its models.
+    pub bindings: Vec<Binding>,
+    /// Every declared way in and out.
+    pub exits: Vec<String>,
+    /// What the tenant guard refuses in its namespace.
+    pub guard: TenantGuard,
+}
+
+/// The status to write.
+#[must_use]
+pub fn compute(
+    this: &McpServer,
+    old: &McpServerStatus,
+    seen: &Seen,
+    outcome: &Outcome,
+    now: Timestamp,
+) -> McpServerStatus {
+    use ConditionType as C;
+    let spec = &this.spec;
+    let numbers = Numbers::of(spec.replicas, seen.deployment.as_deref());
+    let models = models(&seen.bindings);
+    let tools = tools(this, old, seen);
+    let sealed = sealed(spec.seal.mode, &seen.seal);
+    let [ready, reconciling, stalled] =
+        summary(this, outcome, seen, &numbers, [&models, &tools, &sealed]);
+    let findings = [
+        (C::Ready, ready),
+        (C::Reconciling, reconciling),
+        (C::Stalled, stalled),
+        (C::ModelsBound, models),
+        (C::ToolsPinned, tools),
+        (C::Sealed, sealed),
+        (C::Available, numbers.available(spec.replicas)),
+    ]
+    .map(|(kind, (truth, reason, message))| Finding::new(kind, truth, reason, message));
+    let generation = this.metadata.generation;
+    let selector = deployment::selector(this);
+    let selector: Vec<String> = selector.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    let mcp = seen.seal.mcp.as_ref();
+    McpServerStatus {
+        conditions: conditions(&findings, &old.conditions, generation, Time(now)),
+        observed_generation: generation,
+        replicas: numbers.there,
+        ready_replicas: numbers.ready,
+        updated_replicas: numbers.updated,
+        selector: Some(selector.join(",")),
+        url: Some(service::url(this)),
+        callers: Some(access::callers(
+            &spec.access,
+            spec.seal.mode,
+            seen.seal.token_keys,
+        )),
+        // What was told last stays until something else is.
+        server_info: mcp
+            .and_then(said::server_info)
+            .or_else(|| old.server_info.clone()),
+        tools: mcp.and_then(said::tools).or_else(|| old.tools.clone()),
+        models: seen.bindings.iter().map(model).collect(),
+        seal: Some(seen.seal.status(&seen.exits, seen.guard)),
+    }
+}
+
+fn model(binding: &Binding) -> BoundModel {
+    BoundModel {
+        target: binding.target.to_string(),
+        base_url: binding.base_url(),
+        model: binding.model.clone(),
+        state: binding.reason().to_string(),
+    }
+}
+
+/// The first model that cannot be asked speaks.
+fn models(bindings: &[Binding]) -> Cell {
+    if bindings.is_empty() {
+        return (Truth::True, Reason::NoModels, String::new());
+    }
+    if let Some(unbound) = bindings.iter().find_map(|one| one.way.as_ref().err()) {
+        return (Truth::False, unbound.reason, unbound.message.clone());
+    }
+    let waits = bindings
+        .iter()
+        .find(|one| one.reason() == Reason::ModelNotReady);
+    waits.map_or((Truth::True, Reason::Bound, String::new()), |waits| {
+        let text = format!(
+            "{} does not serve: look at its own conditions",
+            waits.target
+        );
+        (Truth::False, Reason::ModelNotReady, text)
+    })
+}
+
+fn tools(this: &McpServer, old: &McpServerStatus, seen: &Seen) -> Cell {
+    if this.spec.tools.pin.is_none() {
+        return (Truth::Unknown, Reason::NotPinned, String::new());
+    }
+    match &seen.seal.mcp {
+        Some(mcp) => match mcp.pin {
+            Pin::Ok => (Truth::True, Reason::Pinned, String::new()),
+            Pin::Drift => {
+                let text = format!(
+                    "the server is out of service, because its tools are not those of tools.pin: {}; look at what changed, and write the new pin if it is wanted (sealroom pin)",
+                    said::drift(mcp)
+                );
+                (Truth::False, Reason::ToolsDrifted, text)
+            }
+            Pin::Unknown => unknown(),
+        },
+        // What a predecessor knew counts until the gates are heard.
+        None if seen.seal.truth == Truth::True => find(&old.conditions, ConditionType::ToolsPinned)
+            .filter(|told| told.reason == Reason::Pinned.as_str())
+            .map_or_else(unknown, |_| (Truth::True, Reason::Pinned, String::new())),
+        None => unknown(),
+    }
+}
+
+fn unknown() -> Cell {
+    let text = "the server has not listed its tools yet";
+    (Truth::Unknown, Reason::ToolsUnknown, text.to_owned())
+}
+
+/// Ready, Reconciling and Stalled, by what stands in the way, the worst first.
+fn summary(
+    this: &McpServer,
+    outcome: &Outcome,
+    seen: &Seen,
+    numbers: &Numbers,
+    [models, tools, sealed]: [&Cell; 3],
+) -> Summary {
+    if let Some(summary) = unfinished(outcome) {
+        return summary;
+    }
+    let unsealed = this.spec.seal.mode == SealMode::Unsealed;
+    let wanted = this.spec.replicas;
+    if sealed.0 == Truth::False && !unsealed {
+        // Probing goes on and it closes by itself, once somebody has taken the way out away.
+        return held(sealed.1, &sealed.2);
+    }
+    if tools.1 == Reason::ToolsDrifted {
+        return held(tools.1, &tools.2);
+    }
+    if !unsealed && wanted > 0 && sealed.0 == Truth::Unknown {
+        return working(Reason::NotSealed, &sealed.2);
+    }
+    let missing = access::missing(&this.spec.access, &seen.seal);
+    if let Some((reason, text)) = missing.filter(|_| !numbers.complete) {
+        return held(reason, &text);
+    }
+    if let Some(fault) = runtime::fault(&seen.seal).filter(|_| wanted > 0) {
+        return fault;
+    }
+    if !numbers.complete {
+        return working(Reason::RollingOut, &numbers.rolling_out(wanted));
+    }
+    if models.0 != Truth::True {
+        return working(Reason::ModelsNotBound, &models.2);
+    }
+    ready()
+}
+
+#[cfg(test)]
+#[path = "status_tests.rs"]
+mod tests;

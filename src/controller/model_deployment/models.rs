@@ -1,0 +1,254 @@
+//! The models of an object, by the names that requests carry; pure.
+
+use super::validate::Invalid;
+use crate::api::model_deployment::{ArtifactSource, Engine, Mode};
+use crate::api::{AccessMode, ModelDeployment, SecretRef};
+use crate::controller::config::Config;
+use crate::types::{AtLeastOne, ImageRef};
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub struct Served {
+    /// What requests carry as `model`.
+    pub name: String,
+    /// The artifact.
+    pub image: ImageRef,
+    /// Secrets for the artifact's registry.
+    pub pull_secrets: Vec<SecretRef>,
+    /// What it is served for.
+    pub mode: Mode,
+    /// The chat template that the object gives, in the engine's language.
+    pub template: Option<String>,
+    /// Texts that end an answer.
+    pub stop: Vec<String>,
+}
+
+/// All of them.
+///
+/// # Errors
+/// [`Invalid`] says what to mend.
+pub fn of(object: &ModelDeployment, config: &Config) -> Result<AtLeastOne<Served>, Invalid> {
+    let spec = &object.spec;
+    let models = match (&spec.artifact, &spec.models) {
+        (Some(_), Some(_)) => return Err(Invalid::Models("write artifact or models, not both")),
+        (None, None) => return Err(Invalid::NoArtifact),
+        (Some(source), None) => AtLeastOne::one(alone(object, source, config)?),
+        (None, Some(_)) => several(object, config)?,
+    };
+    let engine = spec.runtime.engine.particulars();
+    for model in models.iter() {
+        engine.can_serve_for(model.mode).map_err(Invalid::Mode)?;
+    }
+    Ok(models)
+}
+
+/// The one model of an object: what is its own stands in the engine's settings.
+fn alone(
+    object: &ModelDeployment,
+    source: &ArtifactSource,
+    config: &Config,
+) -> Result<Served, Invalid> {
+    let spec = &object.spec;
+    let image = image(source, "artifact.image", config)?;
+    let name = object.served_names().swap_remove(0);
+    check(spec.runtime.engine, &name, "servedModelName")?;
+    let llama_cpp = spec.runtime.llama_cpp.clone().unwrap_or_default();
+    let ollama = spec.runtime.ollama.clone().unwrap_or_default();
+    if ollama.max_loaded_models.is_some() {
+        return Err(Invalid::Models(
+            "runtime.ollama.maxLoadedModels counts several: leave it out with artifact",
+        ));
+    }
+    let (mode, template, stop) = match spec.runtime.engine {
+        Engine::LlamaCpp => (llama_cpp.mode, llama_cpp.chat_template, Vec::new()),
+        Engine::Ollama => (ollama.mode, ollama.template, ollama.stop),
+    };
+    Ok(Served {
+        name,
+        image,
+        pull_secrets: source.pull_secrets.clone(),
+        mode,
+        template,
+        stop,
+    })
+}
+
+fn several(object: &ModelDeployment, config: &Config) -> Result<AtLeastOne<Served>, Invalid> {
+    let spec = &object.spec;
+    let engine = spec.runtime.engine;
+    let entries = spec.models.as_deref().unwrap_or_default();
+    if !engine.particulars().holds_several() {
+        return Err(Invalid::Models(
+            "the engine serves one model: write artifact instead, or engine: Ollama",
+        ));
+    }
+    if !(2..=8).contains(&entries.len()) {
+        return Err(Invalid::Models(
+            "write 2 to 8 entries, or artifact for one model",
+        ));
+    }
+    if spec.served_model_name.is_some() {
+        return Err(Invalid::Models(
+            "servedModelName is for artifact: write the name of each in its entry",
+        ));
+    }
+    let ollama = spec.runtime.ollama.clone().unwrap_or_default();
+    if ollama.mode != Mode::default() || ollama.template.is_some() || !ollama.stop.is_empty() {
+        return Err(Invalid::Models(
+            "mode, template and stop are each model's own: write them in its entry and not in runtime.ollama",
+        ));
+    }
+    if spec.delivery.claim().access_mode == AccessMode::ReadWriteOncePod {
+        return Err(Invalid::Models(
+            "write delivery.persistentVolumeClaim.accessMode ReadWriteOnce or ReadWriteMany",
+        ));
+    }
+    let most = ollama.max_loaded_models.unwrap_or(1);
+    if most == 0 || most as usize > entries.len() {
+        return Err(Invalid::Models(
+            "runtime.ollama.maxLoadedModels counts models that are loaded at once: write at most as many as there are",
+        ));
+    }
+    let mut models: Vec<Served> = Vec::new();
+    for entry in entries {
+        check(engine, &entry.name, "models[].name")?;
+        let taken = |other: &&Served| engine.particulars().confuses(&entry.name, &other.name);
+        if let Some(other) = models.iter().find(taken) {
+            return Err(Invalid::Twins(entry.name.clone(), other.name.clone()));
+        }
+        models.push(Served {
+            name: entry.name.clone(),
+            image: image(&entry.artifact, "models[].artifact.image", config)?,
+            pull_secrets: entry.artifact.pull_secrets.clone(),
+            mode: entry.mode,
+            template: entry.template.clone(),
+            stop: entry.stop.clone(),
+        });
+    }
+    AtLeastOne::collect(models).ok_or(Invalid::NoArtifact)
+}
+
+pub(super) fn image(
+    source: &ArtifactSource,
+    field: &'static str,
+    config: &Config,
+) -> Result<ImageRef, Invalid> {
+    let image: ImageRef = source
+        .image
+        .parse()
+        .map_err(|source| Invalid::Reference { field, source })?;
+    if config.registry(image.registry()).is_none() {
+        return Err(Invalid::Registry(image.registry().to_owned()));
+    }
+    Ok(image)
+}
+
+/// As the schema has it, since no other text may reach a command line, and as the engine reads it.
+fn check(engine: Engine, name: &str, field: &'static str) -> Result<(), Invalid> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._:/-".contains(c);
+    let good = (1..=128).contains(&name.len())
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name.chars().all(plain);
+    let wrong = |text: String| Invalid::Name { field, text };
+    if !good {
+        return Err(wrong(
+            "write 1 to 128 of letters, digits and . _ : / -, beginning with a letter or a digit"
+                .to_owned(),
+        ));
+    }
+    engine.particulars().can_serve_as(name).map_err(wrong)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::json;
+
+    use super::super::validate::tests::{config, object};
+    use super::super::validate::validate;
+    use super::*;
+    use crate::controller::outcome::Stall;
+
+    const DIGESTS: [&str; 2] = ["1", "2"];
+
+    pub(crate) fn two() -> ModelDeployment {
+        let mut object = object();
+        let entry = |name: &str, digit: &str| {
+            let digest = digit.repeat(64);
+            json!({ "name": name, "artifact": { "image": format!("registry.internal:5000/m@sha256:{digest}") } })
+        };
+        let [one, other] = DIGESTS;
+        let models = json!([entry("chat", one), entry("vectors", other)]);
+        object.spec.artifact = None;
+        object.spec.models = serde_json::from_value(models).unwrap();
+        object.spec.runtime = serde_json::from_value(json!({ "engine": "Ollama" })).unwrap();
+        object
+    }
+
+    #[test]
+    fn several_models_have_names_and_modes_of_their_own() {
+        let mut object = two();
+        object.spec.models.as_mut().unwrap()[1].mode = Mode::Embedding;
+        let model = validate(&object, &config()).unwrap();
+        let names: Vec<&str> = model.models.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["chat", "vectors"]);
+        let modes: Vec<Mode> = model.models.iter().map(|one| one.mode).collect();
+        assert_eq!(modes, [Mode::Completion, Mode::Embedding]);
+        assert_eq!(model.loaded(), 1);
+        object.spec.runtime.ollama =
+            Some(serde_json::from_value(json!({ "maxLoadedModels": 2 })).unwrap());
+        assert_eq!(validate(&object, &config()).unwrap().loaded(), 2);
+    }
+
+    type Mutator = fn(&mut ModelDeployment);
+
+    fn ollama(object: &mut ModelDeployment, settings: serde_json::Value) {
+        object.spec.runtime.ollama = Some(serde_json::from_value(settings).unwrap());
+    }
+
+    fn rename(object: &mut ModelDeployment, name: &str) {
+        object.spec.models.as_mut().unwrap()[1].name = name.to_owned();
+    }
+
+    #[rstest::rstest]
+    #[case::llama_cpp(|md: &mut ModelDeployment| md.spec.runtime.engine = Engine::LlamaCpp, "engine: Ollama")]
+    #[case::one(|md: &mut ModelDeployment| md.spec.models.as_mut().unwrap().truncate(1), "2 to 8")]
+    #[case::none(|md: &mut ModelDeployment| md.spec.models.as_mut().unwrap().clear(), "2 to 8")]
+    #[case::nine(|md: &mut ModelDeployment| { let all = md.spec.models.as_mut().unwrap(); let more = vec![all[0].clone(); 7]; all.extend(more); }, "2 to 8")]
+    #[case::both(|md: &mut ModelDeployment| md.spec.artifact = object().spec.artifact, "not both")]
+    #[case::served_name(|md: &mut ModelDeployment| md.spec.served_model_name = Some("a".into()), "servedModelName is for artifact")]
+    #[case::mode(|md: &mut ModelDeployment| ollama(md, json!({ "mode": "Embedding" })), "in its entry")]
+    #[case::template(|md: &mut ModelDeployment| ollama(md, json!({ "template": "x" })), "in its entry")]
+    #[case::stop(|md: &mut ModelDeployment| ollama(md, json!({ "stop": ["x"] })), "in its entry")]
+    #[case::too_many_loaded(|md: &mut ModelDeployment| ollama(md, json!({ "maxLoadedModels": 3 })), "maxLoadedModels")]
+    #[case::none_loaded(|md: &mut ModelDeployment| ollama(md, json!({ "maxLoadedModels": 0 })), "maxLoadedModels")]
+    #[case::one_pod(|md: &mut ModelDeployment| md.spec.delivery = serde_json::from_value(json!({ "persistentVolumeClaim": { "accessMode": "ReadWriteOncePod" } })).unwrap(), "ReadWriteMany")]
+    #[case::same_name(|md: &mut ModelDeployment| rename(md, "chat"), "chat and chat")]
+    #[case::same_to_ollama(|md: &mut ModelDeployment| rename(md, "Chat:latest"), "Chat:latest and chat")]
+    #[case::no_name_of_ollamas(|md: &mut ModelDeployment| rename(md, "a:b:c"), "models[].name")]
+    #[case::flag(|md: &mut ModelDeployment| rename(md, "--host"), "models[].name")]
+    #[case::comma(|md: &mut ModelDeployment| rename(md, "a,mode=Rerank"), "models[].name")]
+    #[case::rerank(|md: &mut ModelDeployment| md.spec.models.as_mut().unwrap()[1].mode = Mode::Rerank, "ranks no documents")]
+    #[case::tag(|md: &mut ModelDeployment| md.spec.models.as_mut().unwrap()[1].artifact.image = "registry.internal:5000/m:v1".into(), "models[].artifact.image")]
+    #[case::registry(|md: &mut ModelDeployment| { let image = &mut md.spec.models.as_mut().unwrap()[1].artifact.image; *image = image.replace("registry.internal:5000", "elsewhere.example"); }, "elsewhere.example")]
+    fn refuses(#[case] mutate: Mutator, #[case] says: &str) {
+        let mut object = two();
+        mutate(&mut object);
+        let stall = Stall::from(validate(&object, &config()).unwrap_err());
+        assert!(stall.message.contains(says), "{}", stall.message);
+    }
+
+    #[test]
+    fn loaded_models_are_counted_of_several_only() {
+        let mut one = object();
+        one.spec.runtime = serde_json::from_value(
+            json!({ "engine": "Ollama", "ollama": { "maxLoadedModels": 1 } }),
+        )
+        .unwrap();
+        let stall = Stall::from(validate(&one, &config()).unwrap_err());
+        assert!(
+            stall.message.contains("maxLoadedModels"),
+            "{}",
+            stall.message
+        );
+    }
+}

@@ -1,0 +1,77 @@
+//! The edges of an object's pods, as a NetworkPolicy and in words.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::networking::v1::{
+    NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use crate::controller::config::Config;
+use crate::controller::names::OWNER_UID;
+use crate::controller::sealed_policy::port;
+
+const LONGEST: usize = 256;
+
+/// The pods that work for the object of this UID, and no way in or out.
+#[must_use]
+pub fn closed(owner_uid: &str) -> NetworkPolicySpec {
+    NetworkPolicySpec {
+        pod_selector: Some(labelled(&owner(owner_uid))),
+        policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
+        ingress: Some(Vec::new()),
+        egress: Some(Vec::new()),
+    }
+}
+
+/// The label of the pods that work for an object: only templates of the operator carry it.
+#[must_use]
+pub fn owner(uid: &str) -> BTreeMap<String, String> {
+    BTreeMap::from([(OWNER_UID.to_owned(), uid.to_owned())])
+}
+
+/// Selects by labels.
+#[must_use]
+pub fn labelled(labels: &BTreeMap<String, String>) -> LabelSelector {
+    LabelSelector {
+        match_labels: Some(labels.clone()),
+        ..LabelSelector::default()
+    }
+}
+
+/// The API for `from`, the metrics for the platform's scrapers. A rule without peers would let everybody in: nobody
+/// means no rule.
+#[must_use]
+pub fn inward(from: &[NetworkPolicyPeer], config: &Config) -> Vec<NetworkPolicyIngressRule> {
+    let rule = |peers: &[NetworkPolicyPeer], at: i32| {
+        (!peers.is_empty()).then(|| NetworkPolicyIngressRule {
+            from: Some(peers.to_vec()),
+            ports: Some(vec![port(at)]),
+        })
+    };
+    [(from, 8080), (config.metrics_from.as_slice(), 8082)]
+        .into_iter()
+        .filter_map(|(peers, at)| rule(peers, at))
+        .collect()
+}
+
+/// The same in words, and the way in that every sealed pod has.
+#[must_use]
+pub fn inward_exits(from: &[NetworkPolicyPeer], config: &Config) -> Vec<String> {
+    let mut exits = vec!["in 8081/TCP from operator and canaries".to_owned()];
+    for (port, peers) in [(8080, from), (8082, config.metrics_from.as_slice())] {
+        exits.extend(
+            peers
+                .iter()
+                .map(|peer| format!("in {port}/TCP from {}", peer_text(peer))),
+        );
+    }
+    exits
+}
+
+/// A peer as it is written.
+#[must_use]
+pub fn peer_text(peer: &NetworkPolicyPeer) -> String {
+    let text = serde_json::to_string(peer).unwrap_or_default();
+    text.chars().take(LONGEST).collect()
+}

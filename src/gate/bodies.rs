@@ -1,0 +1,103 @@
+//! Requests' bodies: read whole, within a memory that all of them share.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::StatusCode;
+use http_body::Body as _;
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::body::Incoming;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::answer::Refusal;
+use super::metrics::{Limit, Metrics};
+
+/// For a client to send its whole body.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
+/// For a place in the memory that all bodies share.
+const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
+/// Bodies in memory at once, as a multiple of the largest.
+const BUDGET_BODIES: usize = 8;
+/// Most bytes of bodies in memory, if one body may not be larger: a quarter of the container's.
+const BUDGET_BYTES: usize = 64 * 1024 * 1024;
+
+/// The memory for bodies.
+#[derive(Debug)]
+pub struct Bodies {
+    max: usize,
+    /// KiB of bodies.
+    budget: Arc<Semaphore>,
+}
+
+/// A body, and its share of the memory.
+#[derive(Debug)]
+pub struct Taken {
+    /// It.
+    pub bytes: Bytes,
+    /// Free again when this is dropped.
+    pub budget: OwnedSemaphorePermit,
+}
+
+impl Bodies {
+    /// Of at most `max` bytes each.
+    #[must_use]
+    pub fn new(max: usize) -> Self {
+        let all = (BUDGET_BODIES * max).min(BUDGET_BYTES).max(max);
+        let budget = Arc::new(Semaphore::new(kib(all)));
+        Self { max, budget }
+    }
+
+    /// Reads a body, once there is memory for the largest that it may become; keeps what it takes.
+    ///
+    /// # Errors
+    /// 400, 408, 413, or 429 where other bodies take all memory.
+    pub async fn read(&self, body: Incoming, metrics: &Metrics) -> Result<Taken, Refusal> {
+        let too_large = || {
+            let message = format!("the body is larger than {} bytes", self.max);
+            Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).close()
+        };
+        let declared = body.size_hint().upper();
+        let need = declared.map_or(self.max, |bytes| {
+            usize::try_from(bytes).unwrap_or(usize::MAX)
+        });
+        if need > self.max {
+            return Err(too_large());
+        }
+        let need = u32::try_from(kib(need)).map_err(|_| too_large())?;
+        let budget = Arc::clone(&self.budget).acquire_many_owned(need);
+        let budget = timeout(BUDGET_PATIENCE, budget)
+            .await
+            .ok()
+            .and_then(Result::ok);
+        let mut budget = budget.ok_or_else(|| {
+            let message = "the bodies of other requests take all memory";
+            metrics.limited(Limit::BodyMemory, message, 1)
+        })?;
+        let read = Limited::new(body, self.max).collect();
+        let bytes = match timeout(BODY_PATIENCE, read).await {
+            Ok(Ok(read)) => read.to_bytes(),
+            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
+            Ok(Err(_)) => {
+                let message = "the body broke off";
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "body_broken", message).close());
+            }
+            Err(_) => {
+                let message = "the body took too long";
+                return Err(
+                    Refusal::new(StatusCode::REQUEST_TIMEOUT, "body_slow", message).close(),
+                );
+            }
+        };
+        // A body without a declared length asked for the most; those who wait hold no more than they fill.
+        drop(budget.split(budget.num_permits().saturating_sub(kib(bytes.len()))));
+        Ok(Taken { bytes, budget })
+    }
+}
+
+/// Bytes as whole KiB, at least one.
+#[must_use]
+pub fn kib(bytes: usize) -> usize {
+    bytes.div_ceil(1024).max(1)
+}

@@ -1,0 +1,220 @@
+//! How a session of the legacy era begins: with a child of its own, or as one more of those who share one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::time::{sleep, timeout};
+
+use super::across::{list_changes, listen};
+use super::answers::{Denied, agreed, json, not_there, unavailable, with_session};
+use super::attend::attend;
+use super::call::Said;
+use super::child::Child;
+use super::front::{Asked, Front, Reply};
+use super::hello::{self, Hello, PATIENCE};
+use super::house::{Isolation, NoChild};
+use super::live::Live;
+use super::session::Session;
+use crate::gate::audit::Outcome;
+use crate::mcp::error::INVALID_PARAMS;
+use crate::mcp::translate::{ClientSaid, initialize_result};
+use crate::mcp::{Askable, CANCELLED, Era, Id, Kind, Message, Object, RpcError, Version};
+
+/// A session that was not used for so long gives its child to a new one, where there are as many as there may be.
+const UNUSED: Duration = Duration::from_secs(30);
+/// Most bytes that a client says of itself: each session keeps them.
+const MAX_SAID: usize = 16 * 1024;
+/// For the place of a child that ends to be free.
+const ROOM: Duration = Duration::from_secs(1);
+/// Between two looks for it.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// A child for one session, or what it said instead of a hello.
+type Own = Result<(Arc<Live>, mpsc::Receiver<Said>), Said>;
+
+impl Front {
+    /// `initialize`.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn initialize(self: &Arc<Self>, asked: Asked, id: &Id) -> Result<Reply, Denied> {
+        self.ready()?;
+        if !self.sessions.has_room() {
+            return Err(too_many());
+        }
+        let params = asked.message.params().unwrap_or_default();
+        let said = ClientSaid::of(&params);
+        if said.bytes() > MAX_SAID {
+            let error = RpcError::new(INVALID_PARAMS, "the client says too much of itself");
+            return Err(Denied::rpc(StatusCode::OK, error));
+        }
+        let (own, loose, result) = match self.house.config.isolation {
+            Isolation::Shared => (None, None, self.shared(&asked.message)?),
+            Isolation::PerSession => match self.own(&asked.message).await? {
+                Ok((live, loose)) => {
+                    let version = agreed(params.text("protocolVersion"));
+                    let result = match live.hello.era {
+                        Era::Legacy => live.hello.result.clone(),
+                        Era::Modern => hello_of(&live, version),
+                    };
+                    (Some(live), Some(loose), result)
+                }
+                Err(said) => {
+                    let answer = said.message;
+                    let text = answer.to_line().into();
+                    return Ok(Reply::Whole(
+                        json(StatusCode::OK, text),
+                        answer.error_code(),
+                    ));
+                }
+            },
+        };
+        let version = agreed(result.text("protocolVersion"));
+        let session = Arc::new(Session::new(
+            asked.caller,
+            version,
+            own,
+            said,
+            Arc::clone(&self.house.limits.budget),
+        ));
+        if !self.sessions.add(&session) {
+            return Err(too_many());
+        }
+        if let Some(live) = (session.own.as_ref()).filter(|live| live.hello.era == Era::Modern) {
+            let wanted = list_changes(live);
+            if !wanted.is_empty() {
+                let (session, live) = (Arc::clone(&session), Arc::clone(live));
+                tokio::spawn(async move { listen(&session, live, wanted, &session.ended).await });
+            }
+        }
+        if let Some(loose) = loose {
+            self.hear(&session, loose);
+        }
+        let answer = Message::result(id, &result).to_line();
+        let response = json(StatusCode::OK, answer.into());
+        Ok(Reply::Whole(with_session(response, &session.id), None))
+    }
+
+    /// What the session's own child says beside answers goes to its client.
+    fn hear(&self, session: &Arc<Session>, loose: mpsc::Receiver<Said>) {
+        let Some(live) = &session.own else { return };
+        let hears = Arc::downgrade(session);
+        let hears = move |live: &Arc<Live>, said: Said| match (&said.message.kind, hears.upgrade())
+        {
+            (Kind::Request { id, method }, _) if !live.child.asks(id) => {
+                live.child.refuse(id, method);
+            }
+            (Kind::Notification { method }, Some(session)) if method == CANCELLED => {
+                // It waits for no answer any more.
+                if let Some(id) = said.message.cancelled() {
+                    live.child.answered(&id);
+                }
+                session.hears(said);
+            }
+            (_, Some(session)) => session.hears(said),
+            (_, None) => {}
+        };
+        let house = Arc::clone(&self.house);
+        tokio::spawn(attend(Arc::downgrade(live), loose, house, hears));
+    }
+
+    /// What the shared child said, in the revision that the client asks for.
+    fn shared(&self, message: &Message) -> Result<Object, Denied> {
+        let live = self.house.own().ok_or_else(not_there)?;
+        let version = agreed(message.params().unwrap_or_default().text("protocolVersion"));
+        Ok(hello_of(&live, version))
+    }
+
+    /// A child that hears the client's own `initialize`.
+    async fn own(&self, initialize: &Message) -> Result<Own, Denied> {
+        let connected = match self.house.connect().await {
+            Err(NoChild::Full) if self.sessions.make_room(UNUSED) || self.stateless.make_room() => {
+                let connected = async {
+                    loop {
+                        match self.house.connect().await {
+                            Err(NoChild::Full) => sleep(LOOK).await,
+                            other => return other,
+                        }
+                    }
+                };
+                timeout(ROOM, connected).await.unwrap_or(Err(NoChild::Full))
+            }
+            other => other,
+        };
+        let (child, loose, place) = connected.map_err(no_child)?;
+        if self.house.era() == Some((Era::Modern, false)) {
+            let hello = hello::greet(&child, Some(Era::Modern), &Askable::default()).await;
+            let hello = hello.map_err(|why| no_child(why.into()))?;
+            return self.inspected(child, hello, place, loose).await;
+        }
+        let gone = |gone| no_child(NoChild::from(gone));
+        let mut call = child.call(initialize.clone()).await.map_err(gone)?;
+        let said = timeout(PATIENCE, call.answer()).await;
+        let said = said
+            .map_err(|_| no_child(hello::NoHello::Slow.into()))?
+            .map_err(gone)?;
+        let Ok(hello) = hello::legacy(&said.message) else {
+            return Ok(Err(said));
+        };
+        let initialized = Message::notification("notifications/initialized", &Object::default());
+        child.say(&initialized).await.map_err(gone)?;
+        self.inspected(child, hello, place, loose).await
+    }
+
+    /// A child whose tools are looked at before anybody uses it.
+    async fn inspected(
+        &self,
+        child: Arc<Child>,
+        hello: Hello,
+        place: OwnedSemaphorePermit,
+        loose: mpsc::Receiver<Said>,
+    ) -> Result<Own, Denied> {
+        let live = Arc::new(Live {
+            child,
+            hello,
+            place,
+        });
+        if self.house.is_pinned() {
+            self.house.inspect(&live).await.map_err(no_child)?;
+        }
+        Ok(Ok((live, loose)))
+    }
+}
+
+/// What a child said, in the revision that the client asks for.
+fn hello_of(live: &Live, version: Version) -> Object {
+    match live.hello.era {
+        Era::Legacy => {
+            let result = live.hello.result.clone();
+            result.with("protocolVersion", version.as_str())
+        }
+        Era::Modern => initialize_result(&live.hello.result, version),
+    }
+}
+
+fn too_many() -> Denied {
+    let message = "there are as many sessions as there may be";
+    unavailable("TooManySessions", message).into()
+}
+
+/// Why there is no child, without the server's own words.
+pub fn no_child(why: NoChild) -> Denied {
+    tracing::warn!(%why, "a session has no child");
+    let (code, message, outcome) = match why {
+        NoChild::Full => {
+            let message = "there are as many children of the server as there may be";
+            ("TooManyChildren", message, Outcome::Refused)
+        }
+        NoChild::Drift => {
+            let message = "the server's tools are not the pinned ones";
+            ("ToolsDrift", message, Outcome::Refused)
+        }
+        NoChild::Bridge(_) | NoChild::Hello(_) => {
+            let message = "the server could not be started";
+            ("NotReady", message, Outcome::UpstreamError)
+        }
+    };
+    Denied::from(unavailable(code, message)).because(outcome)
+}

@@ -1,0 +1,267 @@
+//! The memory that a server's messages may take, over all its children, until their clients have them.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::outbox::Outbox;
+use crate::gate::bodies::kib;
+
+/// For others to be done with theirs: shorter than what the gate gives a child to answer a ping, which waits behind.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// What is no longer than this passes without a share: the number of calls bounds it.
+pub const SMALL: usize = 4 * 1024;
+/// Most answers that are kept for clients that went.
+const MAX_KEPT: usize = 4096;
+
+/// A share of the memory, free again when it is dropped.
+pub type Share = OwnedSemaphorePermit;
+
+/// The memory. Answers that are kept for clients that may come back have what nobody else needs.
+#[derive(Debug)]
+pub struct Budget {
+    free: Arc<Semaphore>,
+    waiting: AtomicUsize,
+    kept: Mutex<VecDeque<Weak<Outbox>>>,
+}
+
+impl Budget {
+    /// Of so many bytes.
+    #[must_use]
+    pub fn new(bytes: usize) -> Self {
+        Self {
+            free: Arc::new(Semaphore::new(kib(bytes))),
+            waiting: AtomicUsize::new(0),
+            kept: Mutex::default(),
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, VecDeque<Weak<Outbox>>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A share for so many bytes, if there is one now.
+    #[must_use]
+    pub fn try_take(&self, bytes: usize) -> Option<Share> {
+        let need = u32::try_from(kib(bytes)).ok()?;
+        Arc::clone(&self.free).try_acquire_many_owned(need).ok()
+    }
+
+    /// The same, for which kept answers give way, and others get a moment to be read.
+    pub async fn take(&self, bytes: usize) -> Option<Share> {
+        let _waits = Waits::new(&self.waiting);
+        loop {
+            if let Some(share) = self.try_take(bytes) {
+                return Some(share);
+            }
+            if !self.give_way() {
+                break;
+            }
+        }
+        let need = u32::try_from(kib(bytes)).ok()?;
+        let share = Arc::clone(&self.free).acquire_many_owned(need);
+        timeout(PATIENCE, share).await.ok()?.ok()
+    }
+
+    /// Nobody reads this at the moment: it is kept while there is room.
+    pub fn keeps(&self, outbox: &Arc<Outbox>) {
+        let mut kept = self.kept();
+        kept.push_back(Arc::downgrade(outbox));
+        if kept.len() > MAX_KEPT {
+            kept.retain(|outbox| outbox.strong_count() > 0);
+        }
+        let over = kept.len() > MAX_KEPT;
+        drop(kept);
+        if over {
+            self.give_way();
+        }
+        // Whoever waits has looked before this was here.
+        while self.waiting.load(Ordering::SeqCst) > 0 && self.give_way() {}
+    }
+
+    /// Forgets the oldest kept answer; false when there is none.
+    fn give_way(&self) -> bool {
+        let oldest = {
+            let mut kept = self.kept();
+            std::iter::from_fn(|| kept.pop_front()).find_map(|outbox| outbox.upgrade())
+        };
+        oldest.is_some_and(|outbox| {
+            outbox.forget();
+            true
+        })
+    }
+}
+
+/// A text that keeps its share until the last of it is dropped.
+#[must_use]
+pub fn held(text: Vec<u8>, share: Option<Share>) -> Bytes {
+    match share {
+        Some(share) => Bytes::from_owner(Held(text, share)),
+        None => text.into(),
+    }
+}
+
+struct Held(Vec<u8>, #[expect(dead_code, reason = "held")] Share);
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// A share that grows with what comes.
+#[derive(Debug)]
+pub struct Growing {
+    budget: Arc<Budget>,
+    share: Option<Share>,
+}
+
+impl Growing {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(budget: Arc<Budget>) -> Self {
+        Self {
+            budget,
+            share: None,
+        }
+    }
+
+    /// Grows to so many bytes; false when there is no room. What is small needs none.
+    #[must_use]
+    pub fn to(&mut self, bytes: usize) -> bool {
+        let has = self
+            .share
+            .as_ref()
+            .map_or(0, |share| 1024 * share.num_permits());
+        if bytes <= has.max(SMALL) {
+            return true;
+        }
+        let Some(more) = self.budget.try_take(bytes - has) else {
+            return false;
+        };
+        match &mut self.share {
+            Some(share) => share.merge(more),
+            None => self.share = Some(more),
+        }
+        true
+    }
+
+    /// What it has grown to.
+    #[must_use]
+    pub fn into_share(self) -> Option<Share> {
+        self.share
+    }
+
+    /// Keeps what so many bytes need, and gives the rest: to what goes on its way.
+    #[must_use]
+    pub fn leave(&mut self, bytes: usize) -> Option<Share> {
+        let needs = if bytes > SMALL { kib(bytes) } else { 0 };
+        let share = self.share.as_mut()?;
+        let rest = share.split(share.num_permits().saturating_sub(needs));
+        if needs == 0 {
+            self.share = None;
+        }
+        rest
+    }
+}
+
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::SeqCst);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::mcp::call::Said;
+    use crate::gate::mcp::outbox::CALL;
+    use crate::mcp::{Id, Message};
+
+    const MIB: usize = 1024 * 1024;
+
+    fn answer(budget: &Budget) -> Arc<Outbox> {
+        let outbox = Arc::new(Outbox::new(CALL));
+        let message = Message::result(&Id::number(1), &"x".repeat(MIB - 100));
+        let budget = budget.try_take(MIB);
+        assert!(budget.is_some());
+        outbox.finish(Said { message, budget });
+        outbox
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_gives_way_the_oldest_first() {
+        let budget = Budget::new(4 * MIB);
+        let kept: Vec<_> = (0..4).map(|_| answer(&budget)).collect();
+        kept.iter().for_each(|outbox| budget.keeps(outbox));
+        assert!(budget.try_take(MIB).is_none());
+        let share = budget.take(2 * MIB).await;
+        assert!(share.is_some());
+        let left = [0, 1, 2, 3].map(|at: usize| kept[at].holds_anything());
+        assert_eq!(left, [false, false, true, true]);
+    }
+
+    #[tokio::test]
+    async fn what_is_kept_while_somebody_waits_gives_way_at_once() {
+        let budget = Arc::new(Budget::new(MIB));
+        let outbox = answer(&budget);
+        let waits = Arc::clone(&budget);
+        let waits = tokio::spawn(async move { waits.take(MIB).await.is_some() });
+        tokio::task::yield_now().await;
+        budget.keeps(&outbox);
+        assert!(waits.await.unwrap());
+    }
+
+    #[test]
+    fn a_share_grows_and_goes_with_its_text() {
+        let budget = Arc::new(Budget::new(MIB));
+        let mut growing = Growing::new(Arc::clone(&budget));
+        assert!(growing.to(SMALL) && growing.share.is_none());
+        assert!(growing.to(SMALL + 1) && growing.to(MIB) && growing.to(7));
+        assert!(!growing.to(MIB + 1));
+        assert!(budget.try_take(1).is_none());
+        let text = held(vec![0; 7], growing.into_share());
+        assert!(budget.try_take(1).is_none());
+        drop(text);
+        assert!(budget.try_take(MIB).is_some());
+    }
+
+    #[test]
+    fn a_share_leaves_with_what_it_was_for() {
+        let budget = Arc::new(Budget::new(MIB));
+        let mut growing = Growing::new(Arc::clone(&budget));
+        assert!(growing.to(MIB));
+        let rest = growing.leave(MIB / 4);
+        assert_eq!(rest.unwrap().num_permits(), 768);
+        assert!(budget.try_take(MIB / 4 * 3).is_some());
+        assert!(growing.to(MIB / 2));
+        drop(growing.leave(7));
+        assert!(growing.share.is_none() && budget.try_take(MIB).is_some());
+        assert!(growing.leave(0).is_none());
+    }
+
+    #[tokio::test]
+    async fn what_is_read_is_counted_until_its_client_has_it() {
+        let budget = Budget::new(MIB);
+        let outbox = answer(&budget);
+        let event = outbox.after(0).await.unwrap();
+        drop(outbox);
+        assert!(budget.take(MIB).await.is_none(), "its bytes are there");
+        drop(event);
+        assert!(budget.take(MIB).await.is_some());
+    }
+}

@@ -1,0 +1,332 @@
+//! One child of the bridge: a connection, and what goes over it. Who waits for which answer is in [`super::calls`].
+
+use std::collections::HashSet;
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use serde_json::value::RawValue;
+use tokio::net::UnixStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::answers::to_server;
+use super::budget::{Budget, Share};
+use super::call::{Call, Said};
+use super::calls::{Calls, Waiter, numbered};
+use super::pipes::{Reader, write};
+use crate::mcp::translate::SUBSCRIPTION;
+use crate::mcp::{CANCELLED, Id, Kind, Message, Object};
+
+/// Lines that wait for a child to read them.
+const QUEUE: usize = 64;
+/// Notifications of one call that wait for its client; more are dropped.
+const NOTES: usize = 256;
+/// Messages that belong to no call and wait to be looked at; more are dropped.
+const LOOSE: usize = 256;
+/// For a child to make room for a line.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Requests of a child that nobody has answered yet; more are refused.
+const MAX_ASKED: usize = 64;
+
+/// What children may hold.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest line in bytes.
+    pub line: usize,
+    /// For what is on its way to clients, over all children.
+    pub budget: Arc<Budget>,
+}
+
+/// The child is not there any more, or does not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the server has ended or does not read")]
+pub struct Gone;
+
+/// A line on its way to a child, with its share of the memory for requests.
+pub type Line = (Bytes, Option<Share>);
+
+/// A child. When the last of its owners goes, its connection ends and the bridge ends it.
+#[derive(Debug)]
+pub struct Child {
+    to: mpsc::Sender<Line>,
+    calls: Mutex<Calls>,
+    /// Requests of the child that wait for an answer.
+    asked: Mutex<HashSet<Id>>,
+    /// Answers to calls, and what belongs to one.
+    heard: AtomicU64,
+    ended: CancellationToken,
+    _ends: DropGuard,
+}
+
+impl Child {
+    /// A new child; what it says beside answers comes out of the second.
+    ///
+    /// # Errors
+    /// The bridge is not there.
+    pub async fn connect(
+        socket: &Path,
+        limits: Limits,
+    ) -> io::Result<(Arc<Self>, mpsc::Receiver<Said>)> {
+        let (from, writer) = UnixStream::connect(socket).await?.into_split();
+        let (to, lines) = mpsc::channel(QUEUE);
+        let (loose_in, loose) = mpsc::channel(LOOSE);
+        let (ended, closing) = (CancellationToken::new(), CancellationToken::new());
+        let child = Arc::new(Self {
+            to,
+            calls: Mutex::default(),
+            asked: Mutex::default(),
+            heard: AtomicU64::new(0),
+            ended: ended.clone(),
+            _ends: closing.clone().drop_guard(),
+        });
+        tokio::spawn(write(lines, writer, closing.clone()));
+        let reader = Reader::new(&child, limits, loose_in);
+        let weak = Arc::downgrade(&child);
+        tokio::spawn(async move {
+            let why = tokio::select! {
+                why = reader.read(from) => why,
+                () = closing.cancelled() => Ok(()),
+            };
+            if let Err(error) = why {
+                tracing::warn!(%error, "a child is given up");
+            }
+            closing.cancel();
+            if let Some(child) = weak.upgrade() {
+                child.end();
+            }
+            ended.cancel();
+        });
+        Ok((child, loose))
+    }
+
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn asked(&self) -> MutexGuard<'_, HashSet<Id>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends when the child has.
+    pub async fn ended(&self) {
+        self.ended.cancelled().await;
+    }
+
+    /// Whether it has.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        self.ended.is_cancelled()
+    }
+
+    /// How much it has said to its calls: one that answers is not hung. What it says of itself, a part of it may say that
+    /// does not hang.
+    #[must_use]
+    pub fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// It is over: whoever waits hears of it at once, and nobody can begin to.
+    pub fn end(&self) {
+        self.calls().end();
+    }
+
+    /// Calls under way.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        self.calls().under_way()
+    }
+
+    /// Sends a request; its answer will carry the id that it has now.
+    ///
+    /// # Errors
+    /// [`Gone`]; it may have been read all the same.
+    pub async fn call(self: &Arc<Self>, request: Message) -> Result<Call, Gone> {
+        self.ask(request, None, false).await
+    }
+
+    /// The same with the request's share of the memory, free again when the child has it. Where its client can be asked
+    /// something, the questions of the child are among what comes before the answer.
+    ///
+    /// # Errors
+    /// [`Gone`]; it may have been read all the same.
+    pub async fn ask(
+        self: &Arc<Self>,
+        request: Message,
+        share: Option<Share>,
+        asks: bool,
+    ) -> Result<Call, Gone> {
+        let Kind::Request { id, .. } = request.kind.clone() else {
+            return Err(Gone);
+        };
+        let (notes, heard) = mpsc::channel(NOTES);
+        let (answer, answered) = oneshot::channel();
+        let (number, request) = {
+            let mut calls = self.calls();
+            let number = calls.number().ok_or(Gone)?;
+            let (request, token) = numbered(request, number);
+            let waiter = Waiter {
+                id,
+                token,
+                notes,
+                answer,
+                asks,
+            };
+            calls.begin(number, waiter);
+            (number, request)
+        };
+        let call = Call::new(Arc::clone(self), number, heard, answered);
+        self.send(&request, share).await?;
+        Ok(call)
+    }
+
+    /// Sends what waits for no answer.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn say(&self, message: &Message) -> Result<(), Gone> {
+        self.send(message, None).await
+    }
+
+    /// The same with the message's share of the memory.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn send(&self, message: &Message, share: Option<Share>) -> Result<(), Gone> {
+        let (line, _) = line(message);
+        match timeout(PATIENCE, self.to.send((line, share))).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(_)) | Err(_) => Err(Gone),
+        }
+    }
+
+    /// Answers what nobody can be asked.
+    pub fn refuse(&self, id: &Id, method: &str) {
+        self.tell(&to_server(id, method));
+    }
+
+    /// Says this at once. A child that reads nothing hears nothing.
+    pub fn tell(&self, message: &Message) {
+        let _ = self.to.try_send(line(message));
+    }
+
+    /// Nobody waits for call `number` any more. Where it was still under way, the child is told so.
+    pub fn forget(&self, number: u64, reason: &str) {
+        if self.calls().forget(number, Instant::now()) {
+            let params = Object::default()
+                .with("requestId", &number)
+                .with("reason", reason);
+            self.tell(&Message::notification(CANCELLED, &params));
+        }
+    }
+
+    /// Takes note that the child asks something; false when it asks too much.
+    pub fn asks(&self, id: &Id) -> bool {
+        let mut asked = self.asked();
+        asked.len() < MAX_ASKED && asked.insert(id.clone())
+    }
+
+    /// Whether the child asked this and has no answer yet; it is answered now.
+    pub fn answered(&self, id: &Id) -> bool {
+        self.asked().remove(id)
+    }
+
+    /// Whether the child asked this and waits for the answer.
+    #[must_use]
+    pub fn waits_for(&self, id: &Id) -> bool {
+        self.asked().contains(id)
+    }
+
+    /// Gives a question to the call that it belongs to.
+    ///
+    /// # Errors
+    /// The question, where nobody can tell to which, or it can be asked nothing.
+    pub fn question(&self, said: Said) -> Result<(), Said> {
+        self.calls().question(said, Instant::now())
+    }
+
+    /// From now on the client of call `number` knows its progress by this.
+    pub fn rename(&self, number: u64, token: Option<Box<RawValue>>) {
+        self.calls().rename(number, token);
+    }
+
+    /// Gives a note to the call that it names.
+    ///
+    /// # Errors
+    /// The note, where it names no call.
+    pub fn note(&self, note: Said) -> Result<(), Said> {
+        self.calls().note(note)?;
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Gives a note to the only call that is under way; to nobody, where there are several.
+    pub fn to_only(&self, note: Said) {
+        self.calls().to_only(note);
+    }
+
+    /// Gives an answer to the call of that number, and to no other.
+    pub fn answer(&self, id: &Id, said: Said) {
+        let waiter = id
+            .as_number()
+            .and_then(|number| self.calls().answered(number));
+        let Some(waiter) = waiter else {
+            tracing::debug!("an answer to nobody");
+            return;
+        };
+        self.heard.fetch_add(1, Ordering::Relaxed);
+        let mut message = said.message.with_id(&waiter.id);
+        if let Some(mut result) = message.body.object("result")
+            && let Some(mut meta) = result.object("_meta")
+            && meta.has(SUBSCRIPTION)
+        {
+            meta.put(SUBSCRIPTION, &waiter.id);
+            result.put("_meta", &meta);
+            message.body.put("result", &result);
+        }
+        let _ = waiter.answer.send(Said { message, ..said });
+    }
+}
+
+fn line(message: &Message) -> Line {
+    let mut line = message.to_line();
+    line.push(b'\n');
+    (line.into(), None)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Shutdown;
+
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    fn limits() -> Limits {
+        Limits {
+            line: 1024,
+            budget: Arc::new(Budget::new(1024 * 1024)),
+        }
+    }
+
+    /// The writer notices the end before the reader does.
+    #[tokio::test]
+    async fn whoever_waits_hears_of_an_end_that_only_the_writer_sees() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (child, _loose) = Child::connect(&socket, limits()).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let stream = stream.into_std().unwrap();
+        stream.shutdown(Shutdown::Read).unwrap();
+        let request = Message::request(&Id::number(7), "ping", Object::default());
+        let mut call = child.call(request).await.unwrap();
+        let answer = timeout(Duration::from_secs(5), call.answer()).await;
+        assert!(answer.expect("the call goes on without a child").is_err());
+        assert!(child.is_over());
+    }
+}

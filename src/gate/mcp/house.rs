@@ -1,0 +1,286 @@
+//! Starts children, and keeps one of the gate's own: by it the gate knows whether the server is alive, who it is and
+//! which tools it has. Where one child is for all, this is it.
+
+use std::io;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::timeout;
+
+use super::call::Said;
+use super::child::{Child, Gone, Limits};
+use super::hello::{Hello, NoHello, greet, own};
+use super::live::Live;
+use super::pinned::Pinned;
+use crate::gate::core::Core;
+use crate::mcp::pages::Pages;
+use crate::mcp::params::Annotated;
+use crate::mcp::pin::NoInventory;
+use crate::mcp::{Askable, Era, Inventory};
+use crate::seal::wire::Mcp;
+
+/// For all pages of `tools/list`.
+const LIST: Duration = Duration::from_secs(30);
+
+/// One child for all clients, or one for each session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+#[value(rename_all = "PascalCase")]
+pub enum Isolation {
+    /// A child for each session.
+    PerSession,
+    /// One child for all.
+    Shared,
+}
+
+/// How children are had.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where the bridge listens.
+    pub socket: PathBuf,
+    /// For whom a child is.
+    pub isolation: Isolation,
+    /// Most children at once, the gate's own included.
+    pub max_children: usize,
+    /// A session that was not used for so long ends.
+    pub idle: Duration,
+}
+
+/// Why there is no child.
+#[derive(Debug, thiserror::Error)]
+pub enum NoChild {
+    /// All places are taken.
+    #[error("there are as many children as there may be")]
+    Full,
+    /// The bridge is not there.
+    #[error("failed to reach the bridge: {0}")]
+    Bridge(#[from] io::Error),
+    /// It gave no hello.
+    #[error(transparent)]
+    Hello(#[from] NoHello),
+    /// Its tools are not the pinned ones.
+    #[error("its tools are not the pinned ones")]
+    Drift,
+}
+
+impl From<Gone> for NoChild {
+    fn from(gone: Gone) -> Self {
+        Self::Hello(NoHello::Gone(gone))
+    }
+}
+
+/// A greeted child, and what it says beside answers.
+pub type Started = (Arc<Live>, mpsc::Receiver<Said>);
+
+/// The children, as far as all need to know of them.
+#[derive(Debug)]
+pub struct House {
+    /// How they are had.
+    pub config: Config,
+    /// The gate's knowledge.
+    pub core: Arc<Core>,
+    /// What they may hold.
+    pub limits: Limits,
+    places: Arc<Semaphore>,
+    /// The gate's own child.
+    own: watch::Sender<Option<Arc<Live>>>,
+    known: Mutex<Known>,
+}
+
+#[derive(Debug)]
+struct Known {
+    /// The era of the program, once a child of it has answered, and whether it takes `initialize`.
+    era: Option<(Era, bool)>,
+    hello: Option<Hello>,
+    pinned: Pinned,
+}
+
+impl House {
+    /// Without any child yet.
+    #[must_use]
+    pub fn new(config: Config, core: Arc<Core>, limits: Limits, pinned: Pinned) -> Self {
+        let known = Known {
+            era: None,
+            hello: None,
+            pinned,
+        };
+        Self {
+            places: Arc::new(Semaphore::new(config.max_children)),
+            config,
+            core,
+            limits,
+            own: watch::Sender::new(None),
+            known: Mutex::new(known),
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The gate's own child, while it lives.
+    #[must_use]
+    pub fn own(&self) -> Option<Arc<Live>> {
+        self.own.borrow().clone()
+    }
+
+    /// The gate's own child is another one, or none.
+    pub fn move_in(&self, live: Option<Arc<Live>>) {
+        if let Some(live) = &live {
+            self.known().hello = Some(live.hello.clone());
+        }
+        self.own.send_replace(live);
+        self.report();
+    }
+
+    /// The era of the program, and whether it takes `initialize`.
+    #[must_use]
+    pub fn era(&self) -> Option<(Era, bool)> {
+        self.known().era
+    }
+
+    /// Whether the server has a tool of that name.
+    #[must_use]
+    pub fn has_tool(&self, name: &str) -> bool {
+        self.known().pinned.has(name)
+    }
+
+    /// What clients repeat of the arguments of the tool of that name.
+    #[must_use]
+    pub fn annotated(&self, name: &str) -> Vec<Annotated> {
+        self.known().pinned.annotated(name)
+    }
+
+    /// Whether every child's tools are looked at.
+    #[must_use]
+    pub fn is_pinned(&self) -> bool {
+        self.known().pinned.is_pinned()
+    }
+
+    /// The server says who it is.
+    pub fn says(&self, hello: Hello) {
+        self.known().hello = Some(hello);
+        self.report();
+    }
+
+    /// The server's tools are these, or cannot be read; whether they are others than the pinned ones.
+    pub fn sees(&self, list: Result<Inventory, NoInventory>) -> bool {
+        let drifts = {
+            let mut known = self.known();
+            known.pinned.sees(list);
+            known.pinned.drift().is_some()
+        };
+        self.report();
+        drifts
+    }
+
+    /// A client is to be shown these tools, the text of a list: whether it may see them.
+    #[must_use]
+    pub fn shows(&self, tools: &str) -> bool {
+        if !self.is_pinned() {
+            return true;
+        }
+        let mut page = Inventory::default();
+        let read = page.add(tools).map(|()| page);
+        let fine = self.known().pinned.shows(read);
+        if !fine {
+            self.report();
+        }
+        fine
+    }
+
+    /// Whether the tools are not the pinned ones.
+    #[must_use]
+    pub fn drifts(&self) -> bool {
+        self.known().pinned.drift().is_some()
+    }
+
+    fn report(&self) {
+        let (report, drift) = {
+            let known = self.known();
+            let report = Mcp {
+                server: known.hello.as_ref().map(Hello::info),
+                tools: known.pinned.tools(),
+                pin: known.pinned.pin(),
+                drift: known.pinned.drift().unwrap_or_default().to_owned(),
+            };
+            let drift = known
+                .pinned
+                .drift()
+                .map(|what| format!("ToolsDrift: {what}"));
+            (report, drift)
+        };
+        self.core.mcp(report, drift);
+    }
+
+    /// A connection of its own to the bridge, and so a child.
+    ///
+    /// # Errors
+    /// [`NoChild`].
+    pub async fn connect(
+        &self,
+    ) -> Result<(Arc<Child>, mpsc::Receiver<Said>, OwnedSemaphorePermit), NoChild> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| NoChild::Full)?;
+        let (child, loose) = Child::connect(&self.config.socket, self.limits.clone()).await?;
+        Ok((child, loose, place))
+    }
+
+    /// A child that the gate has greeted, for clients that can be asked this.
+    ///
+    /// # Errors
+    /// [`NoChild`].
+    pub async fn start(&self, askable: &Askable) -> Result<Started, NoChild> {
+        let known = self.era().map(|(era, _)| era);
+        let (child, loose, place) = self.connect().await?;
+        let greeted = greet(&child, known, askable).await;
+        let (child, loose, place, hello) = match greeted {
+            Ok(hello) => (child, loose, place, hello),
+            // Some servers end on a first word that they do not know.
+            Err(NoHello::Gone(_)) if known.is_none() => {
+                drop((child, loose, place));
+                let (child, loose, place) = self.connect().await?;
+                let hello = greet(&child, Some(Era::Legacy), askable).await?;
+                (child, loose, place, hello)
+            }
+            Err(error) => return Err(error.into()),
+        };
+        self.known().era = Some((hello.era, hello.legacy));
+        let live = Live {
+            child,
+            hello,
+            place,
+        };
+        Ok((Arc::new(live), loose))
+    }
+
+    /// Asks a child for its tools, and compares.
+    ///
+    /// # Errors
+    /// It ended or took too long, or its tools are not the pinned ones.
+    pub async fn inspect(&self, live: &Live) -> Result<(), NoChild> {
+        let list = timeout(LIST, list(live)).await;
+        let list = list.map_err(|_| NoHello::Slow)??;
+        if self.sees(list) {
+            Err(NoChild::Drift)
+        } else {
+            Ok(())
+        }
+    }
+}
+
+/// All tools of a child, page by page.
+async fn list(live: &Live) -> Result<Result<Inventory, NoInventory>, NoChild> {
+    let mut pages = Pages::default();
+    if !live.hello.has_tools() {
+        return Ok(Ok(Inventory::default()));
+    }
+    loop {
+        let request = own(live.hello.era, "tools/list", pages.params());
+        let said = live.child.call(request).await?.answer().await?;
+        if let Some(list) = pages.take(&said.message) {
+            return Ok(list);
+        }
+    }
+}

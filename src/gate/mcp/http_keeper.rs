@@ -1,0 +1,153 @@
+//! The gate as a client of a server that speaks HTTP: whether it lives, who it is, which tools it has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{HeaderMap, HeaderValue};
+use tokio::time::{Instant, sleep};
+
+use super::hello::{self, Hello, initialize_params, own};
+use super::house::House;
+use super::http::Http;
+use crate::mcp::pages::Pages;
+use crate::mcp::pin::NoInventory;
+use crate::mcp::{Askable, Era, Inventory, LATEST_LEGACY, MODERN, Message, Object};
+use crate::seal::lease::Runtime;
+
+/// Between two looks at a server that does not answer yet.
+const LOOK: Duration = Duration::from_millis(250);
+/// Between two questions whether it lives, and for the answer.
+const PING: Duration = Duration::from_secs(3);
+/// For everything else.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// Between two looks at its tools: it cannot say that they changed where nobody listens.
+const INSPECT: Duration = Duration::from_secs(15);
+
+/// Who the gate is to the server.
+struct Client {
+    http: Arc<Http>,
+    fields: HeaderMap,
+    hello: Hello,
+}
+
+/// Looks after the server, for ever.
+pub async fn keep(house: Arc<House>, http: Arc<Http>) {
+    loop {
+        sleep(LOOK).await;
+        let view = house.core.runtime();
+        if view.phase != Runtime::Running {
+            continue;
+        }
+        let Some(client) = greet(&http).await else {
+            continue;
+        };
+        tracing::info!(era = ?client.hello.era, "the server said hello");
+        house.says(client.hello.clone());
+        let mut inspected: Option<Instant> = None;
+        loop {
+            let run = house.core.runtime();
+            if run.run != view.run || run.phase != Runtime::Running {
+                break;
+            }
+            let lives = if inspected.is_none_or(|at| at.elapsed() > INSPECT) {
+                inspected = Some(Instant::now());
+                match client.list().await {
+                    Some(list) => {
+                        house.sees(list);
+                        true
+                    }
+                    None => false,
+                }
+            } else {
+                client.ping().await
+            };
+            if !lives {
+                break;
+            }
+            house.core.sign_of_life();
+            house.core.warmed(view.run);
+            sleep(PING).await;
+        }
+        house.core.cooled(view.run);
+        tracing::warn!("the server does not answer");
+    }
+}
+
+async fn greet(http: &Arc<Http>) -> Option<Client> {
+    let request = own(Era::Modern, "server/discover", Object::default());
+    let fields = modern("server/discover");
+    let discovered = http.ask(&request, fields, PATIENCE).await.ok();
+    if let Some(hello) = discovered.and_then(|(said, _)| hello::modern(&said?)) {
+        let (http, fields) = (Arc::clone(http), HeaderMap::new());
+        return Some(Client {
+            http,
+            fields,
+            hello,
+        });
+    }
+    let params = initialize_params(&Askable::default());
+    let request = own(Era::Legacy, "initialize", params);
+    let (said, session) = http.ask(&request, HeaderMap::new(), PATIENCE).await.ok()?;
+    let hello = hello::legacy(&said?).ok()?;
+    let mut fields = HeaderMap::new();
+    let version = hello.result.text("protocolVersion");
+    let version = version.unwrap_or_else(|| LATEST_LEGACY.to_owned());
+    fields.insert("mcp-protocol-version", version.parse().ok()?);
+    if let Some(session) = session {
+        fields.insert("mcp-session-id", session);
+    }
+    let initialized = Message::notification("notifications/initialized", &Object::default());
+    let _ = http.ask(&initialized, fields.clone(), PATIENCE).await;
+    let http = Arc::clone(http);
+    Some(Client {
+        http,
+        fields,
+        hello,
+    })
+}
+
+fn modern(method: &'static str) -> HeaderMap {
+    let mut fields = HeaderMap::new();
+    fields.insert("mcp-protocol-version", HeaderValue::from_static(MODERN));
+    fields.insert("mcp-method", HeaderValue::from_static(method));
+    fields
+}
+
+impl Client {
+    async fn ask(
+        &self,
+        method: &'static str,
+        params: Object,
+        patience: Duration,
+    ) -> Option<Message> {
+        let fields = match self.hello.era {
+            Era::Modern => modern(method),
+            Era::Legacy => self.fields.clone(),
+        };
+        let request = own(self.hello.era, method, params);
+        self.http.ask(&request, fields, patience).await.ok()?.0
+    }
+
+    /// An error may say that the session is gone, and then another one is begun.
+    async fn ping(&self) -> bool {
+        let method = match self.hello.era {
+            Era::Legacy => "ping",
+            Era::Modern => "server/discover",
+        };
+        let said = self.ask(method, Object::default(), PING).await;
+        said.is_some_and(|said| said.error_code().is_none())
+    }
+
+    async fn list(&self) -> Option<Result<Inventory, NoInventory>> {
+        let mut pages = Pages::default();
+        if !self.hello.has_tools() {
+            return Some(Ok(Inventory::default()));
+        }
+        loop {
+            let said = self.ask("tools/list", pages.params(), PATIENCE).await?;
+            if let Some(list) = pages.take(&said) {
+                return Some(list);
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The life of the gate's own child: greeted, asked again and again whether it lives and which tools it has, and had
+//! anew when it ends.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+
+use super::across::list_changes;
+use super::call::{Call, Heard, Said};
+use super::hello::own;
+use super::house::{House, NoChild};
+use super::live::Live;
+use super::loose::Loose;
+use crate::mcp::translate::without_subscription;
+use crate::mcp::{Askable, Era, Kind, Object};
+use crate::seal::lease::Runtime;
+
+/// Between two looks at the bridge.
+const LOOK: Duration = Duration::from_millis(100);
+/// Between two pings, and for the answer to one before the server counts as hung.
+const PING: Duration = Duration::from_secs(3);
+/// A child that gives no sign of life for this long is ended.
+const HUNG: Duration = Duration::from_secs(60);
+/// Between two looks at tools that said nothing about a change.
+const INSPECT: Duration = Duration::from_secs(60);
+/// The same while they are not the pinned ones.
+const INSPECT_SOON: Duration = Duration::from_secs(3);
+/// The first pause before a child that ended is had anew; it doubles.
+const BACK_OFF: Duration = Duration::from_millis(250);
+/// The longest such pause.
+const MAX_BACK_OFF: Duration = Duration::from_secs(10);
+/// A child that lived for so long starts the pauses anew.
+const STEADY: Duration = Duration::from_secs(30);
+
+/// Looks after one child after the other, for ever.
+pub async fn keep(house: Arc<House>, loose: Loose) {
+    let mut pause = BACK_OFF;
+    loop {
+        let view = house.core.runtime();
+        if view.phase != Runtime::Running {
+            pause = BACK_OFF;
+            sleep(LOOK).await;
+            continue;
+        }
+        let begun = Instant::now();
+        // Nobody answers what it asks.
+        match house.start(&Askable::default()).await {
+            Ok((live, said)) => {
+                tracing::info!(era = ?live.hello.era, "the server said hello");
+                let why = live_with(&house, live, said, view.run, &loose).await;
+                house.core.cooled(view.run);
+                house.move_in(None);
+                tracing::warn!(why, "the server's child is gone");
+            }
+            Err(error) => tracing::warn!(%error, "failed to have a child"),
+        }
+        if begun.elapsed() > STEADY {
+            pause = BACK_OFF;
+        }
+        sleep(pause).await;
+        pause = (pause * 2).min(MAX_BACK_OFF);
+    }
+}
+
+/// Until the child ends, with the reason.
+async fn live_with(
+    house: &Arc<House>,
+    live: Arc<Live>,
+    mut said: mpsc::Receiver<Said>,
+    run: u64,
+    loose: &Loose,
+) -> &'static str {
+    house.core.sign_of_life();
+    house.move_in(Some(Arc::clone(&live)));
+    let mut changes = changes(&live).await;
+    let mut inspected: Option<Instant> = None;
+    let mut sign = Instant::now();
+    let mut changed = false;
+    loop {
+        if live.child.is_over() {
+            return "it ended";
+        }
+        if house.core.runtime().run != run || house.core.runtime().phase != Runtime::Running {
+            return "the lease ended";
+        }
+        let drifts = house.drifts();
+        let every = if drifts { INSPECT_SOON } else { INSPECT };
+        let due = changed || inspected.is_none_or(|at| at.elapsed() > every);
+        let answered = if due {
+            changed = false;
+            inspected = Some(Instant::now());
+            match house.inspect(&live).await {
+                Ok(()) | Err(NoChild::Drift) => true,
+                Err(_) => false,
+            }
+        } else {
+            ping(&live).await
+        };
+        if answered {
+            sign = Instant::now();
+            house.core.sign_of_life();
+            house.core.warmed(run);
+        } else {
+            house.core.cooled(run);
+            if sign.elapsed() > HUNG {
+                return "it hung";
+            }
+            // The bridge is there; ending what hangs behind it is up to us.
+            house.core.sign_of_life();
+        }
+        let next = Instant::now() + PING;
+        loop {
+            let heard = tokio::select! {
+                heard = said.recv() => match heard {
+                    Some(heard) => heard,
+                    None => return "it ended",
+                },
+                Some(heard) = subscribed(&mut changes) => heard,
+                () = sleep_until(next) => break,
+            };
+            let list = heard.message.method() == Some("notifications/tools/list_changed");
+            changed |= list;
+            answer(&live, &heard, loose);
+            if list {
+                break;
+            }
+        }
+    }
+}
+
+/// A subscription to all list changes, at a server that tells them by one.
+async fn changes(live: &Live) -> Option<Call> {
+    let wanted = list_changes(live);
+    if live.hello.era == Era::Legacy || wanted.is_empty() {
+        return None;
+    }
+    let params = Object::default().with("notifications", &wanted);
+    let request = own(Era::Modern, "subscriptions/listen", params);
+    live.child.call(request).await.ok()
+}
+
+/// What comes of it, while there is one.
+async fn subscribed(changes: &mut Option<Call>) -> Option<Said> {
+    let Some(call) = changes else {
+        return std::future::pending().await;
+    };
+    if let Ok(Heard::Note(mut said)) = call.next().await {
+        let params = without_subscription(said.message.params().unwrap_or_default());
+        said.message.body.put("params", &params);
+        return Some(said);
+    }
+    // Without it the tools are looked at again and again all the same.
+    *changes = None;
+    None
+}
+
+/// What the child says that belongs to no call. What it asks nobody can answer: the gate has told it so.
+fn answer(live: &Live, said: &Said, loose: &Loose) {
+    match &said.message.kind {
+        Kind::Request { id, method } => live.child.refuse(id, method),
+        _ => loose.hears(said),
+    }
+}
+
+async fn ping(live: &Live) -> bool {
+    let method = match live.hello.era {
+        Era::Legacy => "ping",
+        Era::Modern => "server/discover",
+    };
+    let Ok(mut call) = live
+        .child
+        .call(own(live.hello.era, method, Object::default()))
+        .await
+    else {
+        return false;
+    };
+    let before = live.child.heard();
+    // Any answer shows that it lives, also one to somebody else: it may be busy.
+    matches!(timeout(PING, call.answer()).await, Ok(Ok(_))) || live.child.heard() > before
+}

@@ -1,0 +1,303 @@
+//! The era with a handshake and sessions, 2025-11-25 and before: requests in a session, the stream beside them, taking a
+//! broken stream up again, the end. How a session begins is in [`super::begin`].
+
+use std::sync::Arc;
+
+use http::{HeaderMap, StatusCode};
+
+use super::across::Across;
+use super::answers::{Denied, accepted, failed, json, not_allowed};
+use super::budget::Share;
+use super::front::{Asked, Front, Held, Reply};
+use super::head;
+use super::outbox::Outbox;
+use super::pump::{Pump, Shape};
+use super::session::{STANDING_STREAM, Session};
+use super::shown::Shown;
+use super::stream::Reader;
+use super::subscribed::TooMany;
+use crate::gate::answer::{Refusal, whole};
+use crate::gate::audit::{Outcome, Record};
+use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, NO_SESSION};
+use crate::mcp::{CANCELLED, Era, Id, Kind, LATEST_LEGACY, Message, Object, RpcError};
+
+impl Front {
+    /// A POST of this era.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub async fn legacy(self: &Arc<Self>, asked: Asked, held: Held) -> Result<Reply, Denied> {
+        match asked.message.kind.clone() {
+            Kind::Request { id, method } if method == "initialize" => {
+                let begun = self.initialize(asked, &id).await;
+                begun.map_err(|denied| denied.to(&id))
+            }
+            Kind::Request { id, method } => {
+                let session = self.session(&asked.headers, &asked.caller);
+                let session = session.map_err(|denied| denied.to(&id))?;
+                let begun = self.ask(&session, asked, &id, &method, held).await;
+                begun.map_err(|denied| denied.to(&id))
+            }
+            Kind::Notification { method } => {
+                let session = self.session(&asked.headers, &asked.caller)?;
+                note(&session, &method, &asked.message, asked.share).await?;
+                Ok(Reply::Whole(accepted(), None))
+            }
+            Kind::Response { id } => {
+                let session = self.session(&asked.headers, &asked.caller)?;
+                // An answer to what nobody asked is nobody's.
+                if let Err(answer) = session.answers(&id, asked.message)
+                    && let Some(live) = &session.own
+                    && live.child.answered(&id)
+                {
+                    let sent = live.child.send(&answer, Some(asked.share)).await;
+                    sent.map_err(|_| no_session())?;
+                }
+                Ok(Reply::Whole(accepted(), None))
+            }
+        }
+    }
+
+    fn session(&self, headers: &HeaderMap, caller: &str) -> Result<Arc<Session>, Denied> {
+        let Some(id) = head::session(headers) else {
+            let error = RpcError::new(INVALID_REQUEST, "the header MCP-Session-Id is missing");
+            return Err(Denied::rpc(StatusCode::BAD_REQUEST, error));
+        };
+        self.sessions.find(id, caller).ok_or_else(no_session)
+    }
+
+    /// Begins a call.
+    async fn ask(
+        self: &Arc<Self>,
+        session: &Arc<Session>,
+        asked: Asked,
+        id: &Id,
+        method: &str,
+        held: Held,
+    ) -> Result<Reply, Denied> {
+        self.allows(&asked.message, StatusCode::OK)?;
+        let live = match &session.own {
+            Some(live) if live.child.is_over() => return Err(no_session()),
+            Some(live) => Arc::clone(live),
+            None => {
+                self.ready()?;
+                self.house.own().ok_or_else(super::answers::not_there)?
+            }
+        };
+        let modern = live.hello.era == Era::Modern;
+        let params = asked.message.params().map_err(super::answers::malformed)?;
+        if modern && let Some(reply) = self.at_home(session, &live, id, method, &params) {
+            return reply;
+        }
+        if session.own.is_none()
+            && !modern
+            && let Some(result) = self.for_all(session, method, &asked.message)?
+        {
+            let answer = Message::result(id, &result).to_line();
+            return Ok(Reply::Whole(json(StatusCode::OK, answer.into()), None));
+        }
+        let open = session.open(id).map_err(|why| {
+            let error = RpcError::new(INVALID_REQUEST, why.to_string());
+            Denied::rpc(StatusCode::BAD_REQUEST, error)
+        })?;
+        let reader = Reader {
+            after: 0,
+            primes: session.version.as_str() == LATEST_LEGACY,
+            ..self.reader(session, open.stream, &open.outbox)
+        };
+        if modern {
+            let across = Across {
+                session: Arc::clone(session),
+                live,
+                open,
+                id: id.clone(),
+                method: method.to_owned(),
+                params,
+                limit: self.answer_limit,
+                shape: filtered(method, self.shown.clone()),
+                held: (held, asked.share),
+            };
+            tokio::spawn(across.run());
+            return Ok(self.reply(reader, asked.accepts, |_| StatusCode::OK).await);
+        }
+        let pump = Pump {
+            outbox: Arc::clone(&open.outbox),
+            cancel: open.cancel.clone(),
+            id: id.clone(),
+            limit: Some(self.answer_limit),
+            shape: filtered(method, self.shown.clone()),
+            held: Box::new((held, Arc::clone(&live))),
+        };
+        let (session, id) = (Arc::clone(session), id.clone());
+        // A task of its own: what its client begins is over in the session also when that goes before the child has it.
+        tokio::spawn(async move {
+            match live
+                .child
+                .ask(asked.message, Some(asked.share), false)
+                .await
+            {
+                Ok(call) => pump.run(call).await,
+                Err(_) => (pump.outbox).finish(failed(&id, Outcome::UpstreamError).into()),
+            }
+            session.over(&id);
+        });
+        Ok(self.reply(reader, asked.accepts, |_| StatusCode::OK).await)
+    }
+
+    fn reader(&self, session: &Arc<Session>, stream: u64, outbox: &Arc<Outbox>) -> Reader {
+        Reader {
+            outbox: Arc::clone(outbox),
+            after: outbox.read_up_to(),
+            session: Some((Arc::clone(session), stream, session.reads())),
+            primes: false,
+            taken_over: outbox.take_over(),
+            stands: stream == STANDING_STREAM,
+            unread: None,
+            core: Arc::clone(&self.core),
+        }
+    }
+
+    /// What one session must not change for all of them, where they share a child.
+    fn for_all(
+        &self,
+        session: &Session,
+        method: &str,
+        message: &Message,
+    ) -> Result<Option<Object>, Denied> {
+        let uri = || {
+            message
+                .params()
+                .unwrap_or_default()
+                .text("uri")
+                .unwrap_or_default()
+        };
+        Ok(match method {
+            // What a shared child logs is passed to nobody, so its level is nobody's.
+            "ping" | "logging/setLevel" => Some(Object::default()),
+            "resources/subscribe" => {
+                session.subscribe(uri()).map_err(too_many)?;
+                None
+            }
+            "resources/unsubscribe" => {
+                let uri = uri();
+                session.unsubscribe(&uri);
+                let wanted = self
+                    .sessions
+                    .every()
+                    .iter()
+                    .any(|other| other.is_subscribed(&uri));
+                wanted.then(Object::default)
+            }
+            _ => None,
+        })
+    }
+
+    /// GET: the stream beside the calls, or one that broke.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn listen(
+        self: &Arc<Self>,
+        headers: &HeaderMap,
+        caller: &str,
+        record: &mut Record,
+    ) -> Result<Reply, Denied> {
+        let version = head::version(headers)?;
+        if version.is_some_and(|version| version.era() == Era::Modern) {
+            return Err(not_allowed());
+        }
+        if !head::accepts(headers).events {
+            let message = "Accept must name text/event-stream";
+            return Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message).into());
+        }
+        let session = self.session(headers, caller)?;
+        record.rpc("stream", None, session.version.as_str());
+        let (stream, after) = match head::last_event(headers) {
+            Some((stream, after)) => (stream, Some(after)),
+            None => (STANDING_STREAM, None),
+        };
+        let outbox = session.stream(stream).ok_or_else(|| {
+            let error = RpcError::new(
+                INVALID_REQUEST,
+                "this stream is over: its call was answered",
+            );
+            Denied::rpc(StatusCode::BAD_REQUEST, error)
+        })?;
+        let reader = self.reader(&session, stream, &outbox);
+        let after = after.unwrap_or(reader.after);
+        Ok(Reply::Stream(Reader { after, ..reader }))
+    }
+
+    /// DELETE: the client ends its session.
+    ///
+    /// # Errors
+    /// [`Denied`].
+    pub fn leave(
+        &self,
+        headers: &HeaderMap,
+        caller: &str,
+        record: &mut Record,
+    ) -> Result<Reply, Denied> {
+        let version = head::version(headers)?;
+        if version.is_some_and(|version| version.era() == Era::Modern) {
+            return Err(not_allowed());
+        }
+        let session = self.session(headers, caller)?;
+        record.rpc("leave", None, session.version.as_str());
+        self.sessions.end(&session.id);
+        Ok(Reply::Whole(http::Response::new(whole("")), None))
+    }
+}
+
+/// A notification of a client.
+async fn note(
+    session: &Session,
+    method: &str,
+    message: &Message,
+    share: Share,
+) -> Result<(), Denied> {
+    match method {
+        // The gate has said so itself.
+        "notifications/initialized" => {}
+        CANCELLED => {
+            let id = message.cancelled();
+            if let Some(open) = id.and_then(|id| session.under_way(&id)) {
+                open.cancel.cancel();
+            }
+        }
+        _ => {
+            if let Some(live) = &session.own {
+                let sent = live.child.send(message, Some(share)).await;
+                sent.map_err(|_| no_session())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// It wants to hear about too much.
+#[must_use]
+pub fn too_many(why: TooMany) -> Denied {
+    Denied::rpc(
+        StatusCode::OK,
+        RpcError::new(INVALID_PARAMS, why.to_string()),
+    )
+}
+
+/// There is no such session, or not of this caller, or its child has ended.
+#[must_use]
+pub fn no_session() -> Denied {
+    let error = RpcError::new(NO_SESSION, "there is no such session: initialize again");
+    Denied::rpc(StatusCode::NOT_FOUND, error)
+}
+
+/// The answer to `tools/list` as clients may see it; every other one as it is.
+fn filtered(method: &str, shown: Shown) -> Shape {
+    let lists = method == "tools/list";
+    Box::new(move |mut said| {
+        if lists {
+            said.message = shown.answer(said.message);
+        }
+        said
+    })
+}

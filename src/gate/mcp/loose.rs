@@ -1,0 +1,43 @@
+//! What the gate's own child says that belongs to no call: it goes to those whom it concerns.
+
+use std::sync::Arc;
+
+use super::call::Said;
+use super::listeners::Listeners;
+use super::sessions::Sessions;
+
+/// Who hears of it.
+#[derive(Debug)]
+pub struct Loose {
+    /// The sessions, where they share this child.
+    pub sessions: Option<Arc<Sessions>>,
+    /// Clients without a session.
+    pub listeners: Arc<Listeners>,
+}
+
+impl Loose {
+    /// The child said this. What a server logs could be about another client, and is dropped.
+    pub fn hears(&self, said: &Said) {
+        let Some(method) = said.message.method() else {
+            return;
+        };
+        let uri = match method {
+            "notifications/tools/list_changed"
+            | "notifications/prompts/list_changed"
+            | "notifications/resources/list_changed" => None,
+            "notifications/resources/updated" => {
+                let params = said.message.params().unwrap_or_default();
+                Some(params.text("uri").unwrap_or_default())
+            }
+            _ => return,
+        };
+        if uri.is_none() {
+            self.listeners.hear(method, &said.message);
+        }
+        for session in self.sessions.iter().flat_map(|sessions| sessions.every()) {
+            if uri.as_ref().is_none_or(|uri| session.is_subscribed(uri)) {
+                session.standing.push(said.message.clone().into());
+            }
+        }
+    }
+}

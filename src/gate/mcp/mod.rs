@@ -1,0 +1,171 @@
+//! The gate in front of an MCP server.
+//!
+//! [`front`] is the endpoint, [`legacy`] and [`modern`] the two eras of the protocol, [`child`] a connection to the
+//! bridge and so a process of the server, [`house`] and [`keeper`] have them, [`session`] is what a client of the legacy
+//! era holds, [`outbox`] and [`stream`] are what it reads. What the messages mean is in [`crate::mcp`].
+
+pub mod across;
+pub mod answers;
+pub mod asking;
+pub mod attend;
+pub mod begin;
+pub mod budget;
+pub mod call;
+pub mod calls;
+pub mod child;
+pub mod claims;
+pub mod events;
+pub mod front;
+pub mod head;
+pub mod hello;
+pub mod hosts;
+pub mod house;
+pub mod http;
+pub mod http_keeper;
+pub mod keeper;
+pub mod legacy;
+pub mod lines;
+pub mod listeners;
+pub mod live;
+pub mod loose;
+pub mod metrics;
+pub mod modern;
+pub mod outbox;
+pub mod parked;
+pub mod pinned;
+pub mod pipes;
+pub mod pump;
+pub mod questions;
+pub mod session;
+pub mod sessions;
+pub mod shown;
+pub mod stateless;
+pub mod stream;
+pub mod subscribed;
+pub mod through;
+pub mod turns;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use ::http::Uri;
+use prometheus_client::metrics::gauge::Gauge;
+
+use self::http::Http;
+use super::audit::Audit;
+use super::bodies::Bodies;
+use super::callers::Callers;
+use super::core::Core;
+use super::metrics::Metrics;
+use super::queue::{self, Queue};
+use crate::mcp::{Hash, Policy};
+use budget::Budget;
+use front::Front;
+use hosts::Hosts;
+use house::{House, Isolation};
+use listeners::Listeners;
+use loose::Loose;
+use pinned::Pinned;
+use sessions::Sessions;
+use shown::Shown;
+use stateless::Stateless;
+
+/// Sessions at once; where each has a child, there are fewer of these.
+const MAX_SESSIONS: usize = 4096;
+/// Most bytes of answers on their way: a quarter of the container's memory.
+const BUDGET_BYTES: usize = 64 * 1024 * 1024;
+/// Longest line of a child, as a multiple of the largest request.
+const LINE: usize = 4;
+
+/// What the gate of an MCP server needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// How children are had, where the server speaks over stdio.
+    pub house: house::Config,
+    /// Where it speaks HTTP instead: the port of 127.0.0.1, and the path.
+    pub http: Option<(u16, Uri)>,
+    /// Which tools there are for clients.
+    pub policy: Policy,
+    /// What the tools must be.
+    pub pin: Option<Hash>,
+    /// Under which names the endpoint may be asked for.
+    pub hosts: Hosts,
+}
+
+/// What its clients may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Largest request body in bytes.
+    pub max_body: usize,
+    /// For a whole answer.
+    pub answer: Duration,
+    /// Requests at once, and those that wait.
+    pub queue: queue::Config,
+}
+
+/// The endpoint, and what keeps it alive.
+pub fn start(
+    config: Config,
+    limits: &Limits,
+    core: Arc<Core>,
+    callers: Arc<Callers>,
+    metrics: Arc<Metrics>,
+    audit: Audit,
+) -> (Arc<Front>, impl Future<Output = ()> + Send + 'static) {
+    let gauge = metrics
+        .mcp
+        .as_ref()
+        .map_or_else(Gauge::default, |mcp| mcp.sessions.clone());
+    let sessions = Arc::new(Sessions::new(MAX_SESSIONS, config.house.idle, gauge));
+    let children = child::Limits {
+        line: (LINE * limits.max_body).min(BUDGET_BYTES / 2),
+        budget: Arc::new(Budget::new(BUDGET_BYTES)),
+    };
+    let isolation = config.house.isolation;
+    let pinned = Pinned::new(config.pin);
+    let house = Arc::new(House::new(
+        config.house,
+        Arc::clone(&core),
+        children,
+        pinned,
+    ));
+    let listeners = Arc::new(Listeners::default());
+    let stateless = Arc::new(Stateless::new(Arc::clone(&house), Arc::clone(&sessions)));
+    let loose = Loose {
+        sessions: (isolation == Isolation::Shared).then(|| Arc::clone(&sessions)),
+        listeners: Arc::clone(&listeners),
+    };
+    let longest = LINE * limits.max_body;
+    let http = (config.http).map(|(port, path)| Arc::new(Http::new(port, path, longest)));
+    let front = Front {
+        queue: Queue::new(limits.queue, metrics.waiting.clone()),
+        core,
+        callers,
+        metrics,
+        audit,
+        house: Arc::clone(&house),
+        sessions: Arc::clone(&sessions),
+        http: http.clone(),
+        stateless: Arc::clone(&stateless),
+        parked: Arc::default(),
+        listeners,
+        shown: Shown {
+            policy: config.policy,
+            house: Arc::clone(&house),
+        },
+        hosts: config.hosts,
+        bodies: Bodies::new(limits.max_body),
+        answer_limit: limits.answer,
+    };
+    let keeps = async move {
+        if let Some(http) = http {
+            return http_keeper::keep(house, http).await;
+        }
+        tokio::join!(
+            keeper::keep(house, loose),
+            sessions.keep(),
+            stateless.keep()
+        );
+    };
+    (Arc::new(front), keeps)
+}

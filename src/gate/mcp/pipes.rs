@@ -1,0 +1,149 @@
+//! The two ways of a child's connection: what goes to it, and what comes from it.
+
+use std::io;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::budget::SMALL;
+use super::call::Said;
+use super::child::{Child, Limits, Line};
+use super::lines;
+use super::outbox::STANDING;
+use crate::mcp::error::INTERNAL;
+use crate::mcp::{Kind, Message, RpcError};
+
+/// Lines that are no messages, before the log says no more about them.
+const GARBAGE: u32 = 5;
+/// For a child that takes no more to be heard to its end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Read at once.
+const CHUNK: usize = 64 * 1024;
+
+/// Writes lines to a child until it takes none, or nobody owns it any more. Then it is over, but for what it may have
+/// said before.
+pub async fn write(
+    mut lines: mpsc::Receiver<Line>,
+    mut to: OwnedWriteHalf,
+    closing: CancellationToken,
+) {
+    let written = async {
+        while let Some((line, _share)) = lines.recv().await {
+            if to.write_all(&line).await.is_err() {
+                tokio::time::sleep(LAST_WORDS).await;
+                return;
+            }
+        }
+    };
+    tokio::select! {
+        () = written => closing.cancel(),
+        () = closing.cancelled() => {}
+    }
+}
+
+/// Reads what a child writes.
+pub struct Reader {
+    child: Weak<Child>,
+    limits: Limits,
+    loose: mpsc::Sender<Said>,
+    garbage: u32,
+}
+
+impl Reader {
+    /// Of this child; what belongs to no call goes to `loose`.
+    #[must_use]
+    pub fn new(child: &Arc<Child>, limits: Limits, loose: mpsc::Sender<Said>) -> Self {
+        Self {
+            child: Arc::downgrade(child),
+            limits,
+            loose,
+            garbage: 0,
+        }
+    }
+
+    /// To its end.
+    ///
+    /// # Errors
+    /// The connection breaks, or a line is too long.
+    pub async fn read(mut self, from: OwnedReadHalf) -> io::Result<()> {
+        let mut from = BufReader::with_capacity(CHUNK, from);
+        while let Some(line) = lines::next(&mut from, self.limits.line).await? {
+            if self.take(&line).await.is_none() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// `None` when nobody owns the child any more.
+    async fn take(&mut self, line: &[u8]) -> Option<()> {
+        let message = match Message::parse(line) {
+            Ok(message) => message,
+            Err(error) => {
+                if !line.trim_ascii().is_empty() && self.garbage < GARBAGE {
+                    self.garbage += 1;
+                    // Its text could be anything, so only its size is said.
+                    tracing::warn!(bytes = line.len(), %error, "a child wrote what is no message");
+                }
+                return self.child.upgrade().map(drop);
+            }
+        };
+        match message.kind.clone() {
+            Kind::Response { id } => {
+                let said = self.answered(message, line.len()).await;
+                self.child.upgrade()?.answer(&id, said);
+            }
+            Kind::Request { id, method } => {
+                let child = self.child.upgrade()?;
+                let Some(said) = self.now(message, line.len()) else {
+                    child.refuse(&id, &method);
+                    return Some(());
+                };
+                // Here, in the order in which it came: a moment later another call could be the only one.
+                if let Err(said) = child.question(said)
+                    // Of what nobody hears it is told that nobody does.
+                    && self.loose.try_send(said).is_err()
+                {
+                    child.refuse(&id, &method);
+                }
+            }
+            Kind::Notification { .. } => {
+                let child = self.child.upgrade()?;
+                // Notifications never wait: they would hold up answers.
+                if let Some(said) = self.now(message, line.len())
+                    && let Err(said) = child.note(said)
+                    && line.len() <= STANDING.bytes
+                {
+                    // Nobody may read it for long, so it takes nothing from others.
+                    let _ = self.loose.try_send(said.message.into());
+                }
+            }
+        }
+        Some(())
+    }
+
+    /// A message for which there is room now.
+    fn now(&self, message: Message, bytes: usize) -> Option<Said> {
+        let budget = self.limits.budget.try_take(bytes);
+        (budget.is_some() || bytes <= SMALL).then_some(Said { message, budget })
+    }
+
+    /// An answer, once there is room for it; a word that there was none, where nobody makes any.
+    async fn answered(&self, message: Message, bytes: usize) -> Said {
+        let budget = match self.limits.budget.try_take(bytes) {
+            None if bytes > SMALL => self.limits.budget.take(bytes).await,
+            budget => budget,
+        };
+        match &message.kind {
+            Kind::Response { id } if budget.is_none() && bytes > SMALL => {
+                let text = "there is no memory for the answer; the call was carried out";
+                RpcError::new(INTERNAL, text).message(id).into()
+            }
+            _ => Said { message, budget },
+        }
+    }
+}

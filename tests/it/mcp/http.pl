@@ -1,0 +1,57 @@
+# An MCP server over HTTP for the tests of the gate: one request at a time, sessions of 2025-11-25, lists as events.
+#   http.pl PORT
+use strict;
+use warnings;
+use IO::Socket::INET;
+
+$| = 1;
+alarm 120;
+my $port = shift;
+my $listen = IO::Socket::INET->new(LocalAddr => '127.0.0.1', LocalPort => $port, Listen => 20, ReuseAddr => 1)
+    or die "listen: $!";
+my ($count, %session) = (0);
+
+sub answer {
+    my ($peer, $status, $type, $body, $extra) = @_;
+    my $size = length $body;
+    print $peer "HTTP/1.1 $status\r\ncontent-type: $type\r\ncontent-length: $size\r\nconnection: close\r\nx-secret: 1\r\n$extra\r\n$body";
+}
+
+while (my $peer = $listen->accept) {
+    my ($head, $body) = ('', '');
+    while (my $line = <$peer>) { last if $line =~ /^\r?\n$/; $head .= $line }
+    if ($head =~ /content-length: (\d+)/i) { read $peer, $body, $1 }
+    my ($method) = $body =~ /"method":"([^"]+)"/;
+    my ($id) = $body =~ /"id":("[^"]*"|\d+)/;
+    my ($own) = $head =~ /mcp-session-id: (\w+)/i;
+    my $json = 'application/json';
+    # As the official package of Python does, whoever asks.
+    if ($head !~ /^host: localhost:$port\r$/mi) { answer($peer, '421 Misdirected Request', 'text/plain', 'Invalid Host header', '') }
+    elsif ($head =~ /^DELETE/) { delete $session{$own // ''}; answer($peer, '200 OK', $json, '', '') }
+    elsif (($method // '') eq 'initialize') {
+        my $new = 'session' . ++$count;
+        $session{$new} = 1;
+        answer($peer, '200 OK', $json, qq({"jsonrpc":"2.0","id":$id,"result":{"protocolVersion":"2025-11-25","capabilities":{"tools":{}},"serverInfo":{"name":"http","version":"1"}}}), "mcp-session-id: $new\r\n");
+    }
+    elsif (!$session{$own // ''}) { answer($peer, '404 Not Found', $json, qq({"jsonrpc":"2.0","id":null,"error":{"code":-32001,"message":"x"}}), '') }
+    elsif (!defined $id) { answer($peer, '202 Accepted', $json, '', '') }
+    elsif ($method eq 'tools/list') {
+        my $list = qq({"jsonrpc":"2.0","id":$id,"result":{"tools":[{"name":"echo"},{"name":"secret"}]}});
+        answer($peer, '200 OK', 'text/event-stream', "id: 1\nevent: message\ndata: $list\n\n", '');
+    }
+    elsif ($method eq 'tools/call' && $body =~ /"name":"fail"/) {
+        answer($peer, '200 OK', 'text/event-stream', "data: " . qq({"jsonrpc":"2.0","id":$id,"error":{"code":-32050,"message":"no"}}\n\n), '');
+    }
+    elsif ($method eq 'tools/call' && $body =~ /"name":"odd"/) { answer($peer, '200 OK', $json, 'no json', '') }
+    elsif ($method eq 'tools/call' && $body =~ /"name":"slow"/) {
+        print $peer "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n: begun\n\n";
+        sleep 6;
+    }
+    elsif ($method eq 'tools/call') {
+        my $key = $head =~ /authorization/i ? 'with key' : 'without key';
+        answer($peer, '200 OK', $json, qq({"jsonrpc":"2.0","id":$id,"result":{"content":[{"type":"text","text":"$key"}],"x-own":[1, 2]}}), '');
+    }
+    elsif ($method eq 'ping') { answer($peer, '200 OK', $json, qq({"jsonrpc":"2.0","id":$id,"result":{}}), '') }
+    else { answer($peer, '200 OK', $json, qq({"jsonrpc":"2.0","id":$id,"error":{"code":-32601,"message":"no"}}), '') }
+    close $peer;
+}

@@ -1,0 +1,143 @@
+//! A server that speaks HTTP on loopback, behind the same front.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tokio::process::Command;
+
+use super::bed::{Bed, Client, call, message, text};
+use crate::gate::bed::{Gate, binary, raw};
+use crate::launch::bed::Launch;
+use crate::ports::free_port;
+
+const LIST: &str = r#"{"jsonrpc":"2.0","id":"l","method":"tools/list"}"#;
+
+async fn bed(flags: &[&str]) -> Bed {
+    let port = free_port().port().to_string();
+    let flags = [&["--mcp", "Http", "--mcp-port", &port], flags].concat();
+    let mut gate = Gate::start_with(&flags).await;
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp/http.pl");
+    let mut command = Command::new(binary());
+    command
+        .args(["bridge", "--lock", "Streams", "--http-port", &port])
+        .arg("--lease-socket")
+        .arg(gate.path("lease.sock"))
+        .args(["--", "/usr/bin/perl", script, &port]);
+    let bridge = Launch::spawn(&mut command);
+    gate.prove().await;
+    gate.until("/readyz", 200).await;
+    Bed { gate, bridge }
+}
+
+#[tokio::test]
+async fn keys_filter_and_audit_are_in_front_of_it() {
+    let keys = tempfile::tempdir().unwrap();
+    for name in ["ada", "bob"] {
+        std::fs::write(
+            keys.path().join(name),
+            format!("key-of-{name}-0123456789abcdef"),
+        )
+        .unwrap();
+    }
+    let key = |name| format!("authorization: Bearer key-of-{name}-0123456789abcdef\r\n");
+    let keys = keys.path().to_str().unwrap();
+    let flags = [
+        "--api-keys-dir",
+        keys,
+        "--mcp-tools",
+        "AllowListed",
+        "--mcp-tool",
+        "echo",
+    ];
+    let mut bed = bed(&flags).await;
+    assert!(
+        bed.gate
+            .sealz()
+            .await
+            .locks
+            .contains(&"KernelStream".to_owned())
+    );
+    let stranger = raw(bed.gate.api, &bed.client().post_text(LIST)).await;
+    assert_eq!(stranger.status, 401);
+    let mut client = bed.client();
+    client.fields = key("ada");
+    let hello = client.initialize().await;
+    assert_eq!(hello["result"]["serverInfo"]["name"], "http");
+    let list = raw(client.at, &client.post_text(LIST)).await;
+    assert!(
+        list.head.contains("text/event-stream") && !list.head.contains("x-secret"),
+        "{list:?}"
+    );
+    assert_eq!(message(&list)["result"]["tools"], json!([{"name": "echo"}]));
+    let answer = client.call(&json!(1), "echo", "x").await;
+    assert_eq!(text(&answer), "without key");
+    let answer = client.call(&json!(1), "secret", "x").await;
+    assert_eq!(answer["error"]["code"], -32602);
+    let thief = Client {
+        fields: key("bob"),
+        ..client.clone()
+    };
+    assert_eq!(raw(client.at, &thief.post_text(LIST)).await.status, 404);
+    // Two sessions in one request: the gate could look at one, and the server at the other.
+    let twice = Client {
+        fields: key("ada") + "mcp-session-id: session1\r\n",
+        ..client.clone()
+    };
+    assert_eq!(raw(client.at, &twice.post_text(LIST)).await.status, 400);
+    let line = bed.audited("tools/call").await;
+    assert_eq!(
+        (&line["key"], &line["tool"]),
+        (&json!("ada"), &json!("echo")),
+        "{line}"
+    );
+    let report = bed.gate.sealz().await.mcp.unwrap();
+    assert_eq!(
+        (
+            report.server.unwrap().name.as_str(),
+            report.tools.unwrap().count
+        ),
+        ("http", 2)
+    );
+    let bye = raw(
+        client.at,
+        &format!("DELETE /mcp HTTP/1.1\r\n{}\r\n", client.head()),
+    )
+    .await;
+    assert_eq!(bye.status, 200);
+}
+
+#[tokio::test]
+async fn a_call_that_takes_too_long_is_answered_in_time() {
+    let bed = bed(&["--answer-seconds", "2"]).await;
+    let client = bed.session().await;
+    let begun = Instant::now();
+    let answer = client.post(&call(&json!(7), "slow", "")).await;
+    assert!(begun.elapsed() < Duration::from_secs(5), "{answer:?}");
+    let answer = message(&answer);
+    assert_eq!(
+        (&answer["id"], &answer["error"]["code"]),
+        (&json!(7), &json!(-32603))
+    );
+}
+
+#[tokio::test]
+async fn an_error_of_the_gate_says_to_which_call_it_belongs() {
+    let bed = bed(&[]).await;
+    let client = bed.session().await;
+    let answer = client.post(&call(&json!(7), "odd", "")).await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    assert_eq!(message(&answer)["id"], 7, "{answer:?}");
+}
+
+#[rstest::rstest]
+#[case::as_it_comes(&[])]
+#[case::filtered(&["--mcp-tools", "AllowListed", "--mcp-tool", "fail"])]
+#[tokio::test]
+async fn an_error_in_a_stream_is_in_the_audit(#[case] flags: &[&str]) {
+    let mut bed = bed(flags).await;
+    let client = bed.session().await;
+    let answer = client.call(&json!(1), "fail", "").await;
+    assert_eq!(answer["error"]["code"], -32050);
+    let line = bed.audited("tools/call").await;
+    assert_eq!(line["rpcError"], -32050, "{line}");
+}
