@@ -4,7 +4,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# Variables: PROVIDER=bed|kind|kubeconfig NODES=1|2 CNI=cilium|ptp KEEP=1 FILTER=... COLD=1
+# Variables: PROVIDER=bed|kind|kubeconfig NODES=1|2 CNI=cilium|ptp KEEP=1 FILTER=... COLD=1, and KUBERNETES=1.33 for bed
 export PROVIDER ?= bed
 export NODES ?= 1
 export CNI ?= cilium
@@ -55,6 +55,17 @@ e2e: ## The tests on the cluster, with two nodes; FILTER=name for some of them, 
 	@e2e/with-go.sh "" e2e/products.sh unlocked programs
 	@$(E2E) test --operator $(BIN)/sealroom-locked --unlocked $(BIN)/sealroom-unlocked --filter "$(FILTER)"
 
+.PHONY: floor
+floor: export KUBERNETES := 1.33
+floor: export KUBE_APISERVER_BIN := $(GO)/kubernetes-1.33/kube-apiserver
+floor: export ETCD_BIN := $(GO)/etcd/etcd
+floor: export SEALROOM_REQUIRE_APISERVER := 1
+floor: ## The oldest Kubernetes that is supported: the tests with an API server, and the demo
+	@e2e/with-go.sh "etcd kubernetes kubernetes-1.33" cargo build $(CARGO)
+	@$(KUBE_APISERVER_BIN) --version
+	cargo test $(CARGO) -- api::
+	@e2e/demo.sh
+
 .PHONY: soak
 soak: ## All end-to-end tests, with 200 generated policies against packets
 	@POLICY_SAMPLES=$${POLICY_SAMPLES:-200} $(MAKE) e2e
@@ -76,7 +87,7 @@ bed-down: ## Take the cluster down and leave nothing
 	@if [ -x $(E2E) ]; then $(E2E) bed down; else e2e/bed/down.sh; fi
 
 .PHONY: image
-image: ## The image that is shipped, at most 15 MB, and those of the tests, as OCI layouts in the cache
+image: ## The image that is shipped, at most 20 MB, and those of the tests, as OCI layouts in the cache
 	@e2e/bed/packages.sh
 	@e2e/products.sh programs shipped
 	@$(E2E) images --no-push --product $(BIN)/sealroom-shipped --shipped
@@ -91,5 +102,6 @@ crds: ## Write crds/ from the types, and the chart's copy
 .PHONY: bench
 bench: ## Measure what docs/benchmarks.md lists, with the shipped binary; asserts nothing
 	@e2e/with-go.sh "" e2e/products.sh programs shipped
-	@$(E2E) bench gate --operator $(BIN)/sealroom-shipped
+	@$(E2E) bench gate --operator $(BIN)/sealroom-shipped --nginx "$$(e2e/debian.sh nginx)/usr/sbin/nginx"
+	@$(E2E) bench mcp --operator $(BIN)/sealroom-shipped --proxies "$$(e2e/node.sh e2e/mcp/proxies)"
 	@$(E2E) bench cluster --operator $(BIN)/sealroom-shipped

@@ -10,6 +10,7 @@ last=$SEALROOM_CACHE/last
 cold() {
   # A cluster of the usual cache has the same cgroup and addresses, and is not found from the new one.
   e2e/bed/down.sh --quiet
+  if [ "${PROVIDER:-}" = kind ]; then e2e/kind/down.sh --quiet; fi
   mkdir -p "$SEALROOM_CACHE"
   cold_dir=$(mktemp -d "$SEALROOM_CACHE/cold.XXXXXX")
   local home=${CARGO_HOME:-$HOME/.cargo}
@@ -26,6 +27,7 @@ cold() {
 cold_end() {
   [ -n "$cold_dir" ] || return 0
   e2e/bed/down.sh --quiet || true
+  e2e/kind/down.sh --quiet || true
   chmod -R u+w "$cold_dir" # Go makes its modules read-only
   rm -rf --one-file-system "$cold_dir"
   cold_dir=

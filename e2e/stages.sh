@@ -2,7 +2,7 @@
 # A stage that fails ends the run; one that is over its budget is reported and does not.
 # shellcheck shell=bash disable=SC2154
 
-passed=0 failed=0 skipped=0 excused=0 rows=() bed_is_ours=
+passed=0 failed=0 skipped=0 excused=0 rows=() bed_is_ours="" kind_is_ours=""
 declare -A background_pid background_budget
 
 # Three sorts of stage. Each takes a name, a budget in seconds and a command.
@@ -102,6 +102,7 @@ finish() {
   done
   # A run that did not come as far as the cluster leaves somebody else's alone.
   if [ -n "$bed_is_ours" ] && ! e2e/bed/down.sh --quiet; then status=1; fi
+  if [ -n "$kind_is_ours" ] && ! e2e/kind/down.sh --quiet; then status=1; fi
   cold_end || true
   # Nothing is skipped without a reason.
   if [ "$skipped" -gt "$excused" ]; then status=1; fi

@@ -11,7 +11,17 @@ controllers() {
   done
 }
 
+# processors <root> <directory>: in cgroup v1 a new cpuset is empty and takes no process.
+processors() {
+  local f
+  for f in cpuset.cpus cpuset.mems; do
+    if [ -e "$1/$f" ] && [ ! -e "$1/cgroup.controllers" ]; then cat "$1/$f" >"$2/$f"; fi
+  done
+}
+
 cgroup_roots | while read -r root; do
+  mkdir -p "$root/$CGROUP"
+  processors "$root" "$root/$CGROUP"
   mkdir -p "$root/$CGROUP/hosts"
   if [ -e "$root/cgroup.controllers" ]; then
     controllers "$root"
@@ -20,12 +30,7 @@ cgroup_roots | while read -r root; do
   for ((i = 1; i <= NODES; i++)); do
     node=$root/$CGROUP/node$i
     mkdir -p "$node"
-    for dir in "$root/$CGROUP" "$node"; do
-      # In cgroup v1 a new cpuset is empty and takes no process.
-      for f in cpuset.cpus cpuset.mems; do
-        if [ -e "$root/$f" ] && [ ! -e "$root/cgroup.controllers" ]; then cat "$root/$f" >"$dir/$f"; fi
-      done
-    done
+    processors "$root" "$node"
     if [ -e "$node/cgroup.controllers" ]; then controllers "$node"; fi
     mkdir -p "$node/system"
   done

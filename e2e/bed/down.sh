@@ -5,7 +5,7 @@ set -euo pipefail
 . "$(dirname "$0")/env.sh"
 if [ -z "${BED_LOCKED:-}" ]; then
   mkdir -p "$SEALROOM_CACHE"
-  exec 8>"$SEALROOM_CACHE/bed.lock"
+  exec 8>"$BED_DIR.lock"
   flock -w 30 8 || die "somebody else is bringing the bed up or down"
 fi
 

@@ -1,20 +1,23 @@
 # Settings shared by the scripts of the bed. Sourced, never run.
-# Everything that varies can be set from outside: SEALROOM_CACHE, BED_DIR, NODES, CNI.
+# Everything that varies can be set from outside: SEALROOM_CACHE, BED_DIR, NODES, CNI, KUBERNETES.
 # shellcheck shell=bash disable=SC2034
 
 : "${SEALROOM_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/sealroom}"
 : "${BED_DIR:=$SEALROOM_CACHE/bed}"
 : "${NODES:=1}"
 : "${CNI:=cilium}"
-export SEALROOM_CACHE BED_DIR NODES CNI
+: "${KUBERNETES:=1.37}"
+export SEALROOM_CACHE BED_DIR NODES CNI KUBERNETES
 
 BED_SRC=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 PKI=$BED_DIR/pki
 NETNS=$BED_DIR/netns
 
 # The cgroup that holds every process of the bed, below each hierarchy of the machine.
-# Its name is fixed, so that what is left of a bed is found without any file that describes it.
-CGROUP=sealroom-bed
+# Its name is fixed, so that what is left of a bed is found without any file that describes it. The kind provider
+# has another one.
+: "${CGROUP:=sealroom-bed}"
+export CGROUP
 
 # One fabric, routed, without a link to the machine's own network. Both families everywhere.
 FABRIC4=172.31.0 FABRIC6=fd31

@@ -2,7 +2,10 @@
 # the family's pins with OUT set. What a function says is part of the cache key.
 # shellcheck shell=bash
 
-# What a cluster is made of. The engine of the tests, ollama, is built when it is named.
+# What a cluster is made of. The engine of the tests, ollama, what only a kind cluster has (kubeadm, kind), and the
+# oldest Kubernetes that is supported (kubernetes-1.33) are built when they are named.
+# So are traefik, through which people outside the cluster ask, and prometheus with prometheus-adapter, by which the
+# tests scale.
 # shellcheck disable=SC2034 # read by build.sh
 FAMILIES=(etcd kubernetes containerd runc coredns pause cilium helm)
 
@@ -17,6 +20,26 @@ build_kubernetes() {
     k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager \
     k8s.io/kubernetes/cmd/kube-scheduler k8s.io/kubernetes/cmd/kubelet \
     k8s.io/kubernetes/cmd/kube-proxy k8s.io/kubernetes/cmd/kubectl
+}
+
+build_kubeadm() {
+  local version="-X k8s.io/component-base/version.gitVersion=v1.37.2 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=37"
+  CGO_ENABLED=0 go build -trimpath -ldflags "-s -w $version" -o "$OUT/" k8s.io/kubernetes/cmd/kubeadm
+}
+
+build_kubernetes-1.33() {
+  local version="-X k8s.io/component-base/version.gitVersion=v1.33.13 -X k8s.io/component-base/version.gitMajor=1 -X k8s.io/component-base/version.gitMinor=33"
+  CGO_ENABLED=0 go build -trimpath -ldflags "-s -w $version" -o "$OUT/" \
+    k8s.io/kubernetes/cmd/kube-apiserver k8s.io/kubernetes/cmd/kube-controller-manager \
+    k8s.io/kubernetes/cmd/kube-scheduler k8s.io/kubernetes/cmd/kubelet \
+    k8s.io/kubernetes/cmd/kube-proxy k8s.io/kubernetes/cmd/kubectl
+}
+
+build_kind() {
+  CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/kind" sigs.k8s.io/kind
+  # What its node images are made with.
+  cp -r "$(go list -m -f '{{.Dir}}' sigs.k8s.io/kind)/images/base/files" "$OUT/base"
+  chmod -R u+w "$OUT"
 }
 
 build_containerd() {
@@ -63,4 +86,27 @@ build_ollama() {
   CGO_ENABLED=1 CGO_CPPFLAGS="-I$PWD/include" go build -trimpath -tags netgo,osusergo \
     -ldflags "-s -w -X github.com/ollama/ollama/version.Version=0.17.4 -X github.com/ollama/ollama/server.mode=release -linkmode external -extldflags=-static" \
     -o "$OUT/ollama" github.com/ollama/ollama
+}
+
+build_traefik() {
+  # lego's DNS providers are hundreds of modules, some of which no proxy has: in their place is a stub.
+  local lego
+  lego=$(go mod download -json github.com/go-acme/lego/v5 | sed -n 's/.*"Dir": "\(.*\)".*/\1/p')
+  cp -r "$lego" lego
+  chmod -R u+w lego
+  rm -rf lego/providers/dns/*
+  cp stub-dns/dns.go lego/providers/dns/
+  go mod edit -replace github.com/go-acme/lego/v5=./lego
+  CGO_ENABLED=0 go build -mod=mod -trimpath -ldflags "-s -w -X github.com/traefik/traefik/v3/pkg/version.Version=3.7.13" \
+    -o "$OUT/traefik" github.com/traefik/traefik/v3/cmd/traefik
+}
+
+build_prometheus() {
+  # Of the service discoveries only that of Kubernetes: the others are the SDKs of many clouds.
+  CGO_ENABLED=0 go build -trimpath -tags "netgo,remove_all_sd,enable_kubernetes_sd" -ldflags "-s -w" \
+    -o "$OUT/prometheus" github.com/prometheus/prometheus/cmd/prometheus
+}
+
+build_prometheus-adapter() {
+  CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/adapter" sigs.k8s.io/prometheus-adapter/cmd/adapter
 }

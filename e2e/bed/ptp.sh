@@ -6,9 +6,6 @@ pod_cidrs() { kubectl get node "$1" -o jsonpath='{.spec.podCIDRs[*]}' | grep ' '
 wait_for 120 pod-cidrs pod_cidrs "$NODE"
 read -r cidr4 cidr6 <<<"$(pod_cidrs "$NODE")"
 # Written aside and moved: containerd watches the directory and would read half a file.
-cat >/etc/cni/net.d/.ptp <<T
-{"cniVersion":"1.0.0","name":"bed","plugins":[{"type":"ptp","ipMasq":false,"ipam":{"type":"host-local",
-"ranges":[[{"subnet":"$cidr4"}],[{"subnet":"$cidr6"}]],"routes":[{"dst":"0.0.0.0/0"},{"dst":"::/0"}]}}]}
-T
+"$BED_SRC/ptp-conflist.sh" "$cidr4" "$cidr6" >/etc/cni/net.d/.ptp
 mv /etc/cni/net.d/.ptp /etc/cni/net.d/10-ptp.conflist
 announce_cni /etc/cni/net.d/10-ptp.conflist

@@ -2,23 +2,16 @@
 # wait.sh: waits until the cluster can be used: nodes Ready, routes of the fabric, DNS, the first service account.
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
+. "$BED_SRC/until.sh"
 export KUBECONFIG=$BED_DIR/kubeconfig
 PATH=$SEALROOM_CACHE/go/kubernetes:$PATH
 
-until_true() { # seconds, what, command...
-  local i until=$((SECONDS + $1)) what=$2
-  shift 2
-  until "$@" >/dev/null 2>&1; do
-    [ $SECONDS -lt $until ] || die "gave up waiting for $what"
-    [ -d "/proc/$PPID" ] || die "whoever waited for $what is gone"
-    for ((i = 1; i <= NODES; i++)); do
-      grep -q . "$(unified_root)/$CGROUP/node$i/system/cgroup.procs" || die "node$i died while waiting for $what"
-    done
-    sleep 0.25
+alive() {
+  local n
+  for ((n = 1; n <= NODES; n++)); do
+    grep -q . "$(unified_root)/$CGROUP/node$n/system/cgroup.procs" || return 1
   done
-  echo "$(date +%s.%N) bed $what" >>"$BED_DIR/timeline"
 }
-
 node_ready() {
   kubectl get node "$1" -o 'jsonpath={.status.conditions[?(@.type=="Ready")].status}' | grep -q True
 }

@@ -166,6 +166,34 @@ pub async fn push_text(registry: &Registry, repository: &str, text: &str) -> Res
     push_oras(registry, repository, "model.gguf", &layer).await
 }
 
+/// Pushes a model that differs from the given one in a byte of its last weights, as good as that one: another digest.
+///
+/// # Errors
+/// When the registry refuses it.
+pub async fn push_twin(registry: &Registry, model: &Path) -> Result<String> {
+    let repository = "models/twin";
+    let twin = tempfile::NamedTempFile::new()?;
+    fs::copy(model, twin.path()).context("failed to copy the model")?;
+    // The lowest byte of a 32-bit number, or two weights of a block of small ones.
+    flip_byte(twin.path(), 4)?;
+    let digest = digest_of(twin.path())?;
+    let layer = registry
+        .push_file(repository, LAYER, &digest, twin.path())
+        .await?;
+    push_oras(registry, repository, FILE, &layer).await
+}
+
+/// Pushes the adapter of noise.
+///
+/// # Errors
+/// When the registry refuses it.
+pub async fn push_adapter(registry: &Registry) -> Result<String> {
+    let repository = "adapters/tone";
+    let bytes = crate::adapter::bytes();
+    let layer = registry.push_blob(repository, LAYER, &bytes).await?;
+    push_oras(registry, repository, "tone.gguf", &layer).await
+}
+
 /// Pushes another model, and then changes a byte of it in the registry's `storage`, as a bad disk does.
 ///
 /// # Errors
@@ -175,7 +203,7 @@ pub async fn push_spoilt(registry: &Registry, model: &Path, storage: &Path) -> R
     // Not the model that other tests pull: blobs are shared by digest.
     let other = tempfile::NamedTempFile::new()?;
     fs::copy(model, other.path()).context("failed to copy the model")?;
-    flip_last_byte(other.path())?;
+    flip_byte(other.path(), 1)?;
     let digest = digest_of(other.path())?;
     let layer = registry
         .push_file(repository, LAYER, &digest, other.path())
@@ -185,19 +213,20 @@ pub async fn push_spoilt(registry: &Registry, model: &Path, storage: &Path) -> R
     let blobs = storage.join("docker/registry/v2/blobs/sha256");
     let stored = blobs.join(prefix).join(hash).join("data");
     if digest_of(&stored)? == digest {
-        flip_last_byte(&stored)?;
+        flip_byte(&stored, 1)?;
     }
     push_oras(registry, repository, FILE, &layer).await
 }
 
-fn flip_last_byte(path: &Path) -> Result<()> {
+/// Turns every bit of the byte so many before the end.
+fn flip_byte(path: &Path, before_end: i64) -> Result<()> {
     let open = File::options().read(true).write(true).open(path);
     let mut file = open.with_context(|| format!("failed to open {}", path.display()))?;
-    let mut last = [0];
-    file.seek(SeekFrom::End(-1))?;
-    file.read_exact(&mut last)?;
-    file.seek(SeekFrom::End(-1))?;
-    file.write_all(&[!last[0]])?;
+    let mut byte = [0];
+    file.seek(SeekFrom::End(-before_end))?;
+    file.read_exact(&mut byte)?;
+    file.seek(SeekFrom::End(-before_end))?;
+    file.write_all(&[!byte[0]])?;
     Ok(())
 }
 

@@ -1,9 +1,14 @@
 //! Asking a model as an application does, from a pod of the tool image.
 
+use std::time::Duration;
+
 use anyhow::{Context as _, Result};
 
 use crate::suite::PROGRAM;
 use crate::world::World;
+
+/// How many seconds an answer may take beside fifty pods that start on two cores.
+pub const PATIENCE: u32 = 120;
 
 impl World {
     /// Sends one request from the tool pod `client`, a POST when there is data, with a key when there is one:
@@ -19,6 +24,7 @@ impl World {
         key: Option<&str>,
         seconds: u32,
     ) -> Result<(u16, String)> {
+        let deadline = Duration::from_secs(u64::from(seconds) + 20);
         let seconds = seconds.to_string();
         let mut command = vec![
             PROGRAM,
@@ -35,7 +41,11 @@ impl World {
         if let Some(key) = key {
             command.extend(["--key", key]);
         }
-        let output = self.exec(namespace, "client", "tool", &command).await?;
+        let output = self
+            .exec_program(namespace, "client", "tool", &command)
+            .deadline(deadline)
+            .run()
+            .await?;
         let (first, body) = output
             .stdout
             .split_once('\n')

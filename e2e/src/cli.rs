@@ -7,14 +7,13 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     artifact, bench,
-    cluster::{Bed, Cluster, Provider, Shape, cache, source},
+    cluster::{Bed, Cluster, Provider, Shape, cache},
     demo,
     dial::{self, Protocol},
     images::Image,
     install, outside,
     progress::Stage,
     registry::Registry,
-    run::Program,
     suite,
     tool::Tool,
     world::World,
@@ -58,6 +57,9 @@ enum Command {
         /// Leave out the image of llama.cpp
         #[arg(long)]
         without_llama: bool,
+        /// Leave out the image of Ollama, whose program takes minutes to build
+        #[arg(long)]
+        without_ollama: bool,
         /// Build only
         #[arg(long)]
         no_push: bool,
@@ -125,7 +127,7 @@ enum Command {
         /// The same, built without the kernel lock
         #[arg(long)]
         unlocked: PathBuf,
-        /// Only tests whose name has this in it
+        /// Only tests whose name has this in it, or one of several by comma
         #[arg(long, env = "FILTER", default_value = "")]
         filter: String,
         #[command(flatten)]
@@ -167,6 +169,21 @@ enum Measure {
         /// The operator's static program
         #[arg(long)]
         operator: PathBuf,
+        /// The program nginx, which is measured beside it
+        #[arg(long, default_value = "/usr/sbin/nginx")]
+        nginx: PathBuf,
+    },
+    /// What bridge and gate add to an MCP server on stdio, and what other proxies add, on this machine alone
+    Mcp {
+        /// The operator's static program
+        #[arg(long)]
+        operator: PathBuf,
+        /// The other proxies, as `e2e/node.sh e2e/mcp/proxies` prints where they are
+        #[arg(long)]
+        proxies: PathBuf,
+        /// Sessions after which it is counted what is left
+        #[arg(long, env = "SESSIONS", default_value_t = 1000)]
+        sessions: usize,
     },
 }
 
@@ -204,12 +221,23 @@ impl Cli {
                 shipped,
                 lock_off,
                 without_llama,
+                without_ollama,
                 no_push,
             } => {
                 let mut products = Vec::new();
                 products.extend(product.map(|p| Image::product("sealroom", p, shipped)));
                 products.extend(lock_off.map(|p| Image::product("sealroom-lock-off", p, false)));
-                images(&shape, products, !without_llama, !no_push).await
+                if !without_llama {
+                    let stage = Stage::begin("llama.cpp");
+                    products.push(Image::llama(install::llama_root().await?));
+                    stage.end("from Debian's packages");
+                }
+                if !without_ollama {
+                    let stage = Stage::begin("Ollama");
+                    products.push(install::ollama_image().await?);
+                    stage.end("from its Go module");
+                }
+                images(&shape, products, !no_push).await
             }
             Command::PushModel { shape } => push_model(&shape).await,
             Command::Outside { log } => outside::listen(&log).await,
@@ -267,7 +295,12 @@ impl Cli {
                     operator,
                     keep,
                 } => bench::cluster(&shape, &operator, keep.keep).await,
-                Measure::Gate { operator } => bench::gate(&operator).await,
+                Measure::Gate { operator, nginx } => bench::gate(&operator, &nginx).await,
+                Measure::Mcp {
+                    operator,
+                    proxies,
+                    sessions,
+                } => bench::mcp(&operator, &proxies, sessions).await,
             },
             Command::Tool { tool } => tool.run().await,
         }
@@ -288,28 +321,18 @@ async fn bed(shape: &Shape, action: Action) -> Result<()> {
         Action::Env => anstream::print!("{}", cluster.environment()?),
         Action::Status => match &cluster {
             Cluster::Bed(bed) => anstream::println!("{}", bed.status().await?),
+            Cluster::Kind(kind) => anstream::println!("{}", kind.status().await?),
             _ => anstream::println!("nodes: {}", cluster.nodes().await?.join(" ")),
         },
     }
     Ok(())
 }
 
-async fn images(shape: &Shape, products: Vec<Image>, llama: bool, push: bool) -> Result<()> {
+async fn images(shape: &Shape, products: Vec<Image>, push: bool) -> Result<()> {
     let cache = cache();
     let program = std::env::current_exe().context("failed to find this program's own path")?;
     let mut wanted = vec![Image::tool(program)];
     wanted.extend(products);
-    if llama {
-        let stage = Stage::begin("llama.cpp");
-        let script =
-            Program::new(source().join("images/llama/root.sh")).env("SEALROOM_CACHE", &cache);
-        let output = script.deadline(Duration::from_secs(900)).run().await?;
-        let root = output.stdout.lines().last().map(PathBuf::from);
-        stage.end("from Debian's packages");
-        wanted.push(Image::llama(
-            root.context("failed to find the root of llama.cpp")?,
-        ));
-    }
     let registry = if push {
         Some(Registry::new(&Cluster::new(shape)?.environment()?)?)
     } else {

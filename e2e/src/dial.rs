@@ -143,7 +143,10 @@ mod tests {
         let server = tokio::spawn(async move { drop(listener.accept().await) });
         assert!(dial(Protocol::Tcp, to, "", patience).await.reached);
         server.await.unwrap();
-        let refused = dial(Protocol::Tcp, to, "", patience).await;
+        // Bound and not listening: it refuses, and nobody else gets the port in the meantime.
+        let bound = tokio::net::TcpSocket::new_v4().unwrap();
+        bound.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let refused = dial(Protocol::Tcp, bound.local_addr().unwrap(), "", patience).await;
         assert!(!refused.reached && refused.error.unwrap().contains("refused"));
         let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
         let silence = dial(Protocol::Udp, silent.local_addr().unwrap(), "", patience).await;

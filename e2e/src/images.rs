@@ -30,11 +30,11 @@ pub struct Image {
 }
 
 impl Image {
-    /// The product: one static program. What is shipped has at most 15 MB; a build for the tests, with
+    /// The product: one static program. What is shipped has at most 20 MB; a build for the tests, with
     /// assertions and symbols, may have more.
     pub fn product(name: &'static str, program: PathBuf, shipped: bool) -> Self {
         let dockerfile = source().join("../Dockerfile");
-        let limit = if shipped { 15_000_000 } else { 150_000_000 };
+        let limit = if shipped { 20_000_000 } else { 150_000_000 };
         Self {
             name,
             dockerfile,
@@ -54,14 +54,30 @@ impl Image {
         }
     }
 
-    /// Ollama, as `bed/build.sh ollama` built it.
-    pub fn ollama(program: PathBuf) -> Self {
-        let dockerfile = source().join("images/ollama/Dockerfile");
+    /// A static program that `bed/build.sh` built, at most so many bytes, by the Dockerfile in the folder of its name.
+    pub fn of_program(name: &'static str, program: PathBuf, limit: u64) -> Self {
+        let dockerfile = source().join("images").join(name).join("Dockerfile");
         Self {
-            name: "ollama",
+            name,
             dockerfile,
-            context: vec![("ollama", program)],
-            limit: 100_000_000,
+            context: vec![(name, program)],
+            limit,
+        }
+    }
+
+    /// The official clients, with the languages that they need, and MCP servers; `root` is what
+    /// `images/clients/root.sh` made.
+    pub fn clients(root: PathBuf) -> Self {
+        let dockerfile = source().join("images/clients/Dockerfile");
+        Self {
+            name: "clients",
+            dockerfile,
+            context: vec![
+                ("root", root),
+                ("helper.py", source().join("mcp/helper.py")),
+                ("fast.mjs", source().join("mcp/fast.mjs")),
+            ],
+            limit: 400_000_000,
         }
     }
 

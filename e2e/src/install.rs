@@ -22,6 +22,9 @@ use crate::world::World;
 const NAMESPACE: &str = "sealroom-system";
 const RELEASE: &str = "sealroom";
 
+/// Whence the tests' installations let metrics be read.
+pub const MONITORING: &str = "monitoring";
+
 /// A name that the tests' installations declare for the same registry, with an authority that is not its own.
 pub const STRANGE_REGISTRY: &str = "strange.internal:5000";
 
@@ -68,11 +71,12 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
     let mut images = Images {
         tool: tool.clone(),
         dialler: tool.clone(),
-        families: tool,
+        families: tool.clone(),
+        failing: tool,
     };
     let mut ollama = None;
     if hostile {
-        ollama = Some(put(Image::ollama(ollama_program().await?)).await?);
+        ollama = Some(put(ollama_image().await?).await?);
         let dial = OUTSIDE
             .iter()
             .map(|to| to.parse())
@@ -81,7 +85,7 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
             dial,
             every_ms: 100,
             ignore_term: true,
-            families: false,
+            ..Hostile::default()
         };
         images.dialler = put(Image::hostile("dialler", &program, &dialler)?).await?;
         let families = Hostile {
@@ -89,6 +93,11 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
             ..Hostile::default()
         };
         images.families = put(Image::hostile("families", &program, &families)?).await?;
+        let failing = Hostile {
+            obeys: true,
+            ..Hostile::default()
+        };
+        images.failing = put(Image::hostile("failing", &program, &failing)?).await?;
     }
     stage.end("built and pushed, named by digest");
 
@@ -109,28 +118,80 @@ pub async fn push(cluster: &Cluster, sealroom: &Path, hostile: bool) -> Result<P
 }
 
 /// The root of llama.cpp with its own libc, from Debian's packages.
-async fn llama_root() -> Result<PathBuf> {
-    let script = Program::new(source().join("images/llama/root.sh")).env("SEALROOM_CACHE", cache());
-    let output = script.deadline(Duration::from_secs(900)).run().await?;
-    output
-        .stdout
-        .lines()
-        .last()
-        .map(PathBuf::from)
-        .context("failed to find the root of llama.cpp")
+///
+/// # Errors
+/// When Debian's packages cannot be had, or do not start.
+pub async fn llama_root() -> Result<PathBuf> {
+    root_by("images/llama/root.sh").await
 }
 
-/// Ollama's program, built from its Go module unless the cache has it: that takes some minutes.
-async fn ollama_program() -> Result<PathBuf> {
+/// The image of Ollama, whose program is built from its Go module.
+///
+/// # Errors
+/// When it cannot be built.
+pub async fn ollama_image() -> Result<Image> {
+    let program = go_program("ollama").await?.join("ollama");
+    Ok(Image::of_program("ollama", program, 100_000_000))
+}
+
+/// The root of an image that a script lays out from Debian's packages: it prints the directory last.
+async fn root_by(script: &str) -> Result<PathBuf> {
+    let program = Program::new(source().join(script)).env("SEALROOM_CACHE", cache());
+    let output = program.deadline(Duration::from_secs(900)).run().await?;
+    let last = output.stdout.lines().last().map(PathBuf::from);
+    last.with_context(|| format!("failed to find what {script} made"))
+}
+
+/// The image of the official clients, built and pushed unless it is there: its reference by digest.
+///
+/// # Errors
+/// When it cannot be built or pushed.
+pub async fn clients(cluster: &Cluster) -> Result<String> {
+    let root = root_by("images/clients/root.sh").await?;
+    push_image(cluster, Image::clients(root)).await
+}
+
+/// The image of the ingress controller, built and pushed unless it is there: its reference by digest.
+///
+/// # Errors
+/// When it cannot be built or pushed.
+pub async fn traefik(cluster: &Cluster) -> Result<String> {
+    let program = go_program("traefik").await?.join("traefik");
+    push_image(cluster, Image::of_program("traefik", program, 200_000_000)).await
+}
+
+async fn push_image(cluster: &Cluster, image: Image) -> Result<String> {
+    let registry = Registry::new(&cluster.environment()?)?;
+    let layout = image.build(&cache()).await?;
+    registry.push_layout(image.name, &layout).await
+}
+
+/// A Go program's directory, built from its pins unless the cache has it: that takes some minutes.
+async fn go_program(family: &str) -> Result<PathBuf> {
     let script = Program::new(source().join("bed/build.sh"))
         .env("SEALROOM_CACHE", cache())
-        .arg("ollama");
+        .arg(family);
     script
         .deadline(Duration::from_secs(1800))
         .run()
         .await
-        .context("failed to build Ollama")?;
-    Ok(cache().join("go/ollama/ollama"))
+        .with_context(|| format!("failed to build {family}"))?;
+    Ok(cache().join("go").join(family))
+}
+
+/// Builds and pushes Prometheus and its adapter, in this order.
+///
+/// # Errors
+/// When something cannot be built or pushed.
+pub async fn metrics(cluster: &Cluster) -> Result<[String; 2]> {
+    let prometheus = go_program("prometheus").await?.join("prometheus");
+    let adapter = go_program("prometheus-adapter").await?.join("adapter");
+    let prometheus = Image::of_program("prometheus", prometheus, 200_000_000);
+    let adapter = Image::of_program("adapter", adapter, 150_000_000);
+    Ok([
+        push_image(cluster, prometheus).await?,
+        push_image(cluster, adapter).await?,
+    ])
 }
 
 /// Installs or upgrades the chart with the images that were pushed, and waits for it.
@@ -140,6 +201,12 @@ async fn ollama_program() -> Result<PathBuf> {
 pub async fn install(world: &World, pushed: &Pushed) -> Result<()> {
     let stage = Stage::begin("operator");
     world.namespace(NAMESPACE).await?;
+    let monitoring = json!({"matchLabels": {"kubernetes.io/metadata.name": MONITORING}});
+    let scrapers: Vec<_> = pushed
+        .hostile
+        .then(|| json!({"namespaceSelector": monitoring}))
+        .into_iter()
+        .collect();
     let values = json!({
         "image": pushed.sealroom,
         "engines": {
@@ -147,6 +214,7 @@ pub async fn install(world: &World, pushed: &Pushed) -> Result<()> {
             "ollama": {"image": pushed.ollama.as_deref().unwrap_or_default()},
         },
         "imagePullSecrets": ["registry"],
+        "metricsFrom": scrapers,
         "registries": registries(world, pushed.hostile).await?,
     });
     let file = tempfile::Builder::new().suffix(".json").tempfile()?;
@@ -199,6 +267,20 @@ pub async fn set(world: &World, values: &[&str]) -> Result<()> {
     kube::helm(&world.environment, RELEASE, NAMESPACE, &chart(), &settings).await
 }
 
+/// A file of the repository's examples, with placeholders `${NAME}` filled in.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn example(file: &str, places: &[(&str, &str)]) -> Result<String> {
+    let path = repository().join("examples").join(file);
+    let mut text = std::fs::read_to_string(&path)
+        .with_context(|| format!("failed to read {}", path.display()))?;
+    for (name, value) in places {
+        text = text.replace(&format!("${{{name}}}"), value);
+    }
+    Ok(text)
+}
+
 fn chart() -> PathBuf {
     repository().join("charts/sealroom")
 }
@@ -214,6 +296,5 @@ pub fn props(pushed: &Pushed) -> Props {
     Props {
         model: pushed.model.oras.clone(),
         tool: pushed.images.tool.clone(),
-        examples: repository().join("examples"),
     }
 }

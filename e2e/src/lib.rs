@@ -1,5 +1,6 @@
 //! The cluster to test on, the images and the model for it, and what the end-to-end tests are made of.
 
+pub mod adapter;
 pub mod artifact;
 mod asking;
 pub mod bench;
@@ -10,6 +11,7 @@ pub mod dial;
 pub mod images;
 pub mod install;
 pub mod kube;
+pub mod objects;
 pub mod outside;
 pub mod progress;
 pub mod registry;

@@ -9,9 +9,6 @@ use crate::cluster::Environment;
 use crate::kube::wait;
 use crate::run::{Output, Program, RunError};
 
-/// The API's group and version.
-pub const API: &str = "/apis/sealroom.dev/v1alpha1";
-
 /// A cluster with the operator in it.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -28,17 +25,6 @@ impl std::fmt::Debug for Client {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Client")
     }
-}
-
-/// A condition of an object, as it stands.
-#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize)]
-pub struct Condition {
-    /// `True`, `False`, `Unknown`; empty when the condition is absent.
-    pub status: String,
-    /// CamelCase.
-    pub reason: String,
-    /// For people.
-    pub message: String,
 }
 
 impl World {
@@ -104,6 +90,44 @@ impl World {
             .args(command)
     }
 
+    /// Runs a program in a running container with this on its standard input. What stands there is in no log of the
+    /// API server, where a command's arguments are.
+    ///
+    /// # Errors
+    /// When it cannot be started or does not end with 0.
+    pub async fn feed(
+        &self,
+        namespace: &str,
+        pod: &str,
+        container: &str,
+        command: &[&str],
+        input: &str,
+    ) -> Result<Output, RunError> {
+        self.environment
+            .kubectl(["exec", "-i", "-n", namespace, pod, "-c", container, "--"])
+            .args(command)
+            .input(input)
+            .deadline(Duration::from_secs(240))
+            .run()
+            .await
+    }
+
+    /// Waits until these pods are ready, the pull of their images included.
+    ///
+    /// # Errors
+    /// What kubectl said, after two minutes.
+    pub async fn pods_ready(&self, namespace: &str, pods: &[&str]) -> Result<(), RunError> {
+        let pods = pods.iter().map(|pod| format!("pod/{pod}"));
+        self.environment
+            .kubectl(["wait", "-n", namespace, "--for=condition=Ready"])
+            .args(["--timeout=120s"])
+            .args(pods)
+            .deadline(Duration::from_secs(130))
+            .run()
+            .await?;
+        Ok(())
+    }
+
     /// Reads one path of the API; `None` when there is nothing.
     ///
     /// # Errors
@@ -127,70 +151,6 @@ impl World {
             .await?
             .with_context(|| format!("failed to find {path}"))?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
-    }
-
-    /// The serving pods of a ModelDeployment, the ones that are going included.
-    ///
-    /// # Errors
-    /// When the API server does not answer.
-    pub async fn pods(&self, namespace: &str, instance: &str) -> Result<Vec<Value>> {
-        let selector = format!(
-            "app.kubernetes.io/instance%3D{instance}%2Capp.kubernetes.io/component%3Dmodel"
-        );
-        self.list(&format!(
-            "/api/v1/namespaces/{namespace}/pods?labelSelector={selector}"
-        ))
-        .await
-    }
-
-    /// A ModelDeployment; `None` when it is not there.
-    ///
-    /// # Errors
-    /// When the API server does not answer.
-    pub async fn model(&self, namespace: &str, name: &str) -> Result<Option<Value>> {
-        let path = format!("{API}/namespaces/{namespace}/modeldeployments/{name}");
-        self.get(&path).await
-    }
-
-    /// A condition of a ModelDeployment; empty when the object or the condition is not there.
-    ///
-    /// # Errors
-    /// When the API server does not answer.
-    pub async fn condition(&self, namespace: &str, name: &str, kind: &str) -> Result<Condition> {
-        let object = self.model(namespace, name).await?;
-        Ok(object
-            .as_ref()
-            .map(|object| condition_of(object, kind))
-            .unwrap_or_default())
-    }
-
-    /// Waits until a condition has this status and, unless it is empty, this reason.
-    ///
-    /// # Errors
-    /// When the time is over: says what the condition was instead.
-    pub async fn wait_condition(
-        &self,
-        namespace: &str,
-        name: &str,
-        kind: &str,
-        status: &str,
-        reason: &str,
-        within: Duration,
-    ) -> Result<Condition> {
-        let last = std::sync::Mutex::new(Condition::default());
-        let waited = wait(within, "the condition", async || {
-            let now = self.condition(namespace, name, kind).await?;
-            let fits = now.status == status && (reason.is_empty() || now.reason == reason);
-            if let Ok(mut last) = last.lock() {
-                *last = now.clone();
-            }
-            Ok(fits.then_some(now))
-        })
-        .await;
-        waited.with_context(|| {
-            let last = last.lock().map(|last| last.clone()).unwrap_or_default();
-            format!("failed to see {kind}={status} {reason} on {namespace}/{name}, it is {last:?}")
-        })
     }
 
     /// Gets a path from a port of a pod through the API server, past every policy.
@@ -300,25 +260,6 @@ impl World {
         self.apply(&secret.to_string()).await?;
         Ok(())
     }
-}
-
-/// A condition in an object's status; empty when it is not there.
-#[must_use]
-pub fn condition_of(object: &Value, kind: &str) -> Condition {
-    let conditions = object["status"]["conditions"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    conditions
-        .iter()
-        .find(|condition| condition["type"] == kind)
-        .map(|condition| Condition {
-            status: text(&condition["status"]),
-            reason: text(&condition["reason"]),
-            message: text(&condition["message"]),
-        })
-        .unwrap_or_default()
 }
 
 /// The name of an object.

@@ -2,18 +2,21 @@
 
 mod gate;
 mod holes;
+mod mcp;
 mod objects;
 mod pairs;
+mod process;
 mod processes;
 
 use std::path::Path;
 
-use anyhow::Result;
+use anyhow::{Context as _, Result};
 
 use crate::cluster::{Cluster, Shape};
 use crate::suite::prepared;
 
 pub use gate::gate;
+pub use mcp::mcp;
 
 /// Everything that needs a cluster, on one that is taken down afterwards unless it is to be kept.
 ///
@@ -28,4 +31,13 @@ pub async fn cluster(shape: &Shape, operator: &Path, keep: bool) -> Result<()> {
         holes::holes(&stage).await
     };
     Cluster::new(shape)?.during(keep, work).await
+}
+
+/// How many processors there are and how busy they are.
+fn machine() -> Result<String> {
+    let cores = std::thread::available_parallelism().context("failed to count the processors")?;
+    let load =
+        std::fs::read_to_string("/proc/loadavg").context("failed to read the machine's load")?;
+    let load = load.split(' ').next().unwrap_or_default();
+    Ok(format!("{cores} cores, load of the last minute {load}"))
 }

@@ -5,9 +5,9 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
     /// The yardstick.
-    Bare,
+    First,
     /// What is measured against it.
-    Gate,
+    Second,
 }
 
 impl Side {
@@ -15,9 +15,9 @@ impl Side {
     #[must_use]
     pub fn order(pair: usize) -> [Self; 2] {
         if pair.is_multiple_of(2) {
-            [Self::Bare, Self::Gate]
+            [Self::First, Self::Second]
         } else {
-            [Self::Gate, Self::Bare]
+            [Self::Second, Self::First]
         }
     }
 }
@@ -25,8 +25,8 @@ impl Side {
 /// Measured pairs, in microseconds.
 #[derive(Clone, Debug, Default)]
 pub struct Pairs {
-    bare: Vec<f64>,
-    gate: Vec<f64>,
+    first: Vec<f64>,
+    second: Vec<f64>,
 }
 
 /// What a number of pairs say, in microseconds.
@@ -34,33 +34,33 @@ pub struct Pairs {
 pub struct Summary {
     /// Pairs.
     pub count: usize,
-    /// Median and 99th percentile of the bare side.
-    pub bare: [f64; 2],
+    /// Median and 99th percentile of the yardstick.
+    pub first: [f64; 2],
     /// The same of the other.
-    pub gate: [f64; 2],
-    /// Quartiles of the differences within a pair, gate less bare; the second is their median.
+    pub second: [f64; 2],
+    /// Quartiles of the differences within a pair, the second less the first; the middle one is their median.
     pub adds: [f64; 3],
-    /// Median of the ratios within a pair, gate by bare.
+    /// Median of the ratios within a pair, the second by the first.
     pub ratio: f64,
 }
 
 impl Pairs {
     /// Adds one pair.
-    pub fn push(&mut self, bare: f64, gate: f64) {
-        self.bare.push(bare);
-        self.gate.push(gate);
+    pub fn push(&mut self, first: f64, second: f64) {
+        self.first.push(first);
+        self.second.push(second);
     }
 
     /// What they say; `None` without a pair.
     #[must_use]
     pub fn summary(&self) -> Option<Summary> {
-        let both = || self.bare.iter().zip(&self.gate);
-        let differences: Vec<f64> = both().map(|(bare, gate)| gate - bare).collect();
-        let ratios: Vec<f64> = both().map(|(bare, gate)| gate / bare).collect();
+        let both = || self.first.iter().zip(&self.second);
+        let differences: Vec<f64> = both().map(|(first, second)| second - first).collect();
+        let ratios: Vec<f64> = both().map(|(first, second)| second / first).collect();
         Some(Summary {
-            count: self.bare.len(),
-            bare: quantiles(&self.bare, [50, 99])?,
-            gate: quantiles(&self.gate, [50, 99])?,
+            count: self.first.len(),
+            first: quantiles(&self.first, [50, 99])?,
+            second: quantiles(&self.second, [50, 99])?,
             adds: quantiles(&differences, [25, 50, 75])?,
             ratio: quantiles(&ratios, [50])?[0],
         })
@@ -68,13 +68,13 @@ impl Pairs {
 }
 
 impl Summary {
-    /// One line; `other` is what the side is called that was measured against the bare one.
+    /// One line, with what the sides are called.
     #[must_use]
-    pub fn line(&self, other: &str) -> String {
-        let ([bare50, bare99], [other50, other99]) = (self.bare, self.gate);
+    pub fn line(&self, [first, second]: [&str; 2]) -> String {
+        let ([first50, first99], [second50, second99]) = (self.first, self.second);
         let [low, median, high] = self.adds;
         format!(
-            "n={} bare p50 {bare50:.1} p99 {bare99:.1}, {other} p50 {other50:.1} p99 {other99:.1}, \
+            "n={} {first} p50 {first50:.1} p99 {first99:.1}, {second} p50 {second50:.1} p99 {second99:.1}, \
              paired difference median {median:.1} (middle half {low:.1} to {high:.1}) us, ratio {:.2}",
             self.count, self.ratio
         )
@@ -110,11 +110,11 @@ mod tests {
 
     #[test]
     fn pairs_go_a_b_b_a() {
-        use Side::{Bare, Gate};
+        use Side::{First, Second};
         let order: Vec<Side> = (0..4).flat_map(Side::order).collect();
         assert_eq!(
             order,
-            [Bare, Gate, Gate, Bare, Bare, Gate, Gate, Bare].to_vec()
+            [First, Second, Second, First, First, Second, Second, First].to_vec()
         );
     }
 
@@ -122,11 +122,11 @@ mod tests {
     fn differences_and_ratios_are_taken_within_a_pair() {
         // A slow phase of the machine: the medians of the sides are 20 apart, no pair is.
         let mut pairs = Pairs::default();
-        for (bare, gate) in [(10.0, 15.0), (10.0, 30.0), (100.0, 105.0)] {
-            pairs.push(bare, gate);
+        for (first, second) in [(10.0, 15.0), (10.0, 30.0), (100.0, 105.0)] {
+            pairs.push(first, second);
         }
         let summary = pairs.summary().unwrap();
-        assert_eq!((summary.bare[0], summary.gate[0]), (10.0, 30.0));
+        assert_eq!((summary.first[0], summary.second[0]), (10.0, 30.0));
         assert_eq!((summary.adds, summary.ratio), ([5.0, 5.0, 20.0], 1.5));
         assert_eq!(summary.count, 3);
         assert_eq!(Pairs::default().summary(), None);

@@ -67,3 +67,16 @@ pub fn resident(pid: u32) -> Result<f64> {
         .and_then(|kib| kib.trim().parse::<f64>().ok());
     Ok(kib.context("failed to find VmRSS")? / 1024.0)
 }
+
+/// A process and its children.
+///
+/// # Errors
+/// When there is none of this number.
+pub fn family(pid: u32) -> Result<Vec<u32>> {
+    let children = std::fs::read_to_string(format!("/proc/{pid}/task/{pid}/children"))
+        .context("failed to read the children of a process")?;
+    let children = children
+        .split_whitespace()
+        .filter_map(|pid| pid.parse().ok());
+    Ok(std::iter::once(pid).chain(children).collect())
+}

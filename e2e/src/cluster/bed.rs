@@ -1,16 +1,14 @@
 //! The built-in provider: drives the scripts under `bed/`.
 
 use std::{
-    fs,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
-    path::{Path, PathBuf},
     time::Duration,
 };
 
-use anyhow::{Context, Result, bail};
+use anyhow::Result;
 
-use super::{Cni, Environment, cache, source};
-use crate::run::{Output, Program};
+use super::{Cni, Environment, cache, line, scripts::Scripts};
+use crate::run::Output;
 
 /// The listener outside the cluster, as pods reach it.
 pub const CANARY_URL: &str = "http://172.31.9.10:9000";
@@ -24,12 +22,7 @@ const REGISTRY_ADDRESSES: [IpAddr; 2] = [
 
 /// A cluster in namespaces of this machine.
 #[derive(Debug)]
-pub struct Bed {
-    scripts: PathBuf,
-    directory: PathBuf,
-    nodes: u8,
-    cni: Cni,
-}
+pub struct Bed(Scripts);
 
 impl Bed {
     /// A bed of this shape; starts nothing.
@@ -37,30 +30,7 @@ impl Bed {
     /// # Errors
     /// When the scripts are not where the crate was built.
     pub fn new(nodes: u8, cni: Cni) -> Result<Self> {
-        let scripts = source().join("bed");
-        if !scripts.join("up.sh").is_file() {
-            bail!(
-                "failed to find the bed's scripts in {}, set SEALROOM_E2E_SOURCE",
-                scripts.display()
-            );
-        }
-        let directory =
-            std::env::var_os("BED_DIR").map_or_else(|| cache().join("bed"), PathBuf::from);
-        Ok(Self {
-            scripts,
-            directory,
-            nodes,
-            cni,
-        })
-    }
-
-    /// A script of the bed with the settings of this one.
-    fn script(&self, name: &str) -> Program {
-        Program::new(self.scripts.join(name))
-            .env("SEALROOM_CACHE", cache())
-            .env("BED_DIR", &self.directory)
-            .env("NODES", self.nodes.to_string())
-            .env("CNI", self.cni.name())
+        Scripts::new("bed", "BED_DIR", nodes, cni).map(Self)
     }
 
     /// Boots it, building first what is not built yet.
@@ -68,11 +38,7 @@ impl Bed {
     /// # Errors
     /// When a build fails or the cluster does not become ready.
     pub async fn up(&self) -> Result<()> {
-        let program = std::env::current_exe().context("failed to find this program's own path")?;
-        let script = self.script("up.sh").env("E2E_BIN", program).inherit();
-        // Cold, the Go builds alone take most of an hour of two cores.
-        script.deadline(Duration::from_secs(5400)).run().await?;
-        Ok(())
+        self.0.up().await
     }
 
     /// Removes it.
@@ -80,12 +46,7 @@ impl Bed {
     /// # Errors
     /// When a process, mount or cgroup is left.
     pub async fn down(&self) -> Result<()> {
-        self.script("down.sh")
-            .inherit()
-            .deadline(Duration::from_secs(120))
-            .run()
-            .await?;
-        Ok(())
+        self.0.down(Duration::from_secs(120)).await
     }
 
     /// One line that says whether it runs.
@@ -93,13 +54,7 @@ impl Bed {
     /// # Errors
     /// When it does not.
     pub async fn status(&self) -> Result<String> {
-        Ok(self
-            .script("status.sh")
-            .run()
-            .await?
-            .stdout
-            .trim()
-            .to_owned())
+        self.0.status().await
     }
 
     /// Builds families of Go programs; all when none is named.
@@ -107,12 +62,13 @@ impl Bed {
     /// # Errors
     /// When one does not build.
     pub async fn build(&self, families: &[String]) -> Result<()> {
-        self.script("packages.sh")
+        self.0
+            .script("packages.sh")
             .inherit()
             .deadline(Duration::from_secs(1200))
             .run()
             .await?;
-        let script = self.script("build.sh").args(families).inherit();
+        let script = self.0.script("build.sh").args(families).inherit();
         script.deadline(Duration::from_secs(5400)).run().await?;
         Ok(())
     }
@@ -122,14 +78,7 @@ impl Bed {
     /// # Errors
     /// When the bed does not run or the command fails.
     pub async fn outside(&self, command: &[&str]) -> Result<Output> {
-        let namespace = self.directory.join("netns/outside");
-        let mut option = std::ffi::OsString::from("--net=");
-        option.push(&namespace);
-        Ok(Program::new("nsenter")
-            .arg(option)
-            .args(command)
-            .run()
-            .await?)
+        super::enter(&self.0.directory.join("netns/outside"), command).await
     }
 
     /// Where everything is.
@@ -137,32 +86,22 @@ impl Bed {
     /// # Errors
     /// When the bed is not up.
     pub fn environment(&self) -> Result<Environment> {
-        if !self.directory.join("ready").exists() {
-            bail!(
-                "failed to find a running cluster in {}: start it with `make bed`",
-                self.directory.display()
-            );
-        }
+        self.0.running("make bed")?;
+        let directory = &self.0.directory;
         let go = cache().join("go");
         Ok(Environment {
-            kubeconfig: self.directory.join("kubeconfig"),
-            audit_log: Some(self.directory.join("audit.log")),
+            kubeconfig: directory.join("kubeconfig"),
+            audit_log: Some(directory.join("audit.log")),
             registry: Some(REGISTRY.to_owned()),
             registry_addresses: REGISTRY_ADDRESSES.to_vec(),
-            registry_ca: Some(self.directory.join("pki/registry-ca.crt")),
-            registry_auth: Some(self.directory.join("pki/registry-auth.json")),
-            registry_port: line(&self.directory.join("registry-port")).and_then(|p| p.parse().ok()),
-            model_ref: line(&self.directory.join("model-ref")),
+            registry_ca: Some(directory.join("pki/registry-ca.crt")),
+            registry_auth: Some(directory.join("pki/registry-auth.json")),
+            registry_port: line(&directory.join("registry-port")).and_then(|p| p.parse().ok()),
+            model_ref: line(&directory.join("model-ref")),
             canary_url: Some(CANARY_URL.to_owned()),
             kubectl: go.join("kubernetes/kubectl"),
             helm: go.join("helm/helm"),
-            bed_dir: Some(self.directory.clone()),
+            bed_dir: Some(directory.clone()),
         })
     }
-}
-
-/// The one line of a file, when it is there.
-fn line(path: &Path) -> Option<String> {
-    let text = fs::read_to_string(path).ok()?;
-    Some(text.trim().to_owned()).filter(|t| !t.is_empty())
 }

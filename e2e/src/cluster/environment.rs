@@ -34,6 +34,29 @@ pub struct Environment {
 }
 
 impl Environment {
+    /// From values under the names that `make bed-env` prints; kubectl and helm from PATH where none is named.
+    pub fn of(value: impl Fn(&str) -> Option<String>) -> Self {
+        let path = |name: &str| value(name).map(PathBuf::from);
+        Self {
+            kubeconfig: path("KUBECONFIG").unwrap_or_default(),
+            bed_dir: None,
+            audit_log: path("AUDIT_LOG"),
+            registry: value("REGISTRY"),
+            registry_addresses: value("REGISTRY_ADDRESSES")
+                .iter()
+                .flat_map(|list| list.split(','))
+                .filter_map(|address| address.parse().ok())
+                .collect(),
+            registry_port: value("REGISTRY_PORT").and_then(|port| port.parse().ok()),
+            registry_ca: path("REGISTRY_CA"),
+            registry_auth: path("REGISTRY_AUTH"),
+            model_ref: value("MODEL_REF"),
+            canary_url: value("CANARY_URL"),
+            kubectl: path("KUBECTL").unwrap_or_else(|| "kubectl".into()),
+            helm: path("HELM").unwrap_or_else(|| "helm".into()),
+        }
+    }
+
     /// kubectl with this cluster's kubeconfig.
     pub fn kubectl<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(&self, arguments: I) -> Program {
         Program::new(&self.kubectl)

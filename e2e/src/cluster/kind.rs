@@ -1,108 +1,107 @@
-//! kind, where Docker runs. Untested so far: no machine with Docker was at hand.
+//! kind: on the Docker engine that answers, or on one of its own. Drives the scripts under `kind/`.
 
-use std::{path::PathBuf, time::Duration};
+use std::{fs, time::Duration};
 
 use anyhow::{Context, Result, bail};
 
-use super::{Environment, cache};
-use crate::run::Program;
-
-/// The cluster's name in kind.
-const NAME: &str = "sealroom";
+use super::{Cni, Environment, line, scripts::Scripts};
+use crate::run::Output;
 
 /// A kind cluster.
 #[derive(Debug)]
-pub struct Kind {
-    nodes: u8,
-    kubeconfig: PathBuf,
-}
+pub struct Kind(Scripts);
 
 impl Kind {
-    /// A kind cluster with this many nodes; starts nothing.
+    /// A kind cluster of this shape; starts nothing. The user's engine brings its own CNI, whatever is asked.
     ///
     /// # Errors
-    /// When kind or docker is not on PATH.
-    pub fn new(nodes: u8) -> Result<Self> {
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        for program in ["docker", "kind"] {
-            if !std::env::split_paths(&path).any(|d| d.join(program).is_file()) {
-                bail!("failed to use kind: {program} is not on PATH; PROVIDER=bed needs neither");
-            }
-        }
-        Ok(Self {
-            nodes,
-            kubeconfig: cache().join("kind.kubeconfig"),
-        })
+    /// When the scripts are not where the crate was built.
+    pub fn new(nodes: u8, cni: Cni) -> Result<Self> {
+        Scripts::new("kind", "KIND_DIR", nodes, cni).map(Self)
     }
 
-    /// Creates the cluster unless it exists.
+    /// Creates the cluster and its registry, building first what is not built yet.
     ///
     /// # Errors
-    /// When Docker does not answer or kind fails.
+    /// When something that it stands on is missing, or the cluster does not become ready.
     pub async fn up(&self) -> Result<()> {
-        let docker = Program::new("docker").args(["version", "--format", "{{.Server.Version}}"]);
-        docker
-            .run()
-            .await
-            .context("failed to use kind: no Docker daemon answers")?;
-        let clusters = Program::new("kind").args(["get", "clusters"]).run().await?;
-        if clusters.stdout.lines().any(|c| c == NAME) {
-            return Ok(());
-        }
-        let mut config = String::from("kind: Cluster\napiVersion: kind.x-k8s.io/v1alpha4\n");
-        config += "networking: {ipFamily: dual}\nnodes:\n- role: control-plane\n";
-        for _ in 1..self.nodes {
-            config += "- role: worker\n";
-        }
-        std::fs::create_dir_all(cache()).context("failed to make the cache directory")?;
-        Program::new("kind")
-            .args([
-                "create",
-                "cluster",
-                "--name",
-                NAME,
-                "--config",
-                "-",
-                "--wait",
-                "120s",
-                "--kubeconfig",
-            ])
-            .arg(&self.kubeconfig)
-            .input(config)
-            .inherit()
-            .deadline(Duration::from_secs(600))
-            .run()
-            .await?;
-        Ok(())
+        self.0.up().await
     }
 
-    /// Deletes the cluster.
+    /// Removes it.
     ///
     /// # Errors
-    /// When kind fails.
+    /// When something is left.
     pub async fn down(&self) -> Result<()> {
-        let delete = Program::new("kind").args(["delete", "cluster", "--name", NAME]);
-        delete
-            .inherit()
-            .deadline(Duration::from_secs(120))
-            .run()
-            .await?;
-        Ok(())
+        self.0.down(Duration::from_secs(180)).await
     }
 
-    /// Its kubeconfig, and kubectl and helm from PATH.
+    /// One line that says whether it runs.
     ///
     /// # Errors
-    /// When it was not created.
-    pub fn environment(&self) -> Result<Environment> {
-        if !self.kubeconfig.is_file() {
-            bail!("failed to find a running kind cluster: start it with `make bed PROVIDER=kind`");
+    /// When it does not.
+    pub async fn status(&self) -> Result<String> {
+        self.0.status().await
+    }
+
+    /// Runs a command on the host outside the cluster.
+    ///
+    /// # Errors
+    /// When the engine is the user's, which has no such host, or the command fails.
+    pub async fn outside(&self, command: &[&str]) -> Result<Output> {
+        let namespace = self.0.directory.join("netns/outside");
+        if !namespace.exists() {
+            bail!(
+                "failed to reach a host outside the cluster: only an engine of our own has one; set KIND_ENGINE=own"
+            );
         }
+        super::enter(&namespace, command).await
+    }
+
+    /// Where everything is, as `up.sh` wrote it down.
+    ///
+    /// # Errors
+    /// When it does not run.
+    pub fn environment(&self) -> Result<Environment> {
+        self.0.running("make bed PROVIDER=kind")?;
+        let directory = &self.0.directory;
+        let written = fs::read_to_string(directory.join("environment"))
+            .context("failed to read where the kind cluster is")?;
         Ok(Environment {
-            kubeconfig: self.kubeconfig.clone(),
-            kubectl: "kubectl".into(),
-            helm: "helm".into(),
-            ..Environment::default()
+            bed_dir: Some(directory.clone()),
+            model_ref: line(&directory.join("model-ref")),
+            ..Environment::of(|name| value(&written, name))
         })
+    }
+}
+
+/// The value of a line `NAME=value`, unless it is empty.
+fn value(lines: &str, name: &str) -> Option<String> {
+    let mut values = lines.lines().filter_map(|line| line.split_once('='));
+    values
+        .find(|(key, value)| *key == name && !value.is_empty())
+        .map(|(_, value)| value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use super::*;
+
+    #[test]
+    fn reads_what_the_script_wrote() {
+        let lines = "KUBECONFIG=/k\nREGISTRY=registry.internal:5000\nAUDIT_LOG=\n\
+                     REGISTRY_ADDRESSES=172.31.8.10,fd31:8::10\nREGISTRY_PORT=25000\n";
+        let environment = Environment::of(|name| value(lines, name));
+        assert_eq!(environment.kubeconfig, PathBuf::from("/k"));
+        assert_eq!(
+            environment.registry.as_deref(),
+            Some("registry.internal:5000")
+        );
+        assert_eq!(environment.registry_addresses.len(), 2);
+        assert_eq!(environment.registry_port, Some(25000));
+        assert_eq!(environment.audit_log, None);
+        assert_eq!(environment.kubectl, PathBuf::from("kubectl"));
     }
 }

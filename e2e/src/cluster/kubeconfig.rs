@@ -38,24 +38,9 @@ impl Kubeconfig {
     /// under the names that `make bed-env` uses; REGISTRY_PORT is where the registry answers on loopback.
     pub fn environment(&self) -> Environment {
         let variable = |name: &str| std::env::var(name).ok().filter(|v| !v.is_empty());
-        let path = |name: &str| variable(name).map(PathBuf::from);
         Environment {
             kubeconfig: self.path.clone(),
-            audit_log: path("AUDIT_LOG"),
-            registry: variable("REGISTRY"),
-            registry_addresses: variable("REGISTRY_ADDRESSES")
-                .iter()
-                .flat_map(|list| list.split(','))
-                .filter_map(|address| address.parse().ok())
-                .collect(),
-            registry_port: variable("REGISTRY_PORT").and_then(|port| port.parse().ok()),
-            registry_ca: path("REGISTRY_CA"),
-            registry_auth: path("REGISTRY_AUTH"),
-            model_ref: variable("MODEL_REF"),
-            canary_url: variable("CANARY_URL"),
-            kubectl: path("KUBECTL").unwrap_or_else(|| "kubectl".into()),
-            helm: path("HELM").unwrap_or_else(|| "helm".into()),
-            ..Environment::default()
+            ..Environment::of(variable)
         }
     }
 }

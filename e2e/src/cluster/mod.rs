@@ -4,8 +4,12 @@ mod bed;
 mod environment;
 mod kind;
 mod kubeconfig;
+mod scripts;
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use anyhow::{Result, bail};
 
@@ -14,14 +18,14 @@ pub use environment::Environment;
 pub use kind::Kind;
 pub use kubeconfig::Kubeconfig;
 
-use crate::run::Output;
+use crate::run::{Output, Program};
 
 /// Who provides the cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub enum Provider {
     /// The built-in one, in namespaces of this machine.
     Bed,
-    /// kind, where Docker runs.
+    /// kind, on the Docker engine that answers or on one of its own.
     Kind,
     /// The one that KUBECONFIG names.
     Kubeconfig,
@@ -79,7 +83,7 @@ impl Cluster {
     pub fn new(shape: &Shape) -> Result<Self> {
         Ok(match shape.provider {
             Provider::Bed => Self::Bed(Bed::new(shape.nodes, shape.cni)?),
-            Provider::Kind => Self::Kind(Kind::new(shape.nodes)?),
+            Provider::Kind => Self::Kind(Kind::new(shape.nodes, shape.cni)?),
             Provider::Kubeconfig => Self::Kubeconfig(Kubeconfig::new()?),
         })
     }
@@ -133,6 +137,20 @@ impl Cluster {
         }
     }
 
+    /// The cgroup that holds the processes of its nodes.
+    ///
+    /// # Errors
+    /// Where the nodes are not of this machine.
+    pub fn cgroup(&self) -> Result<&'static str> {
+        match self {
+            Self::Bed(_) => Ok("sealroom-bed"),
+            Self::Kind(_) => Ok("sealroom-kind"),
+            Self::Kubeconfig(_) => bail!(
+                "failed to look into the nodes: those of an existing cluster are on other machines"
+            ),
+        }
+    }
+
     /// Runs a command on the host outside the cluster.
     ///
     /// # Errors
@@ -140,8 +158,9 @@ impl Cluster {
     pub async fn outside(&self, command: &[&str]) -> Result<Output> {
         match self {
             Self::Bed(c) => c.outside(command).await,
-            _ => bail!(
-                "failed to reach a host outside the cluster: only the built-in provider has one"
+            Self::Kind(c) => c.outside(command).await,
+            Self::Kubeconfig(_) => bail!(
+                "failed to reach a host outside the cluster: an existing one has none that is known"
             ),
         }
     }
@@ -165,6 +184,23 @@ impl Cluster {
         names.sort();
         Ok(names)
     }
+}
+
+/// Runs a command in the network namespace that a file holds.
+async fn enter(namespace: &Path, command: &[&str]) -> Result<Output> {
+    let mut option = std::ffi::OsString::from("--net=");
+    option.push(namespace);
+    Ok(Program::new("nsenter")
+        .arg(option)
+        .args(command)
+        .run()
+        .await?)
+}
+
+/// The one line of a file, when it is there.
+fn line(path: &Path) -> Option<String> {
+    let text = std::fs::read_to_string(path).ok()?;
+    Some(text.trim().to_owned()).filter(|t| !t.is_empty())
 }
 
 /// The directory of everything that is built or downloaded once.

@@ -1,16 +1,17 @@
 //! The demo: a model answers from a sealed pod, somebody opens a hole, the model shuts, and opens again.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::cluster::{Cluster, Shape, cache};
-use crate::install;
+use crate::install::{self, example};
 use crate::kube::wait;
+use crate::objects::{API, Condition, condition_of};
 use crate::suite::fixtures::{capital_of_france, tool_pod};
-use crate::world::{API, Condition, World, condition_of, name_of};
+use crate::world::{World, name_of};
 
 mod hole;
 mod seal;
@@ -30,8 +31,6 @@ pub struct Props {
     pub model: String,
     /// The image of the client.
     pub tool: String,
-    /// The repository's examples.
-    pub examples: PathBuf,
 }
 
 /// Applies the examples and shows what happens.
@@ -71,10 +70,7 @@ impl Demo<'_> {
     }
 
     fn example(&self, file: &str) -> Result<String> {
-        let path = self.props.examples.join(file);
-        let text = std::fs::read_to_string(&path)
-            .with_context(|| format!("failed to read {}", path.display()))?;
-        Ok(text.replace("${MODEL_REF}", &self.props.model))
+        example(file, &[("MODEL_REF", &self.props.model)])
     }
 
     /// The examples as they are in the repository, with the model's reference filled in, and a client.

@@ -135,7 +135,7 @@ async fn scene(stage: &Stage) -> Result<Scene> {
                         .await?;
                     let ready = found
                         .iter()
-                        .all(|pod| crate::world::condition_of(pod, "Ready").status == "True");
+                        .all(|pod| crate::objects::condition_of(pod, "Ready").status == "True");
                     Ok(ready.then_some(found))
                 },
             )

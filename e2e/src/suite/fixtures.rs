@@ -41,6 +41,15 @@ impl Model {
         self
     }
 
+    /// Takes a field of the spec away.
+    #[must_use]
+    pub fn unset(mut self, field: &str) -> Self {
+        if let Some(spec) = self.spec.as_object_mut() {
+            spec.remove(field);
+        }
+        self
+    }
+
     /// Lets in the client that asks for all tests, which lives in another namespace.
     #[must_use]
     pub fn from_home(self) -> Self {
@@ -146,4 +155,19 @@ pub fn capital_of_france(model: &str, nonce: &str) -> String {
         ],
     })
     .to_string()
+}
+
+/// A Secret with these texts.
+#[must_use]
+pub fn secret(namespace: &str, name: &str, data: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Secret", "metadata": {"name": name, "namespace": namespace},
+        "stringData": data,
+    })
+}
+
+/// 128 bits that nobody guesses.
+#[must_use]
+pub fn random() -> String {
+    format!("{:032x}", rand::random::<u128>())
 }

@@ -29,7 +29,7 @@ async fn findings(stage: &Stage, namespace: &str) -> Result<String> {
     let model = Model::new(namespace, "families", stage.artifact()).runtime(&stage.images.families);
     stage.world.apply(&model.yaml()).await?;
     let log = wait(
-        Duration::from_secs(90),
+        Duration::from_secs(180),
         "the findings in the log",
         async || {
             for pod in stage.world.pods(namespace, "families").await? {

@@ -16,17 +16,28 @@ use crate::world::World;
 pub mod fixtures;
 mod stage;
 
+mod adapters;
 mod agree;
+mod clients;
 mod controls;
 mod delete;
+mod fail;
 mod guard;
 mod hole;
 mod idle;
+mod ingress;
+mod languages;
+mod load;
 mod lock;
+mod mcp;
+mod modes;
 mod ollama;
 mod refuse;
 mod restart;
+mod rollout;
+mod scale;
 mod serve;
+mod several;
 mod start;
 mod unenforced;
 
@@ -81,30 +92,38 @@ type Lane = Vec<Case>;
 
 /// Every test. Groups run one after the other, the lanes of a group at once. Beside a test that expects no
 /// packet outside there is none that lets some out, and whoever counts requests or breaks something has namespaces
-/// of his own beside him or nobody.
+/// of his own beside him or nobody. What asks the assistant in one lane is over before another test breaks it.
 fn groups() -> Vec<Vec<Lane>> {
-    let mut silent = vec![
-        hole::cases().into_iter().chain(start::silent()).collect(),
-        delete::cases(),
-        lock::cases(),
-    ];
     let each = |cases: Vec<Case>| cases.into_iter().map(|case| vec![case]);
-    silent.extend(each(refuse::cases()));
+    let join = |one: Vec<Case>, other: Vec<Case>| one.into_iter().chain(other).collect();
+    // Most of these wait: what needs a processor that is not busy runs beside them.
+    let mut waiting: Vec<Lane> = each(refuse::cases())
+        .chain(each(clients::cases()))
+        .collect();
+    waiting.push(join(serve::cases(), guard::cases()));
+    waiting.push(rollout::cases());
+    waiting.push(join(ingress::cases(), scale::cases()));
     vec![
-        vec![serve::cases()],
-        vec![guard::cases()],
-        vec![idle::cases()],
+        waiting,
+        vec![
+            join(hole::cases(), fail::cases()),
+            join(join(ollama::cases(), several::cases()), delete::cases()),
+            join(join(lock::cases(), modes::cases()), clients::written()),
+            adapters::cases(),
+            mcp::cases(),
+        ],
+        // Fifty pods at once leave nobody else a processor.
+        vec![start::silent()],
         vec![restart::cases()],
-        vec![ollama::cases()],
-        silent,
-        vec![hole::loud()],
-        each(start::loud()).collect(),
+        vec![join(hole::loud(), mcp::loud())],
+        // Their pods are not the operator's, whose requests the other lane counts.
+        each(start::loud()).chain([idle::cases()]).collect(),
         vec![controls::cases(), agree::cases()],
         vec![unenforced::cases()],
     ]
 }
 
-/// Whether a test of these needs is chosen by the filter, which is a part of its name.
+/// Whether a test of these needs is chosen by the filter: a part of its name, or several by comma.
 fn any(needs: Needs, filter: &str) -> bool {
     let mut cases = groups().into_iter().flatten().flatten();
     cases.any(|case| case.chosen(needs, filter))
@@ -112,11 +131,11 @@ fn any(needs: Needs, filter: &str) -> bool {
 
 impl Case {
     fn chosen(&self, needs: Needs, filter: &str) -> bool {
-        self.needs == needs && self.name.contains(filter)
+        self.needs == needs && filter.split(',').any(|part| self.name.contains(part))
     }
 }
 
-/// Runs those of `needs` whose name contains `filter`, and prints a line for each.
+/// Runs those of `needs` whose name contains a part of `filter`, and prints a line for each.
 pub async fn run(stage: &Stage, needs: Needs, filter: &str) -> Tally {
     let mut tally = Tally::default();
     for group in groups() {

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::fixtures::{Model, capital_of_france, tool_pod};
 use super::{Case, Needs, Stage};
+use crate::asking::PATIENCE;
 use crate::kube::wait;
 
 const NS: &str = "second-engine";
@@ -66,15 +67,7 @@ async fn inside(stage: &Stage) -> Result<()> {
     world
         .wait_condition(NS, NAME, "Ready", "True", "", long)
         .await?;
-    let ready = [
-        "wait",
-        "-n",
-        NS,
-        "pod/client",
-        "--for=condition=Ready",
-        "--timeout=50s",
-    ];
-    world.kubectl(&ready).await?;
+    world.pods_ready(NS, &["client"]).await?;
 
     answers(stage).await?;
     for path in NOT_THERE {
@@ -146,5 +139,5 @@ async fn locks(stage: &Stage) -> Result<()> {
 
 async fn ask(stage: &Stage, path: &str, data: Option<&str>) -> Result<(u16, String)> {
     let url = format!("http://{NAME}.{NS}.svc.cluster.local:8080{path}");
-    stage.world.fetch(NS, &url, data, None, 40).await
+    stage.world.fetch(NS, &url, data, None, PATIENCE).await
 }

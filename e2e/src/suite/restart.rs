@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::Value;
 
 use super::{Case, Needs, Stage};
-use crate::world::API;
+use crate::objects::API;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![Case {

@@ -4,9 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
+use serde_json::Value;
 use tokio::sync::OnceCell;
 
+use super::clients::Place;
 use super::fixtures::{Model, tool_pod};
+use super::mcp;
+use crate::asking::PATIENCE;
 use crate::cluster::Cluster;
 use crate::install;
 use crate::kube::wait;
@@ -22,6 +26,8 @@ pub struct Images {
     pub dialler: String,
     /// A runtime that tries every socket family.
     pub families: String,
+    /// A runtime that fails in the way that a prompt asks for.
+    pub failing: String,
 }
 
 /// Everything that a test touches.
@@ -34,6 +40,9 @@ pub struct Stage {
     cluster: Cluster,
     artifact: String,
     assistant: OnceCell<Served>,
+    languages: OnceCell<String>,
+    clients: OnceCell<Place>,
+    helper: OnceCell<mcp::Place>,
     short_rounds: OnceCell<()>,
 }
 
@@ -81,6 +90,9 @@ impl Stage {
             cluster,
             artifact,
             assistant: OnceCell::new(),
+            languages: OnceCell::new(),
+            clients: OnceCell::new(),
+            helper: OnceCell::new(),
             short_rounds: OnceCell::new(),
         }
     }
@@ -101,6 +113,16 @@ impl Stage {
     #[must_use]
     pub fn unprobed_address(&self) -> &'static str {
         "172.31.9.21"
+    }
+
+    /// Applies objects.
+    ///
+    /// # Errors
+    /// What kubectl said.
+    pub async fn apply(&self, objects: &[Value]) -> Result<()> {
+        let texts: Vec<_> = objects.iter().map(Value::to_string).collect();
+        self.world.apply(&texts.join("\n---\n")).await?;
+        Ok(())
     }
 
     /// A fresh namespace.
@@ -172,22 +194,37 @@ impl Stage {
                     Duration::from_secs(180),
                 )
                 .await?;
-            for app in ["client", "stranger"] {
-                let ready = format!("pod/{app}");
-                self.world
-                    .kubectl(&[
-                        "wait",
-                        "-n",
-                        HOME,
-                        &ready,
-                        "--for=condition=Ready",
-                        "--timeout=50s",
-                    ])
-                    .await?;
-            }
+            self.world.pods_ready(HOME, &["client", "stranger"]).await?;
             anyhow::Ok(Served::of(HOME, "assistant"))
         });
         Ok(served.await?.clone())
+    }
+
+    /// The image with the official clients and MCP servers, built and pushed once, whoever asks first.
+    ///
+    /// # Errors
+    /// When it cannot be built or pushed.
+    pub(super) async fn languages(&self) -> Result<&str> {
+        let push = async || install::clients(&self.cluster).await;
+        Ok(self.languages.get_or_try_init(push).await?)
+    }
+
+    /// The namespace of the official clients, made once.
+    ///
+    /// # Errors
+    /// When something of it does not become ready.
+    pub(super) async fn clients(&self) -> Result<&Place> {
+        let make = async || Place::make(self).await;
+        self.clients.get_or_try_init(make).await
+    }
+
+    /// The namespace of the MCP server, made once.
+    ///
+    /// # Errors
+    /// When something of it does not become ready.
+    pub(super) async fn helper(&self) -> Result<&mcp::Place> {
+        let make = async || mcp::Place::make(self).await;
+        self.helper.get_or_try_init(make).await
     }
 
     /// From now on a proof is valid for half a minute and not for a minute and a half, so that tests which wait
@@ -221,7 +258,7 @@ impl Stage {
     ///
     /// # Errors
     /// When it is not there.
-    pub async fn object(&self, model: &Served) -> Result<serde_json::Value> {
+    pub async fn object(&self, model: &Served) -> Result<Value> {
         let Served {
             namespace, name, ..
         } = model;
@@ -239,30 +276,15 @@ impl Stage {
         path: &str,
         data: Option<&str>,
     ) -> Result<(u16, String)> {
-        self.ask_with(model, path, data, None).await
-    }
-
-    /// The same, with an API key.
-    ///
-    /// # Errors
-    /// When no answer comes.
-    pub async fn ask_with(
-        &self,
-        model: &Served,
-        path: &str,
-        data: Option<&str>,
-        key: Option<&str>,
-    ) -> Result<(u16, String)> {
         let url = format!("{}{path}", model.url);
-        self.world.fetch(HOME, &url, data, key, 40).await
+        self.world.fetch(HOME, &url, data, None, PATIENCE).await
     }
 
-    /// The status of a GET; `None` when no answer comes.
+    /// The status of a GET; `None` when no answer comes within half a minute.
     pub async fn get_status(&self, model: &Served, path: &str) -> Option<u16> {
-        self.ask(model, path, None)
-            .await
-            .ok()
-            .map(|(status, _)| status)
+        let url = format!("{}{path}", model.url);
+        let asked = self.world.fetch(HOME, &url, None, None, 25).await;
+        asked.ok().map(|(status, _)| status)
     }
 
     /// How many tokens the runtime has generated, by its own counter, as the gate passes it on.
@@ -279,7 +301,7 @@ impl Stage {
     pub async fn describe(&self, case: &str) {
         println!("e2e state  after {case}");
         for arguments in [
-            &["get", "md,ma", "-A", "-o", "wide"][..],
+            &["get", "md,ma,mcps", "-A", "-o", "wide"][..],
             &["get", "pods,jobs,pvc,networkpolicies", "-A", "-o", "wide"],
             &["get", "events", "-A", "--sort-by=.lastTimestamp"],
             &[

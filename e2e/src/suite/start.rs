@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use super::fixtures::{Model, tool_pod};
 use super::{Case, Needs, Stage};
 use crate::kube::wait;
-use crate::world::condition_of;
+use crate::objects::condition_of;
 
 /// Tests that expect no packet.
 pub(super) fn silent() -> Vec<Case> {
@@ -30,12 +30,12 @@ pub(super) fn loud() -> Vec<Case> {
     vec![
         Case {
             name: "start/the_same_image_unsealed_gets_out_fifty_times",
-            needs: Needs::NetworkLockAlone,
+            needs: Needs::BothLocks,
             run: |s| Box::pin(unsealed(s)),
         },
         Case {
             name: "start/without_the_start_up_proof_a_leak_can_be_seen",
-            needs: Needs::NetworkLockAlone,
+            needs: Needs::BothLocks,
             run: |s| Box::pin(race(s)),
         },
     ]

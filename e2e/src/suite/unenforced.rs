@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::fixtures::Model;
 use super::{Case, Needs, Stage};
-use crate::world::condition_of;
+use crate::objects::condition_of;
 
 pub(super) fn cases() -> Vec<Case> {
     vec![Case {

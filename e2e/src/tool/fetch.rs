@@ -1,5 +1,7 @@
 //! One HTTP request.
 
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -16,6 +18,15 @@ pub struct Args {
     /// Sent as a bearer token
     #[arg(long)]
     key: Option<String>,
+    /// Whom to trust over TLS: a certificate in PEM
+    #[arg(long)]
+    ca: Option<PathBuf>,
+    /// Connects to this address whatever the URL's name resolves to
+    #[arg(long)]
+    at: Option<IpAddr>,
+    /// Connects from this address of the machine
+    #[arg(long)]
+    from: Option<IpAddr>,
     /// How long the whole exchange may take, in seconds
     #[arg(long, default_value_t = 60)]
     timeout_seconds: u64,
@@ -39,13 +50,7 @@ impl Args {
     /// # Errors
     /// No connection, or an exchange that broke off.
     pub async fn run(self) -> anyhow::Result<()> {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            // Plain HTTP alone: the image holds no system store.
-            .tls_certs_only([])
-            .timeout(Duration::from_secs(self.timeout_seconds))
-            .connect_timeout(Duration::from_secs(3))
-            .build()?;
+        let client = self.client()?;
         let mut good = true;
         let mut failures = 0;
         for turn in 0..self.times {
@@ -68,6 +73,38 @@ impl Args {
         }
         anyhow::ensure!(good || self.exit_zero, "failed: the status is no success");
         Ok(())
+    }
+
+    fn client(&self) -> anyhow::Result<reqwest::Client> {
+        // The image holds no system store: without a certificate it speaks plain HTTP alone.
+        let trusted = match &self.ca {
+            Some(path) => {
+                let pem = std::fs::read(path)
+                    .with_context(|| format!("failed to read {}", path.display()))?;
+                reqwest::Certificate::from_pem_bundle(&pem)?
+            }
+            None => vec![],
+        };
+        let whole = Duration::from_secs(self.timeout_seconds);
+        // One request alone waits for a connection as long as it may: pods that all start at once leave a machine
+        // busy for longer than three seconds.
+        let connecting = if self.times == 1 {
+            whole
+        } else {
+            Duration::from_secs(3)
+        };
+        let mut client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_certs_only(trusted)
+            .local_address(self.from)
+            .timeout(whole)
+            .connect_timeout(connecting);
+        if let Some(address) = self.at {
+            let url: reqwest::Url = self.url.parse()?;
+            let host = url.host_str().context("failed to find a host in the URL")?;
+            client = client.resolve(host, SocketAddr::new(address, 0));
+        }
+        client.build().context("failed to make a client")
     }
 
     async fn once(&self, client: &reqwest::Client) -> anyhow::Result<bool> {

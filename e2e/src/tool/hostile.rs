@@ -4,6 +4,8 @@
 //! stands, with the engine's arguments. What to dial is baked into the image.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -30,6 +32,37 @@ pub struct Hostile {
     pub ignore_term: bool,
     /// Tries every socket family and io_uring, and prints what it could make, before it listens.
     pub families: bool,
+    /// Fails in the way that a prompt asks for, by one of the words in [`Failure`].
+    pub obeys: bool,
+}
+
+/// How a runtime fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// Takes memory until it is killed.
+    Exhaust,
+    /// Takes connections and answers none.
+    Hang,
+    /// Ends by itself.
+    End,
+}
+
+impl Failure {
+    /// The word in a prompt that asks for it.
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Exhaust => "please-exhaust-your-memory",
+            Self::Hang => "please-hang",
+            Self::End => "please-end",
+        }
+    }
+
+    fn asked_by(body: &str) -> Option<Self> {
+        let all = [Self::Exhaust, Self::Hang, Self::End];
+        all.into_iter()
+            .find(|failure| body.contains(failure.word()))
+    }
 }
 
 /// Runs as the engine would: `--host <socket>` names the Unix socket to serve on.
@@ -69,14 +102,20 @@ pub async fn run_as_engine(args: impl Iterator<Item = String>) -> anyhow::Result
         .context("failed to find --host")?;
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("failed to bind {socket}"))?;
+    let hangs = Arc::new(AtomicBool::new(false));
+    let mut held = vec![];
     loop {
         let (stream, _) = listener.accept().await?;
-        tokio::spawn(answer(stream));
+        if hangs.load(Ordering::Relaxed) {
+            held.push(stream);
+        } else {
+            tokio::spawn(answer(stream, orders.obeys, Arc::clone(&hangs)));
+        }
     }
 }
 
-/// Answers one request the way llama-server would, as far as a gate looks.
-async fn answer(stream: UnixStream) -> std::io::Result<()> {
+/// Answers one request the way llama-server would, as far as a gate looks, or fails as it is asked to.
+async fn answer(stream: UnixStream, obeys: bool, hangs: Arc<AtomicBool>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut first = String::new();
     stream.read_line(&mut first).await?;
@@ -90,7 +129,17 @@ async fn answer(stream: UnixStream) -> std::io::Result<()> {
             length = value.trim().parse().unwrap_or(0);
         }
     }
-    tokio::io::copy(&mut (&mut stream).take(length), &mut tokio::io::sink()).await?;
+    let mut sent = String::new();
+    (&mut stream).take(length).read_to_string(&mut sent).await?;
+    match Failure::asked_by(&sent).filter(|_| obeys) {
+        Some(Failure::Exhaust) => exhaust(),
+        Some(Failure::Hang) => {
+            hangs.store(true, Ordering::Relaxed);
+            std::future::pending::<()>().await;
+        }
+        Some(Failure::End) => std::process::exit(7),
+        None => {}
+    }
     let body = if first.contains("/chat/completions") {
         r#"{"id":"h","object":"chat.completion","created":0,"model":"hostile","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hostile"}}]}"#
     } else if first.contains("/completion") {
@@ -104,4 +153,15 @@ async fn answer(stream: UnixStream) -> std::io::Result<()> {
         .write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())
         .await?;
     stream.shutdown().await
+}
+
+/// Takes memory until it is killed, or until it has far more than any limit of the tests.
+fn exhaust() -> ! {
+    const STEP: usize = 16 << 20;
+    let mut taken = vec![];
+    while taken.len() < 128 {
+        taken.push(vec![1_u8; STEP]);
+    }
+    eprintln!("nobody took the memory back");
+    std::process::exit(8)
 }

@@ -10,8 +10,10 @@ mod families;
 mod fetch;
 mod hostile;
 mod listen;
+mod load;
 
-pub use hostile::{Hostile, run_as_engine};
+pub use hostile::{Failure, Hostile, run_as_engine};
+pub use load::Summary;
 
 /// Subcommands of the tool image.
 #[derive(Debug, Subcommand)]
@@ -20,6 +22,8 @@ pub enum Tool {
     Fetch(fetch::Args),
     /// Answers on ports until it is told to stop
     Listen(listen::Args),
+    /// Asks for streams from many clients at once, until standard input ends, and prints what became of them
+    Load(load::Args),
     /// Sleeps until it is told to stop: a pod to exec into
     Idle,
 }
@@ -33,6 +37,7 @@ impl Tool {
         match self {
             Self::Fetch(args) => args.run().await,
             Self::Listen(args) => args.run().await,
+            Self::Load(args) => args.run().await,
             Self::Idle => told_to_stop().await,
         }
     }

@@ -16,6 +16,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::events::{Ask, EVENTS, complete};
+use crate::bench::process::KEY;
 
 /// For the next bytes of an answer: only a dead engine or gate takes that long.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -59,14 +60,14 @@ impl Client {
         Self::over(stream, origin).await
     }
 
-    /// Through the gate.
+    /// Through a proxy.
     ///
     /// # Errors
     /// When nobody listens there.
     pub async fn tcp(at: SocketAddr, origin: Instant) -> Result<Self> {
         let stream = TcpStream::connect(at)
             .await
-            .context("failed to reach the gate")?;
+            .context("failed to reach the proxy")?;
         stream.set_nodelay(true)?;
         Self::over(stream, origin).await
     }
@@ -86,6 +87,7 @@ impl Client {
         let request = Request::post("/v1/chat/completions")
             .header(header::HOST, "localhost")
             .header(header::CONTENT_TYPE, "application/json")
+            .header(header::AUTHORIZATION, format!("Bearer {KEY}"))
             .body(Full::from(serde_json::to_vec(ask)?))?;
         let began = Instant::now();
         let response = timeout(PATIENCE, self.sender.send_request(request)).await??;

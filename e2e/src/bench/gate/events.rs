@@ -9,6 +9,8 @@ use serde::{Deserialize, Serialize};
 pub const EVENTS: u32 = 64;
 /// The end of an event of a stream.
 const END: &[u8] = b"\n\n";
+/// The served model's name.
+pub const MODEL: &str = "assistant";
 /// The text of one token.
 const TOKEN: &str = " Paris";
 
@@ -36,7 +38,7 @@ impl Ask {
     pub fn new(stream: Option<Duration>) -> Self {
         let question = "What is the capital of France?";
         Self {
-            model: super::process::MODEL.to_owned(),
+            model: MODEL.to_owned(),
             messages: vec![serde_json::json!({"role": "user", "content": question})],
             stream: stream.is_some(),
             pause_ms: stream.map_or(0, |pause| pause.as_millis() as u64),
@@ -48,7 +50,7 @@ impl Ask {
 #[must_use]
 pub fn answer() -> String {
     serde_json::json!({
-        "id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": super::process::MODEL,
+        "id": "chatcmpl-1", "object": "chat.completion", "created": 0, "model": MODEL,
         "choices": [{"index": 0, "finish_reason": "stop", "message": {"role": "assistant", "content": TOKEN}}],
         "usage": {"prompt_tokens": 14, "completion_tokens": 1, "total_tokens": 15},
     })
@@ -59,7 +61,7 @@ pub fn answer() -> String {
 #[must_use]
 pub fn event(at: u64) -> String {
     let data = serde_json::json!({
-        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": super::process::MODEL,
+        "id": "chatcmpl-1", "object": "chat.completion.chunk", "created": 0, "model": MODEL,
         "choices": [{"index": 0, "finish_reason": null, "delta": {"content": TOKEN}}],
         "at": at,
     });

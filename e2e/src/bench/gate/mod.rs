@@ -1,5 +1,5 @@
-//! What the gate adds: the same request straight on the engine's Unix socket and through a real gate process,
-//! in turn, over one kept-alive connection each.
+//! What the gate adds: the same request straight on the engine's Unix socket, through nginx and through a real gate
+//! process, two of them in turn, over one kept-alive connection each.
 //!
 //! The engine answers at once, so that nothing of its time is in the figures. It and the client have a thread
 //! each, as they are processes of their own in a cluster.
@@ -7,22 +7,24 @@
 mod client;
 mod engine;
 mod events;
-mod process;
+mod nginx;
+mod throughput;
+mod ways;
 
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use futures::future::try_join_all;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::machine;
 use super::pairs::{Pairs, Side};
-use super::processes::resident;
-use client::Client;
+use super::process::Gate;
 use engine::Engine;
-use events::EVENTS;
-use process::Gate;
+use events::{EVENTS, MODEL};
+use nginx::Nginx;
+use ways::{Way, Ways};
 
 /// Pairs before the first that counts.
 const WARM_UP: usize = 200;
@@ -31,56 +33,54 @@ const JSON: usize = 3000;
 /// Pairs of streams before the first that counts.
 const STREAMS_WARM_UP: usize = 10;
 /// Pairs of streams.
-const STREAMS: usize = 300;
+const STREAMS: usize = 200;
 /// Between two events of a measured stream: each is written, and passed on, by itself.
 const PACE: Duration = Duration::from_millis(1);
-/// Streams that are open at once while the gate's memory is read.
-const OPEN: usize = 100;
-/// Between two events of those: some twenty tokens a second.
-const SLOW: Duration = Duration::from_millis(50);
+/// Streams that are open at once while memory is read.
+const OPEN: usize = 1000;
+/// Between two events of those: slow, so that a machine of two cores carries all of them.
+const SLOW: Duration = Duration::from_millis(400);
+/// Who is measured against whom.
+const AGAINST: [[Way; 2]; 3] = [
+    [Way::Bare, Way::Gate],
+    [Way::Bare, Way::Nginx],
+    [Way::Nginx, Way::Gate],
+];
 
-/// The two ways to the engine, and the process whose memory is read.
-#[derive(Clone, Debug)]
-struct Ways {
-    socket: PathBuf,
-    api: SocketAddr,
-    pid: u32,
-    origin: Instant,
-}
-
-/// Measures the gate of `program` and prints lines that begin with `bench gate`.
+/// Measures the gate of `program`, with the program `nginx` beside it, and prints lines that begin with `bench gate`.
 ///
 /// # Errors
-/// When the gate does not start, is not proven, or a request is not answered with 200.
-pub async fn gate(program: &Path) -> Result<()> {
+/// When one of them does not start, the gate is not proven, or a request is not answered with 200.
+pub async fn gate(program: &Path, nginx: &Path) -> Result<()> {
     // Heard before anything is started: the gate ends with this function, not with this process.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
-        done = whole(program) => done,
+        done = whole(program, nginx) => done,
         _ = interrupt.recv() => anyhow::bail!("failed to measure: interrupted"),
         _ = terminate.recv() => anyhow::bail!("failed to measure: terminated"),
     }
 }
 
-async fn whole(program: &Path) -> Result<()> {
+async fn whole(program: &Path, nginx: &Path) -> Result<()> {
     let directory = tempfile::tempdir().context("failed to make a directory for the sockets")?;
     let socket = directory.path().join("runtime.sock");
     let origin = Instant::now();
     println!("bench gate machine: {}", machine()?);
     let _engine = Engine::start(&socket, origin)?;
-    let gate = Gate::start(program, directory.path(), &socket).await?;
-    let (api, pid) = (gate.api, gate.pid);
-    println!(
-        "bench gate memory idle, proven and warm: {:.1} MiB",
-        resident(pid)?
-    );
+    let flags = ["--model", MODEL];
+    let gate = Gate::start(program, directory.path(), &socket, &flags).await?;
+    let nginx = Nginx::start(nginx, directory.path(), &socket).await?;
     let ways = Ways {
         socket,
-        api,
-        pid,
+        gate: (gate.api, gate.pid),
+        nginx: (nginx.at, nginx.pid),
         origin,
     };
+    for way in [Way::Gate, Way::Nginx] {
+        let (name, memory) = (way.name(), ways.memory(way)?);
+        println!("bench gate memory idle, before the first request: {name} {memory:.1} MiB");
+    }
     // One thread for the client: a request does not wait for another thread to see its answer. When this is
     // given up, the gate's end is an error to it, so it ends too.
     let measured = tokio::task::spawn_blocking(move || {
@@ -97,96 +97,83 @@ async fn whole(program: &Path) -> Result<()> {
 
 async fn measure(ways: &Ways) -> Result<()> {
     // The same way twice shows what the measuring itself adds: nothing, or the rest means nothing.
-    let null = json(ways.bare().await?, ways.bare().await?).await?;
-    show("json, the bare socket twice", "again", &null)?;
-    let whole = json(ways.bare().await?, ways.gate().await?).await?;
-    show("json, whole answer", "gate", &whole)?;
-    let (first, later) = streams(ways).await?;
-    show("stream, request to first event", "gate", &first)?;
-    show("stream, each later event", "gate", &later)?;
-    let open = memory(ways).await?;
-    println!("bench gate memory with {OPEN} open streams: {open:.1} MiB");
+    let null = json(ways, [Way::Bare, Way::Bare]).await?;
+    show("json, the bare socket twice", ["bare", "again"], &null)?;
+    for sides in AGAINST {
+        let names = sides.map(Way::name);
+        show("json, whole answer", names, &json(ways, sides).await?)?;
+        let (first, later) = streams(ways, sides).await?;
+        show("stream, request to first event", names, &first)?;
+        show("stream, each later event", names, &later)?;
+    }
+    throughput::throughput(ways).await?;
+    for way in [Way::Gate, Way::Nginx] {
+        let (name, open) = (way.name(), memory(ways, way).await?);
+        println!("bench gate memory with {OPEN} open streams: {name} {open:.1} MiB");
+    }
     Ok(())
 }
 
-impl Ways {
-    async fn bare(&self) -> Result<Client> {
-        Client::unix(&self.socket, self.origin).await
-    }
-
-    async fn gate(&self) -> Result<Client> {
-        Client::tcp(self.api, self.origin).await
-    }
-}
-
-async fn json(mut bare: Client, mut gate: Client) -> Result<Pairs> {
+async fn json(ways: &Ways, [first, second]: [Way; 2]) -> Result<Pairs> {
+    let (mut first, mut second) = (ways.client(first).await?, ways.client(second).await?);
     let mut pairs = Pairs::default();
     for pair in 0..WARM_UP + JSON {
-        let (mut bare_took, mut gate_took) = (0.0, 0.0);
+        let (mut first_took, mut second_took) = (0.0, 0.0);
         for side in Side::order(pair) {
             match side {
-                Side::Bare => bare_took = bare.json().await?,
-                Side::Gate => gate_took = gate.json().await?,
+                Side::First => first_took = first.json().await?,
+                Side::Second => second_took = second.json().await?,
             }
         }
         if pair >= WARM_UP {
-            pairs.push(bare_took, gate_took);
+            pairs.push(first_took, second_took);
         }
     }
     Ok(pairs)
 }
 
 /// From the request to the first event, and from the engine's making of each later event to its arrival.
-async fn streams(ways: &Ways) -> Result<(Pairs, Pairs)> {
-    let (mut bare, mut gate) = (ways.bare().await?, ways.gate().await?);
+async fn streams(ways: &Ways, [first, second]: [Way; 2]) -> Result<(Pairs, Pairs)> {
+    let (mut one, mut other) = (ways.client(first).await?, ways.client(second).await?);
     let (mut first, mut later) = (Pairs::default(), Pairs::default());
     for pair in 0..STREAMS_WARM_UP + STREAMS {
-        let (mut bare_took, mut gate_took) = Default::default();
+        let (mut one_took, mut other_took) = Default::default();
         for side in Side::order(pair) {
             match side {
-                Side::Bare => bare_took = bare.stream(PACE).await?,
-                Side::Gate => gate_took = gate.stream(PACE).await?,
+                Side::First => one_took = one.stream(PACE).await?,
+                Side::Second => other_took = other.stream(PACE).await?,
             }
         }
         if pair >= STREAMS_WARM_UP {
-            first.push(bare_took.first, gate_took.first);
-            for (bare, gate) in bare_took.later.into_iter().zip(gate_took.later) {
-                later.push(bare, gate);
+            first.push(one_took.first, other_took.first);
+            for (one, other) in one_took.later.into_iter().zip(other_took.later) {
+                later.push(one, other);
             }
         }
     }
     Ok((first, later))
 }
 
-/// The gate's memory in MiB while many streams flow.
-async fn memory(ways: &Ways) -> Result<f64> {
-    let mut clients = try_join_all((0..OPEN).map(|_| ways.gate())).await?;
+/// Memory in MiB while many streams flow.
+async fn memory(ways: &Ways, way: Way) -> Result<f64> {
+    let mut clients = try_join_all((0..OPEN).map(|_| ways.client(way))).await?;
     let began = Instant::now();
     let mut streams = try_join_all(clients.iter_mut().map(|client| client.open(SLOW))).await?;
     let look = async {
-        tokio::time::sleep(Duration::from_secs(1)).await;
+        tokio::time::sleep(Duration::from_secs(5)).await;
         let shortest = SLOW * (EVENTS - 1);
         ensure!(
             began.elapsed() < shortest,
             "failed to read the memory while all streams were open"
         );
-        resident(ways.pid)
+        ways.memory(way)
     };
     let rest = try_join_all(streams.iter_mut().map(client::Streaming::rest));
     Ok(tokio::try_join!(look, rest)?.0)
 }
 
-fn show(what: &str, other: &str, pairs: &Pairs) -> Result<()> {
+fn show(what: &str, names: [&str; 2], pairs: &Pairs) -> Result<()> {
     let summary = pairs.summary().context("failed to measure anything")?;
-    println!("bench gate {what}: {}", summary.line(other));
+    println!("bench gate {what}: {}", summary.line(names));
     Ok(())
-}
-
-/// How many processors there are and how busy they are.
-fn machine() -> Result<String> {
-    let cores = std::thread::available_parallelism().context("failed to count the processors")?;
-    let load =
-        std::fs::read_to_string("/proc/loadavg").context("failed to read the machine's load")?;
-    let load = load.split(' ').next().unwrap_or_default();
-    Ok(format!("{cores} cores, load of the last minute {load}"))
 }

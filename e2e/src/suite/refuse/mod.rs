@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use super::fixtures::Model;
 use super::idle::requests_of_the_operator;
 use super::{Case, Needs, Running, Stage};
-use crate::world::Condition;
+use crate::objects::Condition;
 
 mod artifact;
 mod object;

@@ -4,7 +4,9 @@ use anyhow::{Result, ensure};
 use serde_json::json;
 
 use super::{CURED, bad, ends_in};
+use crate::asking::PATIENCE;
 use crate::suite::Stage;
+use crate::suite::load::client;
 use crate::suite::stage::Served;
 
 pub(super) async fn tag(stage: &Stage) -> Result<()> {
@@ -72,11 +74,9 @@ pub(super) async fn allow_dns(stage: &Stage) -> Result<()> {
 /// Nobody is let in before there is a key, and then only who has it.
 pub(super) async fn late_keys(stage: &Stage) -> Result<()> {
     let ns = "refuse-keys";
-    stage.assistant().await?;
     let room = stage.room(ns).await?;
-    let model = bad(ns, stage.artifact())
-        .from_home()
-        .set("/access/apiKeys/secretRef/name", "late-keys");
+    client(stage, ns).await?;
+    let model = bad(ns, stage.artifact()).set("/access/apiKeys/secretRef/name", "late-keys");
     let ended = ends_in(stage, ns, model, ("Stalled", "True", "SecretMissing")).await;
     let secret = json!({
         "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "late-keys", "namespace": ns},
@@ -87,10 +87,10 @@ pub(super) async fn late_keys(stage: &Stage) -> Result<()> {
         .world
         .wait_condition(ns, "bad", "Ready", "True", "", CURED);
     let cured = ready.await;
-    let served = Served::of(ns, "bad");
+    let url = format!("{}/v1/models", Served::of(ns, "bad").url);
     let mut said = vec![];
     for key in [None, Some("another"), Some("a-key-of-the-tests")] {
-        let asked = stage.ask_with(&served, "/v1/models", None, key).await;
+        let asked = stage.world.fetch(ns, &url, None, key, PATIENCE).await;
         said.push(asked.ok().map(|(status, _)| status));
     }
     room.leave().await?;

@@ -1,4 +1,4 @@
-//! A real gate process, proven as in a cluster: the bench plays its operator and its launch.
+//! A real gate process, proven as in a cluster: the bench plays its operator, and the launch of an engine.
 
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,13 +19,27 @@ use tokio::net::{TcpSocket, UnixStream};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-/// The served model's name.
-pub const MODEL: &str = "assistant";
+/// What every request carries as its bearer token.
+pub const KEY: &str = "a-key-of-the-bench";
+/// More than the requests that are sent at once, so that none waits.
+const CONCURRENT: &str = "1024";
 const POD: &str = "0b9f3c1e-0000-4000-8000-000000000001";
 /// For the gate to listen, to be proven and to be ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Between two rounds of the first proof, which needs five over three seconds.
 const ROUND: Duration = Duration::from_millis(800);
+
+/// The socket in the gate's directory on which its lease is taken.
+pub const LEASE: &str = "lease.sock";
+
+/// Where the lines of its audit go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Audit {
+    /// Into a pipe that is read, as a node's log reader does.
+    Read,
+    /// Into `/dev/null`.
+    Dropped,
+}
 
 /// It is killed when this is dropped.
 #[derive(Debug)]
@@ -42,25 +56,57 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Starts `program gate` in front of the engine at `socket`, with its own sockets in `directory`; returns
-    /// when it is proven and ready.
+    /// Starts `program gate` in front of the engine at `socket`, with its own sockets in `directory` and with `flags`
+    /// about the engine; returns when it is proven and ready.
     ///
     /// # Errors
     /// When it does not become so.
-    pub async fn start(program: &Path, directory: &Path, socket: &Path) -> Result<Self> {
+    pub async fn start(
+        program: &Path,
+        directory: &Path,
+        socket: &Path,
+        flags: &[&str],
+    ) -> Result<Self> {
+        let gate = Self::proven(program, directory, socket, flags, Audit::Read).await?;
+        timeout(PATIENCE, launch(&directory.join(LEASE)))
+            .await
+            .context("failed to be granted the lease")??;
+        gate.ready().await?;
+        Ok(gate)
+    }
+
+    /// The same, before anybody has taken its lease in `directory`.
+    ///
+    /// # Errors
+    /// When it does not start or is not proven.
+    pub async fn proven(
+        program: &Path,
+        directory: &Path,
+        socket: &Path,
+        flags: &[&str],
+        audit: Audit,
+    ) -> Result<Self> {
         let key = SigningKey::generate();
-        let lease = directory.join("lease.sock");
+        let keys = directory.join("keys");
+        std::fs::create_dir(&keys)?;
+        std::fs::write(keys.join("bench"), KEY)?;
         let any = "127.0.0.1:0";
         let mut child = Command::new(program)
             .args(["gate", "--listen", any, "--admin", any, "--metrics", any])
-            .args(["--model", MODEL, "--pod-uid", POD])
+            .args(["--pod-uid", POD, "--max-concurrent", CONCURRENT])
             .args(["--when-stale", "Refuse", "--grace-seconds", "0"])
+            .args(flags)
+            .arg("--api-keys-dir")
+            .arg(&keys)
             .args(["--verify-keys", &key.verifying_key().to_pem()?])
             .arg("--lease-socket")
-            .arg(&lease)
+            .arg(directory.join(LEASE))
             .arg("--runtime-socket")
             .arg(socket)
-            .stdout(Stdio::piped())
+            .stdout(match audit {
+                Audit::Read => Stdio::piped(),
+                Audit::Dropped => Stdio::null(),
+            })
             .stderr(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
@@ -73,8 +119,9 @@ impl Gate {
             .context("failed to wait for the gate")??;
         tokio::spawn(async move { while let Ok(Some(_)) = log.next_line().await {} });
         // The audit's lines are read as a node's log reader does, or the gate would refuse requests.
-        let mut audit = child.stdout.take().context("failed to read its audit")?;
-        tokio::spawn(async move { tokio::io::copy(&mut audit, &mut tokio::io::sink()).await });
+        if let Some(mut audit) = child.stdout.take() {
+            tokio::spawn(async move { tokio::io::copy(&mut audit, &mut tokio::io::sink()).await });
+        }
         let shut = TcpSocket::new_v4()?;
         shut.bind(([127, 0, 0, 1], 0).into())?;
         let target = shut.local_addr()?;
@@ -87,10 +134,6 @@ impl Gate {
             _shut: shut,
         };
         gate.prove(&key, target).await?;
-        timeout(PATIENCE, launch(&lease))
-            .await
-            .context("failed to be granted the lease")??;
-        gate.ready().await?;
         Ok(gate)
     }
 
@@ -114,7 +157,11 @@ impl Gate {
         Ok(())
     }
 
-    async fn ready(&self) -> Result<()> {
+    /// Waits until it serves.
+    ///
+    /// # Errors
+    /// When it does not.
+    pub async fn ready(&self) -> Result<()> {
         let began = Instant::now();
         loop {
             let url = format!("http://{}/readyz", self.admin);

@@ -1,0 +1,144 @@
+"""What the official client of Python sees. Each check is made with the library's own types; one that held is a line.
+
+`config` stands before this text: base, model and key say who is asked, checks what, tools what the
+engine can do, retries how often the client may try again by itself.
+"""
+
+import asyncio
+import json
+
+import openai
+from pydantic import BaseModel
+
+FRANCE = [
+    {"role": "system", "content": "You are a helpful assistant."},
+    {"role": "user", "content": "What is the capital of France?"},
+]
+# One engine says it in a sentence, the other goes on until it may not.
+ENDS = ("stop", "length")
+WEATHER = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "description": "The weather of a city",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string", "enum": ["Paris", "Rome"]}},
+            "required": ["city"],
+        },
+    },
+}
+
+model = config["model"]
+client = openai.OpenAI(base_url=config["base"], api_key=config["key"], max_retries=config["retries"], timeout=90)
+
+
+def refused(kind, code, ask):
+    """Calls `ask`, which must end in this class of error with this code."""
+    try:
+        answer = ask()
+    except kind as error:
+        assert error.code == code, (error.code, str(error))
+        assert error.request_id, error.response.headers
+        return error
+    raise AssertionError(f"expected {kind.__name__} {code}, got {answer!r}")
+
+
+def ask(by=client, **more):
+    return by.chat.completions.create(model=model, temperature=0, seed=7, max_tokens=24, messages=FRANCE, **more)
+
+
+def models():
+    assert [m.id for m in client.models.list()] == [model]
+
+
+def chat():
+    answer = ask()
+    choice, usage = answer.choices[0], answer.usage
+    assert "Paris" in choice.message.content, answer
+    assert choice.finish_reason in ENDS and choice.message.role == "assistant", answer
+    assert answer.model == model and answer._request_id, answer
+    assert usage.prompt_tokens > 0 and usage.completion_tokens > 0, usage
+    assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens, usage
+
+
+def stream():
+    text, reasons, usage, pieces = "", [], None, 0
+    for chunk in ask(stream=True, stream_options={"include_usage": True}):
+        pieces += 1
+        usage = chunk.usage or usage
+        for choice in chunk.choices:
+            text += choice.delta.content or ""
+            reasons += [choice.finish_reason] if choice.finish_reason else []
+    assert "Paris" in text and len(reasons) == 1 and reasons[0] in ENDS and pieces > 3, (text, reasons, pieces)
+    assert usage and usage.completion_tokens > 0, usage
+
+
+def asynchronous():
+    async def once():
+        async with openai.AsyncOpenAI(base_url=config["base"], api_key=config["key"]) as by:
+            answer = await ask(by)
+            assert "Paris" in answer.choices[0].message.content, answer
+
+    asyncio.run(once())
+
+
+def completions():
+    answer = client.completions.create(model=model, prompt="The capital of France is", temperature=0, max_tokens=8)
+    assert answer.object == "text_completion" and answer.choices[0].text, answer
+
+
+def structured():
+    class City(BaseModel):
+        city: str
+
+    # The grammar makes it an object of that form; of what is in it so small a model is no judge.
+    parsed = client.chat.completions.parse(
+        model=model, temperature=0, max_tokens=64, messages=FRANCE, response_format=City
+    )
+    assert isinstance(parsed.choices[0].message.parsed, City), parsed
+
+
+def tools():
+    if not config["tools"]:
+        # This engine refuses tools for a model whose template has none, and says so.
+        refused(openai.BadRequestError, None, lambda: ask(tools=[WEATHER]))
+        return
+    # So small a model calls no tool, and its template has no place for one. What holds: each of these requests is
+    # accepted, and its answer is one.
+    named = {"type": "function", "function": {"name": "weather"}}
+    for choice in ("auto", "none", "required", named):
+        message = ask(tools=[WEATHER], tool_choice=choice).choices[0].message
+        assert message.content or message.tool_calls, message
+        for call in message.tool_calls or []:
+            assert call.function.name == "weather" and json.loads(call.function.arguments), call
+    # A conversation with a call and its result goes on.
+    call = {"id": "call_1", "type": "function", "function": {"name": "weather", "arguments": '{"city":"Paris"}'}}
+    told = FRANCE + [
+        {"role": "assistant", "content": "", "tool_calls": [call]},
+        {"role": "tool", "tool_call_id": "call_1", "content": "sunny"},
+    ]
+    after = client.chat.completions.create(model=model, temperature=0, max_tokens=16, messages=told, tools=[WEATHER])
+    assert after.choices[0].message.role == "assistant", after
+
+
+def embeddings():
+    # An object serves chats or makes embeddings, and says which.
+    refused(openai.NotFoundError, "wrong_mode", lambda: client.embeddings.create(model=model, input=["Paris", "Rome"]))
+
+
+def errors():
+    by = client.with_options(api_key="wrong")
+    refused(openai.AuthenticationError, "invalid_api_key", lambda: ask(by))
+    refused(openai.AuthenticationError, "invalid_api_key", lambda: by.models.list())
+    elsewhere = lambda: client.chat.completions.create(model="another", messages=FRANCE)
+    refused(openai.NotFoundError, "model_not_found", elsewhere)
+    picture = [{"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}]
+    remote = lambda: client.chat.completions.create(model=model, messages=[{"role": "user", "content": picture}])
+    refused(openai.BadRequestError, "remote_url", remote)
+    refused(openai.NotFoundError, "not_found", lambda: client.files.list())
+
+
+for check in config["checks"]:
+    globals()[check]()
+    print(check, flush=True)

@@ -1,0 +1,120 @@
+//! Servers of two libraries, over stdio and over HTTP on loopback, by the libraries' own defaults.
+
+use anyhow::{Result, ensure};
+use serde_json::{Value, json};
+
+use super::place::{ERAS, HELPER, NS, Place, TOOLS, expect, outside, protocol, told};
+use crate::suite::stage::Stage;
+
+const PORT: u16 = 3000;
+
+/// One of them.
+struct Kind {
+    /// The object's name.
+    name: &'static str,
+    command: [&'static str; 2],
+    http: bool,
+    /// What it says it is.
+    server: [&'static str; 2],
+    tools: &'static [&'static str],
+    /// Whether it speaks the revision without sessions itself. Over HTTP nothing is translated.
+    modern: bool,
+}
+
+const KINDS: [Kind; 3] = [
+    Kind {
+        name: "python-http",
+        command: ["/usr/bin/python3", "/srv/helper.py"],
+        http: true,
+        server: [HELPER, "1.2.3"],
+        tools: &TOOLS,
+        modern: true,
+    },
+    Kind {
+        name: "fastmcp-stdio",
+        command: ["/usr/bin/node", "/srv/fast.mjs"],
+        http: false,
+        server: ["fast", "4.5.6"],
+        tools: &["echo"],
+        modern: false,
+    },
+    Kind {
+        name: "fastmcp-http",
+        command: ["/usr/bin/node", "/srv/fast.mjs"],
+        http: true,
+        server: ["fast", "4.5.6"],
+        tools: &["echo"],
+        modern: false,
+    },
+];
+
+pub(super) async fn answer(stage: &Stage) -> Result<()> {
+    let place = stage.helper().await?;
+    let done = async {
+        let objects: Vec<_> = KINDS.iter().map(|kind| kind.object(place)).collect();
+        stage.apply(&objects).await?;
+        for kind in &KINDS {
+            kind.answers(stage, place).await?;
+        }
+        anyhow::Ok(())
+    }
+    .await;
+    let servers = KINDS.map(|kind| format!("mcps/{}", kind.name));
+    let mut delete = vec!["delete", "-n", NS, "--wait=false", "--ignore-not-found"];
+    delete.extend(servers.iter().map(String::as_str));
+    stage.world.kubectl(&delete).await?;
+    done
+}
+
+impl Kind {
+    fn object(&self, place: &Place) -> Value {
+        let mut server = place.server(self.name);
+        let spec = &mut server["spec"];
+        if self.http {
+            spec["transport"] =
+                json!({"type": "HTTP", "http": {"command": self.command, "port": PORT}});
+            spec["env"] = json!([{"name": "HTTP_PORT", "value": PORT.to_string()}]);
+        } else {
+            spec["transport"] = json!({"type": "Stdio", "stdio": {"command": self.command}});
+        }
+        server
+    }
+
+    async fn answers(&self, stage: &Stage, place: &Place) -> Result<()> {
+        place.ready(stage, self.name).await?;
+        let object = told(stage, self.name).await?;
+        expect(&object, "Sealed", "True", "NoEgress")?;
+        let (info, locks) = (
+            &object["status"]["serverInfo"],
+            object["status"]["seal"]["locks"].to_string(),
+        );
+        let [name, version] = self.server;
+        ensure!(
+            info["name"] == name && info["version"] == version,
+            "expected {name} {version}, got {info}"
+        );
+        let lock = if self.http { "KernelStream" } else { "Kernel" };
+        ensure!(
+            locks.contains(&format!("\"{lock}\"")),
+            "expected {lock} of {}, got {locks}",
+            self.name
+        );
+        for era in ERAS {
+            let mut config = place.config(self.name, era);
+            config["server"] = json!(self.server);
+            config["tools"] = json!(self.tools);
+            config["phrase"] = self.name.into();
+            config["dial"] = serde_json::to_value(outside())?;
+            config["stream"] = json!(["TimeoutError", "PermissionError"]);
+            if self.http && !self.modern {
+                config["protocol"] = protocol("legacy").into();
+            }
+            let mut checks = vec!["who", "tools", "echo", "wrong_key"];
+            if self.tools.contains(&"dial") {
+                checks.insert(3, "dial");
+            }
+            place.checks(stage, &config, &checks).await?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,54 @@
+//! An MCP server in sealed pods, with the model that it is bound to, as clients, operators and attackers see them.
+
+use super::{Case, Needs};
+
+mod circle;
+mod fail;
+mod hole;
+mod kinds;
+mod pin;
+mod place;
+mod reach;
+
+pub(super) use place::Place;
+
+/// In this order: what the first makes the others use.
+pub(super) fn cases() -> Vec<Case> {
+    let needs = Needs::BothLocks;
+    vec![
+        Case {
+            name: "mcp/an_official_client_reaches_a_server_that_asks_its_model",
+            needs,
+            run: |s| Box::pin(reach::reaches(s)),
+        },
+        Case {
+            name: "mcp/the_model_calls_a_tool_that_asks_the_model",
+            needs,
+            run: |s| Box::pin(circle::whole(s)),
+        },
+        Case {
+            name: "mcp/a_server_whose_processes_are_killed_comes_back",
+            needs,
+            run: |s| Box::pin(fail::killed(s)),
+        },
+        Case {
+            name: "mcp/servers_of_two_libraries_answer_over_stdio_and_http",
+            needs,
+            run: |s| Box::pin(kinds::answer(s)),
+        },
+        Case {
+            name: "mcp/tools_that_are_not_the_pinned_ones_are_out_of_service",
+            needs,
+            run: |s| Box::pin(pin::drifts(s)),
+        },
+    ]
+}
+
+/// Lets packets out, and takes away what the others made.
+pub(super) fn loud() -> Vec<Case> {
+    vec![Case {
+        name: "mcp/a_server_that_calls_home_is_out_of_service_while_there_is_a_hole",
+        needs: Needs::BothLocks,
+        run: |s| Box::pin(hole::caught(s)),
+    }]
+}

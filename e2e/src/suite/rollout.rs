@@ -1,0 +1,190 @@
+//! Rollouts under a load of streams.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::fixtures::Model;
+use super::load::{Load, client, stream};
+use super::stage::Served;
+use super::{Case, Needs, Stage};
+use crate::kube::wait;
+use crate::objects::condition_of;
+use crate::tool::Summary;
+
+pub(super) fn cases() -> Vec<Case> {
+    let needs = Needs::BothLocks;
+    vec![
+        Case {
+            name: "rollout/three_rollouts_drop_no_request",
+            needs,
+            run: |s| Box::pin(drop_nothing(s)),
+        },
+        Case {
+            name: "rollout/recreate_cuts_no_stream_and_tells_to_retry",
+            needs,
+            run: |s| Box::pin(recreate(s)),
+        },
+    ]
+}
+
+/// Beside tests that wait: two pods one after the other, each with its proof.
+const ROLLED: Duration = Duration::from_secs(180);
+/// Short streams by every way to connect.
+const MANY: [&str; 8] = [
+    "--kept",
+    "2",
+    "--new",
+    "2",
+    "--http2",
+    "1",
+    "--pause-ms",
+    "700",
+];
+/// Streams that a drain has to wait for.
+const LONG: [&str; 4] = ["--kept", "1", "--pause-ms", "100"];
+
+async fn drop_nothing(stage: &Stage) -> Result<()> {
+    let room = stage.room("rollout").await?;
+    let done = under_load(stage, "rollout").await;
+    room.leave().await?;
+    done
+}
+
+/// Every request gets its whole answer, over connections that were open before and over new ones, of HTTP/1.1 and of
+/// HTTP/2: a pod that ends serves whoever has not heard of it yet.
+async fn under_load(stage: &Stage, ns: &str) -> Result<()> {
+    let model = Model::new(ns, "steady", stage.artifact())
+        .set("/runtime/llamaCpp/parallel", 2)
+        .set("/drainSeconds", 90)
+        .replicas(2);
+    stage.world.apply(&model.yaml()).await?;
+    client(stage, ns).await?;
+    let served = Served::of(ns, "steady");
+    let mut pods = rolled(stage, &served, 2, &BTreeSet::new()).await?;
+
+    let many = Load::start(stage, &served, &stream("steady", 8), &MANY)?;
+    let long = Load::start(stage, &served, &stream("steady", 150), &LONG)?;
+    let mut rolling = Ok(());
+    // Longer than a long stream takes on a busy machine.
+    for drain in [91, 92, 93] {
+        let next = model.clone().set("/drainSeconds", drain);
+        stage.world.apply(&next.yaml()).await?;
+        match rolled(stage, &served, 2, &pods).await {
+            Ok(next) => pods = next,
+            Err(error) => rolling = Err(error),
+        }
+    }
+    let fewer = [
+        "scale",
+        "-n",
+        ns,
+        "modeldeployment",
+        "steady",
+        "--replicas=1",
+    ];
+    stage.world.kubectl(&fewer).await?;
+    let fewer = rolled(stage, &served, 1, &BTreeSet::new()).await;
+    let (many, long) = (many.end().await?, long.end().await?);
+    rolling?;
+    fewer.context("failed to see kubectl scale take a pod away")?;
+    println!(
+        "e2e note   three rollouts and a pod less, {} short and {} long streams",
+        many.complete, long.complete
+    );
+    for load in [&many, &long] {
+        ensure!(
+            load.refused.is_empty() && load.failed.is_empty(),
+            "expected every stream to be complete, got {load:#?}"
+        );
+    }
+    ensure!(
+        many.complete > 60 && long.complete > 5,
+        "expected a load, got {many:?} and {long:?}"
+    );
+    Ok(())
+}
+
+/// Every refusal is 503 with a time to retry.
+fn told_to_retry(load: &Summary) -> bool {
+    let fits = |kind: &String| kind.starts_with("503 ") && kind.ends_with(", Retry-After");
+    load.refused.keys().all(fits)
+}
+
+/// Waits until as many pods as asked for serve what is written, and those of before are gone: their UIDs.
+async fn rolled(
+    stage: &Stage,
+    model: &Served,
+    replicas: usize,
+    before: &BTreeSet<String>,
+) -> Result<BTreeSet<String>> {
+    wait(ROLLED, "the rollout's end", async || {
+        let object = stage.object(model).await?;
+        let seen = object["status"]["observedGeneration"] == object["metadata"]["generation"];
+        let pods = stage.world.pods(&model.namespace, &model.name).await?;
+        let pods: BTreeSet<_> = pods
+            .iter()
+            .filter_map(|pod| pod["metadata"]["uid"].as_str().map(ToOwned::to_owned))
+            .collect();
+        let done = seen
+            && condition_of(&object, "Ready").status == "True"
+            && pods.len() == replicas
+            && pods.is_disjoint(before);
+        Ok(done.then_some(pods))
+    })
+    .await
+    .with_context(|| format!("failed to roll {}/{} out", model.namespace, model.name))
+}
+
+async fn recreate(stage: &Stage) -> Result<()> {
+    let room = stage.room("recreate").await?;
+    let done = gap(stage, "recreate").await;
+    room.leave().await?;
+    done
+}
+
+/// What is claimed for `rollout.type: Recreate` with one replica: a stream that has begun is finished; the gate of
+/// the pod that ends and of the one that begins say 503 with Retry-After; where there is no pod, no connection is
+/// made, and nothing was begun.
+async fn gap(stage: &Stage, ns: &str) -> Result<()> {
+    let model = Model::new(ns, "alone", stage.artifact()).set("/rollout/type", "Recreate");
+    stage.world.apply(&model.yaml()).await?;
+    client(stage, ns).await?;
+    let served = Served::of(ns, "alone");
+    let pods = rolled(stage, &served, 1, &BTreeSet::new()).await?;
+
+    let flags = [
+        "--kept",
+        "1",
+        "--new",
+        "2",
+        "--http2",
+        "1",
+        "--pause-ms",
+        "300",
+    ];
+    let load = Load::start(stage, &served, &stream("alone", 8), &flags)?;
+    let next = model.set("/drainSeconds", 21);
+    stage.world.apply(&next.yaml()).await?;
+    let rolled = rolled(stage, &served, 1, &pods).await;
+    let during = load.end().await?;
+    rolled?;
+    let after = Load::start(stage, &served, &stream("alone", 8), &flags)?;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let after = after.end().await?;
+    println!("e2e note   recreated: {during:?}");
+    ensure!(
+        !during.refused.is_empty() && told_to_retry(&during),
+        "expected 503 with Retry-After from a gate that does not serve, and no other refusal, got {during:#?}"
+    );
+    ensure!(
+        !during.failed.contains_key("answer"),
+        "expected every stream that began to be finished, got {during:#?}"
+    );
+    ensure!(
+        after.complete > 0 && after.refused.is_empty() && after.failed.is_empty(),
+        "expected the new pod to serve, got {after:#?}"
+    );
+    Ok(())
+}

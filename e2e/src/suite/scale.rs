@@ -1,0 +1,176 @@
+//! More pods and fewer, by hand and by what the gates count: real Prometheus, prometheus-adapter and
+//! HorizontalPodAutoscaler, with the configurations of examples/autoscaling.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::fixtures::Model;
+use super::load::{Load, client, stream};
+use super::stage::Served;
+use super::{Case, Needs, Stage};
+use crate::install::{MONITORING, metrics};
+use crate::kube::wait;
+
+pub(super) fn cases() -> Vec<Case> {
+    vec![Case {
+        name: "scale/by_hand_and_by_the_gates_metrics",
+        needs: Needs::BothLocks,
+        run: |s| Box::pin(scales(s)),
+    }]
+}
+
+/// Where the examples live.
+const NS: &str = "team-a";
+const NAME: &str = "assistant";
+const CONFIGURATIONS: [&str; 2] = [
+    include_str!("../../../examples/autoscaling/10-prometheus.yaml"),
+    include_str!("../../../examples/autoscaling/20-adapter.yaml"),
+];
+const AUTOSCALER: &str = include_str!("../../../examples/autoscaling/30-hpa.yaml");
+const METRICS: &str = include_str!("../../manifests/metrics.yaml");
+const METRICS_API: &str = include_str!("../../manifests/metrics-api.yaml");
+/// From the first request to the second pod that serves, beside other tests.
+const SCALED: Duration = Duration::from_secs(150);
+/// Twice as many at once as the example lets a pod have.
+const BUSY: [&str; 2] = ["--kept", "4"];
+
+async fn scales(stage: &Stage) -> Result<()> {
+    let (room, metrics) = (stage.room(NS).await?, stage.room(MONITORING).await?);
+    let done = inside(stage).await;
+    if done.is_err() {
+        explain(stage).await;
+    }
+    // Without its answer no namespace would go: the API server asks it what is left in one.
+    let gone = [
+        "delete",
+        "apiservice",
+        "--ignore-not-found",
+        "v1beta1.custom.metrics.k8s.io",
+    ];
+    stage.world.kubectl(&gone).await?;
+    let rights = "clusterrole/e2e-metrics clusterrolebinding/e2e-metrics clusterrolebinding/e2e-metrics-delegator";
+    let mut delete = vec!["delete", "--ignore-not-found"];
+    delete.extend(rights.split(' '));
+    stage.world.kubectl(&delete).await?;
+    let role = [
+        "delete",
+        "--ignore-not-found",
+        "-n",
+        "kube-system",
+        "rolebinding/e2e-metrics",
+    ];
+    stage.world.kubectl(&role).await?;
+    let (room, metrics) = tokio::join!(room.leave(), metrics.leave());
+    room.and(metrics)?;
+    done
+}
+
+async fn inside(stage: &Stage) -> Result<()> {
+    let world = &stage.world;
+    let model = Model::new(NS, NAME, stage.artifact());
+    world.apply(&model.yaml()).await?;
+    let (chain, client) = tokio::join!(chain(stage), client(stage, NS));
+    chain.context("failed to bring Prometheus and its adapter up")?;
+    client?;
+    let served = Served::of(NS, NAME);
+    serving(stage, &served, 1).await?;
+
+    let load = Load::start(stage, &served, &stream(NAME, 60), &BUSY)?;
+    world.apply(AUTOSCALER).await?;
+    let grown = serving(stage, &served, 2).await;
+    let grown = grown.context("failed to see the autoscaler add a pod");
+    if grown.is_err() {
+        explain(stage).await;
+    }
+    // Fewer by hand, and the pod that goes finishes its streams.
+    let kubectl = ["delete", "horizontalpodautoscaler", "-n", NS, NAME];
+    world.kubectl(&kubectl).await?;
+    let fewer = ["scale", "-n", NS, "modeldeployment", NAME, "--replicas=1"];
+    world.kubectl(&fewer).await?;
+    let shrunk = serving(stage, &served, 1).await;
+    let load = load.end().await?;
+    grown?;
+    shrunk.context("failed to see kubectl scale take a pod away")?;
+    println!(
+        "e2e note   1 pod, 2 pods and 1 pod under {} streams",
+        load.complete
+    );
+    ensure!(
+        load.complete > 0 && load.refused.is_empty() && load.failed.is_empty(),
+        "expected every stream to be complete, got {load:#?}"
+    );
+    let more = ["scale", "-n", NS, "modeldeployment", NAME, "--replicas=2"];
+    world.kubectl(&more).await?;
+    let grown = serving(stage, &served, 2).await;
+    grown.context("failed to see kubectl scale add a pod")
+}
+
+/// Prometheus, the adapter, and the API by which the autoscaler asks it.
+async fn chain(stage: &Stage) -> Result<()> {
+    let world = &stage.world;
+    let [prometheus, adapter] = metrics(stage.cluster()).await?;
+    for configuration in CONFIGURATIONS {
+        world.apply(configuration).await?;
+    }
+    let manifests = METRICS
+        .replace("@PROMETHEUS@", &prometheus)
+        .replace("@ADAPTER@", &adapter);
+    world.apply(&manifests).await?;
+    for deployment in ["deployment/prometheus", "deployment/adapter"] {
+        let ready = [
+            "rollout",
+            "status",
+            "-n",
+            MONITORING,
+            deployment,
+            "--timeout=55s",
+        ];
+        world.kubectl(&ready).await?;
+    }
+    world.apply(METRICS_API).await?;
+    Ok(())
+}
+
+/// Waits until so many pods serve and no other is there.
+async fn serving(stage: &Stage, model: &Served, replicas: usize) -> Result<()> {
+    wait(SCALED, "as many pods as asked for", async || {
+        let object = stage.object(model).await?;
+        let ready = object["status"]["readyReplicas"].as_u64().unwrap_or(0);
+        let asked = object["spec"]["replicas"].as_u64();
+        let pods = stage.world.pods(NS, NAME).await?.len();
+        let all = [Some(ready), asked, Some(pods as u64)];
+        Ok((all == [Some(replicas as u64); 3]).then_some(()))
+    })
+    .await
+}
+
+/// What the chain says, for the reader of a failed test.
+async fn explain(stage: &Stage) {
+    let path =
+        "/apis/custom.metrics.k8s.io/v1beta1/namespaces/team-a/pods/*/sealroom_gate_in_flight";
+    for arguments in [
+        &["describe", "hpa", "-n", NS][..],
+        &["get", "--raw", path],
+        &[
+            "get",
+            "apiservice",
+            "v1beta1.custom.metrics.k8s.io",
+            "-o",
+            "yaml",
+        ],
+        &["logs", "-n", MONITORING, "deployment/adapter", "--tail=20"],
+        &[
+            "logs",
+            "-n",
+            MONITORING,
+            "deployment/prometheus",
+            "--tail=10",
+        ],
+    ] {
+        match stage.world.kubectl(arguments).await {
+            Ok(output) => println!("{}", output.stdout),
+            Err(error) => println!("{error}"),
+        }
+    }
+}

@@ -1,0 +1,94 @@
+//! Servers that answer well and badly: what the load counts must be what they did.
+
+use std::collections::BTreeMap;
+
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
+
+use super::*;
+
+const GOOD: &str = "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n8\r\ndata: a\n\r\nf\r\n\ndata: [DONE]\n\n\r\n0\r\n\r\n";
+
+fn args(url: String) -> Args {
+    Args {
+        url,
+        data: "{}".to_owned(),
+        key: None,
+        kept: 1,
+        new: 0,
+        http2: 0,
+        pause_ms: 0,
+        seconds: 60,
+    }
+}
+
+/// The first answers of a server, one connection each, while one client with a kept connection asks; the last one
+/// is waited for.
+async fn seen(answers: Vec<String>) -> Summary {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/x", listener.local_addr().unwrap());
+    let (stop, stopped) = watch::channel(false);
+    let serve = async move {
+        for answer in answers {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = vec![];
+            while !head.ends_with(b"\r\n\r\n{}") {
+                head.push(stream.read_u8().await.unwrap());
+            }
+            stream.write_all(answer.as_bytes()).await.unwrap();
+            stream.shutdown().await.unwrap();
+            let _ = stream.read(&mut [0]).await;
+        }
+        stop.send(true).unwrap();
+    };
+    let args = args(url);
+    let (summary, ()) = tokio::join!(args.load(stopped), serve);
+    summary.unwrap()
+}
+
+fn counts<const N: usize>(of: [(&str, u64); N]) -> BTreeMap<String, u64> {
+    of.map(|(kind, count)| (kind.to_owned(), count)).into()
+}
+
+#[tokio::test]
+async fn only_a_stream_to_its_last_event_is_complete() {
+    let cut = GOOD.split("f\r\n").next().unwrap().to_owned();
+    let without = GOOD.replace("[DONE]", "[STOP]");
+    let whole = seen(vec![GOOD.to_owned(), cut, without]).await;
+    assert_eq!(whole.complete, 1, "{whole:?}");
+    // What the client may still have asked for, once the server was gone, is not the server's.
+    assert_eq!(whole.failed["answer"], 2, "{whole:?}");
+    assert!(whole.first[1].contains("without [DONE]"), "{whole:?}");
+}
+
+#[tokio::test]
+async fn refusals_are_told_by_status_code_and_retry_after() {
+    let refusal = |headers: &str| {
+        let body = r#"{"error":{"code":"Draining"}}"#;
+        let length = body.len();
+        format!("HTTP/1.1 503 x\r\n{headers}content-length: {length}\r\n\r\n{body}")
+    };
+    let told = seen(vec![refusal("retry-after: 0\r\n"), refusal("")]).await;
+    let expected = [("503 Draining", 1), ("503 Draining, Retry-After", 1)];
+    assert_eq!(told.refused, counts(expected), "{told:?}");
+    assert_eq!(told.complete, 0);
+}
+
+#[tokio::test]
+async fn a_connection_without_an_answer_and_none_at_all() {
+    let told = seen(vec![String::new(), GOOD.to_owned()]).await;
+    assert_eq!(told.complete, 1, "{told:?}");
+    assert!(told.first[0].contains("request: "), "{told:?}");
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    drop(listener);
+    let (stop, stopped) = watch::channel(false);
+    let args = args(url);
+    let later = async {
+        sleep(Duration::from_millis(100)).await;
+        stop.send(true).unwrap();
+    };
+    let (told, ()) = tokio::join!(args.load(stopped), later);
+    assert_eq!(told.unwrap().failed, counts([("connect", 1)]));
+}
