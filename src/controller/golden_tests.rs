@@ -95,7 +95,10 @@ fn children(object: &ModelDeployment) -> String {
         let image: ImageRef = made.spec.image.parse().unwrap();
         let registry = config.registry(image.registry()).unwrap();
         let beside: Option<Beside> = users.beside(&made.name_any());
-        let job = |step| job::build(step, made, registry, beside.as_ref(), &config);
+        let job = |step| {
+            let name = job::name(step, made, registry, beside.as_ref(), "");
+            job::build(step, name, made, registry, beside.as_ref(), &config)
+        };
         documents.extend([
             yaml(&artifact_children::edge_policy::build(made, registry)),
             yaml(&artifact_children::registry::build(made, registry)),
@@ -185,8 +188,8 @@ fn longest_names_fit() {
     // Deployments append 11 characters for the ReplicaSet and 6 for the pod, Jobs 6 for the pod.
     assert!(object.name_any().len() + 17 <= 63);
     for name in [
-        job::build(Step::Plan, &made, registry, None, &config).name_any() + "-12345",
-        job::build(Step::Pull, &made, registry, None, &config).name_any() + "-12345",
+        job::name(Step::Plan, &made, registry, None, "") + "-12345",
+        job::name(Step::Pull, &made, registry, None, "") + "-12345",
         artifact_children::registry::build(&made, registry).name_any(),
         artifact_children::edge_policy::build(&made, registry).name_any(),
         edge_policy::build(&object, &config, &[]).name_any(),

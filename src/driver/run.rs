@@ -3,10 +3,11 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
 use crate::canary::Dials;
@@ -30,6 +31,8 @@ const MAX_GATES: usize = 256;
 const MAX_NODES: usize = 16;
 /// Orders under way at once at one canary, which takes four.
 const MAX_BATCHES: usize = 3;
+/// For one write of a condition.
+const WRITE: Duration = Duration::from_secs(10);
 /// Messages that wait for the planner; senders wait when it is full.
 const MAX_MESSAGES: usize = 256;
 
@@ -44,8 +47,9 @@ enum Message {
         canary: Canary,
         answer: Result<SeenReport, EdgeError>,
     },
-    ConditionFailed {
+    ConditionWritten {
         uid: String,
+        done: bool,
     },
     DeleteFailed {
         uid: String,
@@ -225,8 +229,10 @@ impl<C: Cluster> Driver<C> {
                 let actions = self.planner.seen(&canary, &report.seen, now);
                 self.act(actions);
             }
-            Message::ConditionFailed { uid } => self.planner.condition_failed(&uid),
-            Message::DeleteFailed { uid } => self.planner.delete_failed(&uid),
+            Message::ConditionWritten { uid, done } => {
+                self.planner.condition_written(&uid, done, now);
+            }
+            Message::DeleteFailed { uid } => self.planner.delete_failed(&uid, now),
         }
     }
 
@@ -343,12 +349,19 @@ impl<C: Cluster> Driver<C> {
                 Action::Condition(condition) => {
                     let uid = condition.uid.clone();
                     self.tasks.spawn(async move {
-                        if let Err(error @ ClusterError::Api(_)) =
-                            cluster.condition(condition).await
-                        {
-                            tracing::warn!(%error, "the condition of a pod was not written");
-                            let _ = sender.send(Message::ConditionFailed { uid }).await;
-                        }
+                        let done = match timeout(WRITE, cluster.condition(condition)).await {
+                            Ok(Ok(())) => true,
+                            Ok(Err(ClusterError::Gone)) => false,
+                            Ok(Err(error)) => {
+                                tracing::warn!(%error, "the condition of a pod was not written");
+                                false
+                            }
+                            Err(_) => {
+                                tracing::warn!("the API server did not answer a pod's condition");
+                                false
+                            }
+                        };
+                        let _ = sender.send(Message::ConditionWritten { uid, done }).await;
                     });
                 }
                 Action::Delete {

@@ -20,7 +20,7 @@ use crate::policy::{self, NamedPort, Policy, Protocol};
 
 use super::cluster::CONDITION;
 use super::config::{Config, ServiceName};
-use super::view::{Canary, Infrastructure, PodKind, SealedPod, ServiceAddresses, View};
+use super::view::{Canary, Condition, Infrastructure, PodKind, SealedPod, ServiceAddresses, View};
 
 /// The label of sealed pods.
 const SEALED: &str = "sealroom.dev/sealed";
@@ -307,9 +307,11 @@ fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
         terminating: pod.metadata.deletion_timestamp.is_some(),
         condition: sealed.next().map(|condition| {
             let since = condition.last_transition_time.as_ref();
-            let since = since.map(|time| time.0.to_string()).unwrap_or_default();
-            let reason = condition.reason.clone().unwrap_or_default();
-            (condition.status.clone(), reason, since)
+            Condition {
+                status: condition.status.clone(),
+                reason: condition.reason.clone().unwrap_or_default(),
+                since: since.map(|time| time.0.to_string()).unwrap_or_default(),
+            }
         }),
     })
 }

@@ -39,8 +39,19 @@ pub struct SealedPod {
     pub unlabelled: bool,
     /// Whether somebody deleted it; it is challenged until it is gone.
     pub terminating: bool,
-    /// Status and reason of its condition `sealroom.dev/sealed` as last seen, and since when.
-    pub condition: Option<(String, String, String)>,
+    /// Its condition `sealroom.dev/sealed` as last seen.
+    pub condition: Option<Condition>,
+}
+
+/// A condition of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Condition {
+    /// `True`, `False` or `Unknown`.
+    pub status: String,
+    /// The reason.
+    pub reason: String,
+    /// Since when the status is what it is, RFC 3339.
+    pub since: String,
 }
 
 /// Canaries that take part in rounds: more would not prove more, and each asks all the others.

@@ -86,11 +86,11 @@ async fn warm(core: Arc<Core>, upstream: Upstream, questions: Vec<Question>, run
             }
             Ok((status, _)) => {
                 tracing::warn!(run, status = status.as_u16(), "the first question failed");
-                return sleep(SOON).await;
+                return sleep(LATER).await;
             }
             Err(error) => {
                 tracing::warn!(run, %error, "the first question failed");
-                return sleep(SOON).await;
+                return sleep(LATER).await;
             }
         }
     }

@@ -258,9 +258,38 @@ fn head() -> Object {
     Object::default().with("jsonrpc", "2.0")
 }
 
+/// Whether every reader finds the same `_meta`, and in it the same progress token: also one that takes the last of two
+/// members, or any case.
+#[must_use]
+pub fn is_meta_plain(params: &Object) -> bool {
+    let hides = |object: &Object, known| {
+        let mut members = object.members();
+        members.any(|(name, _)| is_disguised(name, &[known]))
+    };
+    let Some(meta) = params.get("_meta") else {
+        return !hides(params, "_meta");
+    };
+    let meta = Object::parse(meta.get().as_bytes());
+    meta.is_ok_and(|meta| !hides(&meta, "progressToken"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case::none("{}", true)]
+    #[case::plain(r#"{"_meta":{"progressToken":1}}"#, true)]
+    #[case::twice(r#"{"_meta":{"progressToken":1,"progressToken":7}}"#, false)]
+    #[case::any_case(r#"{"_meta":{"ProgressToken":7}}"#, false)]
+    #[case::another_meta(r#"{"_Meta":{"progressToken":7}}"#, false)]
+    #[case::no_object(r#"{"_meta":7}"#, false)]
+    fn a_progress_token_has_one_place(#[case] params: &str, #[case] plain: bool) {
+        assert_eq!(
+            is_meta_plain(&Object::parse(params.as_bytes()).unwrap()),
+            plain
+        );
+    }
 
     fn request(id: &str, method: &str) -> Kind {
         Kind::Request {

@@ -1,6 +1,9 @@
 //! Parameters of tools that clients repeat in header fields (2026-07-28, Custom Headers from Tool Parameters).
 
+use serde_json::value::RawValue;
+
 use super::canon::Json;
+use super::object::Object;
 
 /// Deepest chain of properties that is followed.
 const MAX_CHAIN: usize = 16;
@@ -15,17 +18,34 @@ pub struct Annotated {
 }
 
 impl Annotated {
-    /// What the arguments of a call have there; null and nothing are the same.
-    #[must_use]
-    pub fn value(&self, arguments: &str) -> Option<Json> {
-        let arguments: Json = serde_json::from_str(arguments).ok()?;
-        let mut at = &arguments;
-        for name in &self.path {
-            at = at.get(name)?;
+    /// What the arguments of a call have there; null and nothing are the same. Only the way to it is read: a tree of
+    /// all arguments would take many times their length.
+    ///
+    /// # Errors
+    /// [`Unreadable`].
+    pub fn value(&self, arguments: &str) -> Result<Option<Json>, Unreadable> {
+        let Some((last, way)) = self.path.split_last() else {
+            return Ok(None);
+        };
+        let mut at = Object::parse(arguments.as_bytes()).map_err(|_| Unreadable)?;
+        for name in way {
+            if !at.has(name) {
+                return Ok(None);
+            }
+            at = at.object(name).ok_or(Unreadable)?;
         }
-        Some(at.clone()).filter(|value| *value != Json::Null)
+        match at.get(last).map(RawValue::get) {
+            None | Some("null") => Ok(None),
+            Some(text) if text.starts_with(['{', '[']) => Err(Unreadable),
+            Some(text) => serde_json::from_str(text).map_err(|_| Unreadable),
+        }
     }
 }
+
+/// No object in which every name comes once leads to the parameter, or it is no single value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the arguments cannot be read")]
+pub struct Unreadable;
 
 /// The annotations of a tool's `inputSchema`: those that a chain of `properties` leads to.
 #[must_use]
@@ -76,8 +96,22 @@ mod tests {
         let names: Vec<_> = all.iter().map(|one| one.header.as_str()).collect();
         assert_eq!(names, ["Region", "Zone"]);
         let arguments = r#"{"where":{"zone":7},"region":null}"#;
-        assert_eq!(all[0].value(arguments), None);
-        assert_eq!(all[1].value(arguments), Some(Json::Number(7.0)));
+        assert_eq!(all[0].value(arguments), Ok(None));
+        assert_eq!(all[1].value(arguments), Ok(Some(Json::Number(7.0))));
+    }
+
+    #[rstest::rstest]
+    #[case::what_is_beside_it_does_not_count(r#"{"region":"eu","x":{"a":1,"a":2}}"#, Ok(Some(Json::Text("eu".to_owned()))))]
+    #[case::nothing("{}", Ok(None))]
+    #[case::twice(r#"{"region":"eu","region":"us"}"#, Err(Unreadable))]
+    #[case::no_single_value(r#"{"region":["eu"]}"#, Err(Unreadable))]
+    #[case::no_object("[]", Err(Unreadable))]
+    fn only_what_is_repeated_is_read(
+        #[case] arguments: &str,
+        #[case] value: Result<Option<Json>, Unreadable>,
+    ) {
+        let all = annotated(&serde_json::from_str(SCHEMA).unwrap());
+        assert_eq!(all[0].value(arguments), value);
     }
 
     #[rstest::rstest]

@@ -35,17 +35,22 @@ async fn changes_nothing(stage: &Stage) -> Result<()> {
     // The new one leads, hears the gates, and what its predecessor wrote has ceased to count.
     tokio::time::sleep(Duration::from_secs(25)).await;
     let after = look(stage).await?;
+    let both = before.iter().zip(&after);
+    let changed: Vec<_> = both.filter(|(before, after)| before != after).collect();
     ensure!(
-        before == after,
-        "expected the same objects, untouched, got\n{before:#?}\nand then\n{after:#?}"
+        changed.is_empty() && before.len() == after.len(),
+        "expected {} objects, untouched, got {}, and before and after of those that changed: {}",
+        before.len(),
+        after.len(),
+        serde_json::to_string_pretty(&changed)?
     );
     let status = stage.get_status(&model, "/v1/models").await;
     ensure!(status == Some(200), "expected it to serve, got {status:?}");
     Ok(())
 }
 
-/// Kind, name, UID and version of the assistant's objects: a write of any of them would show.
-async fn look(stage: &Stage) -> Result<Vec<[String; 4]>> {
+/// The assistant's objects, whole: a write of any of them would show, and by whom.
+async fn look(stage: &Stage) -> Result<Vec<Value>> {
     let ns = stage.assistant().await?.namespace;
     let mut seen = vec![];
     for path in [
@@ -56,14 +61,7 @@ async fn look(stage: &Stage) -> Result<Vec<[String; 4]>> {
         format!("/api/v1/namespaces/{ns}/persistentvolumeclaims"),
         format!("/api/v1/namespaces/{ns}/pods"),
     ] {
-        for object in stage.world.list(&path).await? {
-            let text = |key: &str| match &object["metadata"][key] {
-                Value::String(text) => text.clone(),
-                _ => String::new(),
-            };
-            let plural = path.rsplit('/').next().unwrap_or_default().to_owned();
-            seen.push([plural, text("name"), text("uid"), text("resourceVersion")]);
-        }
+        seen.extend(stage.world.list(&path).await?);
     }
     Ok(seen)
 }

@@ -81,6 +81,13 @@ pub struct DeploymentRef {
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub namespace: Option<String>,
+    /// One of the names that it serves, for the variable with `value: Model`. Without one it is the first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(
+        length(min = 1, max = 128),
+        regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
+    )]
+    pub model: Option<String>,
 }
 
 /// A Service that speaks the OpenAI API in the clear.

@@ -178,6 +178,7 @@ pub fn bind(
                 if *namespace != own && !lets_in(model, server, namespaces, config) {
                     return Err(not_granted(&target, server));
                 }
+                serves(&target, model, binding)?;
                 to_model(&target, model, found, binding.ca_config_map_ref.is_some())
             }),
         Target::Service { port, path, .. } => found
@@ -185,19 +186,39 @@ pub fn bind(
             .ok_or_else(|| not_found(&target))
             .and_then(|service| to_service(&target, service, *port, path)),
     };
-    let named = found
-        .model
-        .and_then(|model| model.served_names().into_iter().next());
-    let written = binding.service.as_ref().and_then(|s| s.model.clone());
+    let first = || found.model?.served_names().into_iter().next();
     Some(Binding {
         target,
         port: FIRST_PORT + u16::try_from(index).ok()?,
-        model: named.or(written),
+        model: written(binding).cloned().or_else(first),
         env: binding.environment(),
         key: binding.api_key_secret_ref.clone(),
         ca: binding.ca_config_map_ref.clone(),
         way,
     })
+}
+
+/// The name that the binding wants its requests to carry.
+fn written(binding: &ModelBinding) -> Option<&String> {
+    let deployment = binding.model_deployment_ref.as_ref();
+    let service = binding.service.as_ref();
+    (deployment.and_then(|one| one.model.as_ref()))
+        .or_else(|| service.and_then(|one| one.model.as_ref()))
+}
+
+/// A name that the model does not serve would be refused at every call.
+fn serves(target: &Target, model: &ModelDeployment, binding: &ModelBinding) -> Result<(), Unbound> {
+    let names = model.served_names();
+    match written(binding) {
+        Some(name) if !names.contains(name) => Err(Unbound {
+            reason: Reason::ModelNotFound,
+            message: format!(
+                "{target} serves no {name}: write one of {} in modelDeploymentRef.model",
+                names.join(", ")
+            ),
+        }),
+        _ => Ok(()),
+    }
 }
 
 /// Whether the model's `access.from` names the server's pods, wherever they run: a peer by address names none.

@@ -64,6 +64,34 @@ fn what_is_missing_is_said(
     assert!(unbound.message.contains("ModelDeployment team-a/assistant"));
 }
 
+#[rstest::rstest]
+#[case::the_first_unless_it_is_written(None, Ok("chat"))]
+#[case::as_written(Some("embed"), Ok("embed"))]
+#[case::not_served(Some("other"), Err("write one of chat, embed"))]
+fn one_of_several_models_is_told(
+    #[case] written: Option<&str>,
+    #[case] expected: Result<&str, &str>,
+) {
+    let mut several = model();
+    let source = several.spec.artifact.take();
+    let models = ["chat", "embed"].map(|name| json!({ "name": name, "artifact": source }));
+    several.spec.models = Some(serde_json::from_value(json!(models)).unwrap());
+    let at =
+        json!({ "models": [{ "modelDeploymentRef": { "name": "assistant", "model": written } }] });
+    let binding = bound(&with(object(), at), Some(&several), Some(&ours()));
+    match expected {
+        Ok(name) => {
+            assert!(binding.way.is_ok(), "{binding:?}");
+            assert_eq!(binding.model.as_deref(), Some(name));
+        }
+        Err(says) => {
+            let unbound = binding.way.unwrap_err();
+            assert_eq!(unbound.reason, Reason::ModelNotFound);
+            assert!(unbound.message.contains(says), "{unbound:?}");
+        }
+    }
+}
+
 /// The server is in another namespace than the model.
 #[rstest::rstest]
 #[case::nobody("[]", false)]

@@ -39,7 +39,10 @@ pub async fn reconcile(this: &McpServer, ctx: &Context) -> Outcome {
         Ok(server) => match advance(this, &server, &bindings, ctx).await {
             Ok(outcome) | Err(outcome) => outcome,
         },
-        Err(invalid) => Outcome::Stalled(Stall::from(invalid)),
+        Err(invalid) => match edges(this, &bindings, true, ctx).await {
+            Err(unwritten @ Outcome::Transient { .. }) => unwritten,
+            _ => Outcome::Stalled(Stall::from(invalid)),
+        },
     };
     let namespace = this.namespace().unwrap_or_default();
     let told = this.status.as_ref();
@@ -78,11 +81,7 @@ async fn advance(
     } else {
         None
     };
-    let edges = edge_policy::build(this, bindings, &ctx.config);
-    let there = lookup(&ctx.stores.network_policies, namespace, &edges.name_any());
-    ctx.applier
-        .apply(&edges, there, owner, Compare::WholeSpec)
-        .await?;
+    edges(this, bindings, false, ctx).await?;
 
     // The pods that are there stay as they are: their edge to the model is closed, and its calls fail.
     if let Some(unbound) = bindings.iter().find_map(|one| one.way.as_ref().err()) {
@@ -118,6 +117,27 @@ async fn advance(
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
     Ok(Outcome::Done)
+}
+
+/// The edges. An invalid object gets none, but those of pods that run on stay what it declares.
+async fn edges(
+    this: &McpServer,
+    bindings: &[Binding],
+    invalid: bool,
+    ctx: &Context,
+) -> Result<(), Outcome> {
+    let namespace = this.namespace().unwrap_or_default();
+    let wanted = edge_policy::build(this, bindings, &ctx.config);
+    let there = lookup(&ctx.stores.network_policies, &namespace, &wanted.name_any());
+    // A peer that names nobody would mean everybody.
+    if invalid && (there.is_none() || validate::peers(this).is_err()) {
+        return Ok(());
+    }
+    let owner = Some(uid(this));
+    ctx.applier
+        .apply(&wanted, there, owner, Compare::WholeSpec)
+        .await?;
+    Ok(())
 }
 
 #[cfg(test)]

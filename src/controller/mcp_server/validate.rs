@@ -139,7 +139,8 @@ fn lock(object: &McpServer) -> Lock {
     }
 }
 
-fn peers(object: &McpServer) -> Result<(), Invalid> {
+/// That every peer names somebody.
+pub(super) fn peers(object: &McpServer) -> Result<(), Invalid> {
     let spec = &object.spec;
     if let Some(index) = empty_peer(&spec.access.from) {
         return Err(Invalid::Peer(format!("access.from[{index}]")));

@@ -112,7 +112,7 @@ async fn advance(
     let facts = match found.artifact.clone() {
         Some(facts) => facts,
         None => {
-            let facts = run(Step::Plan, this, declared, users, found, ctx).await?;
+            let facts = run(Step::Plan, "", this, declared, users, found, ctx).await?;
             found.artifact = Some(facts.clone());
             facts
         }
@@ -130,8 +130,14 @@ async fn advance(
         return Err(Outcome::Stalled(Stall::new(Reason::VolumeTooSmall, text)));
     }
     let wanted = claim::build(this, facts.bytes, &ctx.config);
-    ctx.applier.create(&wanted, there, Some(uid(this))).await?;
-    found.artifact = Some(run(Step::Pull, this, declared, users, found, ctx).await?);
+    ctx.applier
+        .create(&wanted, there.clone(), Some(uid(this)))
+        .await?;
+    let Some(claim) = there else {
+        return Err(waiting(Reason::Pulling, "its volume was made", SOON));
+    };
+    let volume = uid(&*claim);
+    found.artifact = Some(run(Step::Pull, volume, this, declared, users, found, ctx).await?);
     found.verified = true;
     ctx.metrics
         .pulled(found.artifact.as_ref().map_or(0, |facts| facts.bytes));
@@ -182,6 +188,7 @@ async fn keep_users(this: &ModelArtifact, users: &Users, ctx: &Context) -> Resul
 /// Runs a Job to its result: made when it is not there, looked at when it is.
 async fn run(
     step: Step,
+    volume: &str,
     this: &ModelArtifact,
     declared: &Registry,
     users: &Users,
@@ -194,12 +201,12 @@ async fn run(
         Step::Pull => Reason::Pulling,
     };
     let beside = users.beside(&this.name_any());
-    let name = job::name(step, this, declared, beside.as_ref());
+    let name = job::name(step, this, declared, beside.as_ref(), volume);
     for stale in other_jobs(step, this, &name, ctx) {
         ctx.applier.delete(&*stale).await?;
     }
     let Some(there) = lookup(&ctx.stores.jobs, &namespace, &name) else {
-        let wanted = job::build(step, this, declared, beside.as_ref(), &ctx.config);
+        let wanted = job::build(step, name, this, declared, beside.as_ref(), &ctx.config);
         ctx.applier.create(&wanted, None, Some(uid(this))).await?;
         return Err(waiting(found.phase, "its Job was made", SOON));
     };

@@ -28,6 +28,7 @@ use super::context::Context;
 use super::names::uid;
 use super::outcome::{Outcome, Stall};
 use super::sealed_policy;
+use super::serving::access::empty_peer;
 use super::stores::lookup;
 use crate::api::{ModelDeployment, Reason};
 
@@ -42,7 +43,10 @@ pub async fn reconcile(this: &ModelDeployment, ctx: &Context) -> Outcome {
         Ok(model) => match advance(this, model, ctx).await {
             Ok(outcome) | Err(outcome) => outcome,
         },
-        Err(invalid) => Outcome::Stalled(Stall::from(invalid.clone())),
+        Err(invalid) => match edges(this, true, ctx).await {
+            Err(unwritten @ Outcome::Transient { .. }) => unwritten,
+            _ => Outcome::Stalled(Stall::from(invalid.clone())),
+        },
     };
     let seen = Seen::read(this, model.as_ref().ok(), ctx);
     let status = status::compute(this, &stored, &seen, &outcome, Timestamp::now());
@@ -65,12 +69,7 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
     } else {
         None
     };
-    let servers = ctx.servers_of(this);
-    let edges = edge_policy::build(this, &ctx.config, &servers);
-    let there = lookup(&ctx.stores.network_policies, namespace, &edges.name_any());
-    ctx.applier
-        .apply(&edges, there, owner, Compare::WholeSpec)
-        .await?;
+    edges(this, false, ctx).await?;
 
     let artifacts = match artifacts::verified(this, model, ctx).await {
         Ok(artifacts) => artifacts,
@@ -104,6 +103,23 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
     Ok(Outcome::Done)
+}
+
+/// The edges. An invalid object gets none, but those of pods that run on stay what it declares: who was taken out of
+/// `access.from` is out.
+async fn edges(this: &ModelDeployment, invalid: bool, ctx: &Context) -> Result<(), Outcome> {
+    let namespace = this.namespace().unwrap_or_default();
+    let wanted = edge_policy::build(this, &ctx.config, &ctx.servers_of(this));
+    let there = lookup(&ctx.stores.network_policies, &namespace, &wanted.name_any());
+    // A peer that names nobody would mean everybody.
+    if invalid && (there.is_none() || empty_peer(&this.spec.access.from).is_some()) {
+        return Ok(());
+    }
+    let owner = Some(uid(this));
+    ctx.applier
+        .apply(&wanted, there, owner, Compare::WholeSpec)
+        .await?;
+    Ok(())
 }
 
 /// The Deployment and the one that is there, if a node has the memory for one of its pods.

@@ -165,6 +165,11 @@ pub(super) fn judge(track: &Track, validity: Duration, egress: bool, now: Instan
             };
             of(Status::Unknown, Reason::Proving, message)
         }
+        Some(State::Proven) if track.last_proven.is_none() => of(
+            Status::Unknown,
+            Reason::Proving,
+            "the gate holds a proof that this operator has yet to repeat",
+        ),
         Some(State::Proven | State::Stale) => of(
             Status::Unknown,
             Reason::EvidenceStale,

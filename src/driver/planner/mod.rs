@@ -16,6 +16,7 @@ use super::view::{PodKind, View};
 mod declared;
 mod judge;
 mod opening;
+mod readiness;
 mod round;
 mod schedule;
 mod track;
@@ -193,22 +194,22 @@ impl Planner {
         let sealed = judge::judge(track, validity, egress, now);
         let reference = declared.map(|owner| &owner.current().reference);
         track.event(reference, actions);
-        track.condition(&sealed, actions);
-        track.delete(actions);
+        track.condition(&sealed, now, actions);
+        track.delete(now, actions);
         track.publish(sealed, actions);
     }
 
-    /// The write of a pod's condition failed: it is tried again at the next [`Planner::observe`].
-    pub fn condition_failed(&mut self, uid: &str) {
+    /// A write of a pod's condition ended. One that failed is tried again by a later [`Planner::observe`].
+    pub fn condition_written(&mut self, uid: &str, done: bool, now: Instant) {
         if let Some(track) = self.tracks.get_mut(uid) {
-            track.condition_failed();
+            track.condition_written(done, now);
         }
     }
 
-    /// The deletion of a pod failed: it is tried again at the next [`Planner::observe`].
-    pub fn delete_failed(&mut self, uid: &str) {
+    /// The deletion of a pod failed: it is tried again by a later [`Planner::observe`].
+    pub fn delete_failed(&mut self, uid: &str, now: Instant) {
         if let Some(track) = self.tracks.get_mut(uid) {
-            track.delete_failed();
+            track.delete_failed(now);
         }
     }
 }

@@ -172,6 +172,9 @@ impl Planner {
                 } else if !begun.alarm {
                     track.bad = track.bad.saturating_add(1);
                 }
+                if !begun.alarm {
+                    track.notes.clone_from(&begun.notes);
+                }
                 track.take_report(&report, begun.begun, now);
                 let mine = report.nonce == begun.challenge.nonce;
                 if mine
@@ -222,7 +225,8 @@ fn good(report: &Report) -> bool {
 }
 
 impl Track {
-    fn proven(&self) -> bool {
+    /// Whether the gate holds to a proof.
+    pub(super) fn proven(&self) -> bool {
         self.report
             .as_ref()
             .is_some_and(|report| report.state == State::Proven)
@@ -230,7 +234,6 @@ impl Track {
 
     fn round_ended(&mut self, begun: &Begun) {
         self.in_flight = self.in_flight.saturating_sub(1);
-        self.notes.clone_from(&begun.notes);
         self.control_misses = if begun.failed.is_empty() {
             0
         } else {

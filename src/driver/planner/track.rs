@@ -8,14 +8,15 @@ use k8s_openapi::api::core::v1::ObjectReference;
 
 use crate::driver::board::PodSeal;
 use crate::driver::sequence::Sequence;
-use crate::driver::view::{PodKind, SealedPod};
+use crate::driver::view::SealedPod;
 use crate::policy::{Closure, Policy, PolicyRef, closure};
 use crate::seal::state::OwnNode;
 use crate::seal::wire::{self, Opening, Report, RuntimeFault, Target};
 
 use super::declared::Known;
 use super::opening::GotOut;
-use super::{Action, PodCondition, Reason, Sealed, Status};
+use super::readiness::{Refused, Write};
+use super::{Action, Reason, Sealed};
 
 /// Nonces of one pod that are remembered: more than a minute of rounds that follow each other closely.
 pub(super) const MAX_NONCES: usize = 96;
@@ -58,7 +59,8 @@ pub(super) struct Track {
     /// Why it is open, while it is.
     pub(super) opening: Option<(Reason, String)>,
     told: Option<Reason>,
-    patched: Option<(bool, Reason)>,
+    pub(super) write: Option<Write>,
+    pub(super) refused: Refused,
     deleted: bool,
 }
 
@@ -88,7 +90,8 @@ impl Track {
             order: None,
             opening: None,
             told: None,
-            patched: None,
+            write: None,
+            refused: Refused::default(),
             deleted: false,
         }
     }
@@ -153,7 +156,7 @@ impl Track {
         }
     }
 
-    fn label(&self) -> (String, String, String) {
+    pub(super) fn label(&self) -> (String, String, String) {
         let pod = &self.pod;
         (
             pod.pod.namespace.clone(),
@@ -178,52 +181,14 @@ impl Track {
         self.told = reason;
     }
 
-    /// The readiness condition, when it must change. Nothing is written before the gate was heard or an
-    /// opening is known: an operator that has just started must not unready what runs.
-    pub(super) fn condition(&mut self, sealed: &Sealed, actions: &mut Vec<Action>) {
-        let shut = self.opening.is_some() || sealed.status == Status::False;
-        let heard = self.report.as_ref().map(|report| report.sealed);
-        if self.pod.kind == PodKind::Ungated || self.pod.terminating || !(shut || heard.is_some()) {
-            return;
-        }
-        let ready = !shut && heard == Some(true);
-        let wanted = (ready, sealed.reason);
-        let status = if ready { "True" } else { "False" };
-        let seen = self.pod.condition.as_ref();
-        let is_so = match self.patched {
-            Some(patched) => patched == wanted,
-            None => seen
-                .is_some_and(|(was, reason, _)| was == status && reason == sealed.reason.as_str()),
-        };
-        if is_so {
-            return;
-        }
-        let unchanged = match self.patched {
-            Some((was, _)) => was == ready,
-            None => seen.is_some_and(|(was, _, _)| was == status),
-        };
-        let (namespace, name, uid) = self.label();
-        self.patched = Some(wanted);
-        actions.push(Action::Condition(PodCondition {
-            namespace,
-            name,
-            uid,
-            ready,
-            reason: sealed.reason,
-            message: sealed.message.clone(),
-            since: seen
-                .filter(|_| unchanged)
-                .map(|(_, _, since)| since.clone()),
-        }));
-    }
-
     /// Deleted once: it is open, and its runtime has run with what it may have learnt.
-    pub(super) fn delete(&mut self, actions: &mut Vec<Action>) {
+    pub(super) fn delete(&mut self, now: Instant, actions: &mut Vec<Action>) {
         let ran = self
             .report
             .as_ref()
             .is_some_and(|report| report.runtime_ran);
-        if self.opening.is_some() && ran && !self.deleted && !self.pod.terminating {
+        let due = !self.deleted && !self.pod.terminating && !self.refused.holds(now);
+        if self.opening.is_some() && ran && due {
             self.deleted = true;
             let (namespace, name, uid) = self.label();
             actions.push(Action::Delete {
@@ -234,12 +199,9 @@ impl Track {
         }
     }
 
-    pub(super) fn condition_failed(&mut self) {
-        self.patched = None;
-    }
-
-    pub(super) fn delete_failed(&mut self) {
+    pub(super) fn delete_failed(&mut self, now: Instant) {
         self.deleted = false;
+        self.refused.again(now);
     }
 
     /// What the gate says of the runtime. Why a container died the kubelet knows better.

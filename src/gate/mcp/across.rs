@@ -18,6 +18,7 @@ use super::live::Live;
 use super::outbox::Outbox;
 use super::pump::{Pump, Shape};
 use super::session::{Open, Session};
+use super::subscribed::TooMany;
 use crate::gate::audit::Outcome;
 use crate::mcp::error::INTERNAL;
 use crate::mcp::translate::without_subscription;
@@ -155,6 +156,10 @@ impl Front {
             "resources/subscribe" => {
                 let uri = params.text("uri").unwrap_or_default();
                 let wanted = Object::default().with("resourceSubscriptions", &json!([uri]));
+                let places = Arc::clone(&self.house.subscriptions);
+                let Ok(place) = places.try_acquire_owned() else {
+                    return Some(Err(too_many(TooMany)));
+                };
                 match session.subscribe(uri.clone()) {
                     Err(why) => return Some(Err(too_many(why))),
                     Ok(None) => {}
@@ -162,6 +167,7 @@ impl Front {
                         let (session, live) = (Arc::clone(session), Arc::clone(live));
                         tokio::spawn(async move {
                             listen(&session, live, wanted, &until).await;
+                            drop(place);
                             // The server has ended it, and the client may ask again.
                             if !until.is_cancelled() {
                                 session.unsubscribe(&uri);

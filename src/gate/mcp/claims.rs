@@ -5,6 +5,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::{HeaderMap, StatusCode};
+use serde_json::value::RawValue;
 
 use super::answers::Denied;
 use crate::mcp::error::{HEADER_MISMATCH, INVALID_PARAMS};
@@ -60,7 +61,10 @@ pub fn check_params(
     params: &Object,
 ) -> Result<(), Denied> {
     for one in annotated {
-        let wanted = params.get("arguments").and_then(|raw| one.value(raw.get()));
+        let arguments = params.get("arguments").map_or("{}", RawValue::get);
+        let wanted = one
+            .value(arguments)
+            .map_err(|why| mismatch(&why.to_string()))?;
         let name = format!("mcp-param-{}", one.header.to_ascii_lowercase());
         let sent = field(headers, &name)?;
         let fine = match (&wanted, &sent) {

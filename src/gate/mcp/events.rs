@@ -46,11 +46,13 @@ impl Events {
         let mut from = self.left.len().saturating_sub(1);
         self.left.extend(data.iter().filter(|byte| **byte != b'\r'));
         let mut found = Vec::new();
+        let mut start = 0;
         while let Some(end) = end_of_event(&self.left, from) {
-            from = 0;
-            let rest = self.left.split_off(end + 2);
-            found.push(Event(std::mem::replace(&mut self.left, rest)));
+            found.push(Event(self.left[start..end + 2].to_vec()));
+            start = end + 2;
+            from = start;
         }
+        self.left.drain(..start);
         if self.left.len() > self.longest {
             return Err(TooLong);
         }

@@ -32,6 +32,7 @@ use crate::gate::metrics::Metrics;
 use crate::gate::passing::Passing;
 use crate::gate::queue::{NoSlot, Queue, Slot};
 use crate::mcp::error::INVALID_PARAMS;
+use crate::mcp::message::is_meta_plain;
 use crate::mcp::{Era, Kind, Message, RpcError, Version, method};
 
 /// The path of the endpoint.
@@ -169,7 +170,9 @@ impl Front {
             } else {
                 "leave"
             };
-            record.rpc(label, None, shown(head::version(&head.headers)?));
+            // A server of its own may speak a revision that is not known here, as with POST.
+            let version = head::version(&head.headers).unwrap_or(None);
+            record.rpc(label, None, shown(version));
             let (headers, caller) = (&head.headers, &caller);
             return self
                 .through(http, method, headers, None, caller, None)
@@ -268,6 +271,11 @@ impl Front {
         let params = message.params();
         let params =
             params.map_err(|_| invalid("params is no object in which every name comes once"))?;
+        if !is_meta_plain(&params) {
+            return Err(invalid(
+                "params._meta is no object in which every name comes once",
+            ));
+        }
         if method != "tools/call" {
             return Ok(());
         }

@@ -11,7 +11,7 @@ use crate::mcp::{RpcError, Version};
 /// The revision that the client speaks.
 const VERSION: &str = "mcp-protocol-version";
 /// The session.
-const SESSION: &str = "mcp-session-id";
+pub const SESSION: &str = "mcp-session-id";
 /// The last event of a stream that broke.
 const LAST_EVENT: &str = "last-event-id";
 /// The media type of a stream of events.

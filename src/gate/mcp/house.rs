@@ -24,6 +24,9 @@ use crate::seal::wire::Mcp;
 /// For all pages of `tools/list`.
 const LIST: Duration = Duration::from_secs(30);
 
+/// Most resources that all sessions together subscribe to: each is an open request at the server.
+const SUBSCRIPTIONS: usize = 1024;
+
 /// One child for all clients, or one for each session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 #[value(rename_all = "PascalCase")]
@@ -83,6 +86,8 @@ pub struct House {
     /// What they may hold.
     pub limits: Limits,
     places: Arc<Semaphore>,
+    /// Of all sessions, at a server that takes a request for each.
+    pub subscriptions: Arc<Semaphore>,
     /// The gate's own child.
     own: watch::Sender<Option<Arc<Live>>>,
     known: Mutex<Known>,
@@ -107,6 +112,7 @@ impl House {
         };
         Self {
             places: Arc::new(Semaphore::new(config.max_children)),
+            subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS)),
             config,
             core,
             limits,

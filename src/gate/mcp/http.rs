@@ -1,7 +1,7 @@
 //! A server that speaks HTTP on a port of loopback, as the gate asks it. It holds the sessions itself; the gate remembers
 //! whose they are.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,8 +30,29 @@ pub struct Http {
 
 #[derive(Debug, Default)]
 struct Owners {
-    by_session: HashMap<String, String>,
-    order: VecDeque<String>,
+    by_session: HashMap<String, Owner>,
+    /// Counts the uses.
+    uses: u64,
+}
+
+#[derive(Debug)]
+struct Owner {
+    caller: String,
+    /// Which use of all was its last.
+    used: u64,
+}
+
+impl Owners {
+    /// Whether it is the caller's, who uses it now; `None` where nobody knows it.
+    fn uses(&mut self, session: &str, caller: &str) -> Option<bool> {
+        self.uses += 1;
+        let owner = self.by_session.get_mut(session)?;
+        let own = owner.caller == caller;
+        if own {
+            owner.used = self.uses;
+        }
+        Some(own)
+    }
 }
 
 impl Http {
@@ -54,30 +75,36 @@ impl Http {
     #[must_use]
     pub fn begins(&self, session: &str, caller: &str) -> bool {
         let mut owners = self.owners();
-        if let Some(owner) = owners.by_session.get(session) {
-            return owner == caller;
+        if let Some(own) = owners.uses(session, caller) {
+            return own;
         }
         if session.len() > MAX_NAME {
             return false;
         }
-        (owners.by_session).insert(session.to_owned(), caller.to_owned());
-        owners.order.push_back(session.to_owned());
-        if owners.order.len() > MAX_SESSIONS
-            && let Some(oldest) = owners.order.pop_front()
-        {
-            owners.by_session.remove(&oldest);
+        // Sessions that nobody uses are forgotten first.
+        if owners.by_session.len() == MAX_SESSIONS {
+            let oldest = owners.by_session.iter().min_by_key(|(_, one)| one.used);
+            if let Some(oldest) = oldest.map(|(session, _)| session.clone()) {
+                owners.by_session.remove(&oldest);
+            }
         }
+        let owner = Owner {
+            caller: caller.to_owned(),
+            used: owners.uses,
+        };
+        owners.by_session.insert(session.to_owned(), owner);
         true
     }
 
-    /// Whether it is.
+    /// A session whose client left.
+    pub fn ended(&self, session: &str) {
+        self.owners().by_session.remove(session);
+    }
+
+    /// Whether it is this caller's.
     #[must_use]
     pub fn is_owner(&self, session: &str, caller: &str) -> bool {
-        let owners = self.owners();
-        owners
-            .by_session
-            .get(session)
-            .is_some_and(|owner| owner == caller)
+        self.owners().uses(session, caller) == Some(true)
     }
 
     /// Sends what a client sent.

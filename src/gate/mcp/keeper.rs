@@ -93,7 +93,13 @@ async fn live_with(
             inspected = Some(Instant::now());
             match house.inspect(&live).await {
                 Ok(()) | Err(NoChild::Drift) => true,
-                Err(_) => false,
+                Err(_) => {
+                    // That it answers a ping says nothing of the pinned tools.
+                    if house.is_pinned() {
+                        inspected = None;
+                    }
+                    false
+                }
             }
         } else {
             ping(&live).await

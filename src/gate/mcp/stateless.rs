@@ -64,6 +64,12 @@ impl Slot {
     fn has_child(&self) -> bool {
         self.child.try_lock().is_ok_and(|child| child.is_some())
     }
+
+    /// Whether its child ended, and holds the place of another one.
+    fn is_over(&self) -> bool {
+        let child = self.child.try_lock();
+        child.is_ok_and(|child| child.as_ref().is_some_and(|live| live.child.is_over()))
+    }
 }
 
 impl Stateless {
@@ -156,7 +162,8 @@ impl Stateless {
         loop {
             sleep(LOOK).await;
             let idle = self.house.config.idle;
-            self.all().retain(|_, slot| slot.idle() <= idle);
+            self.all()
+                .retain(|_, slot| !slot.is_over() && slot.idle() <= idle);
         }
     }
 }

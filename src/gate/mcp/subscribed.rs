@@ -16,9 +16,9 @@ pub struct Subscribed {
     bytes: usize,
 }
 
-/// It wants to hear about too many.
+/// The session, or all together, want to hear about too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("this session has too many subscriptions")]
+#[error("there are too many subscriptions")]
 pub struct TooMany;
 
 impl Subscribed {

@@ -60,11 +60,13 @@ impl Front {
     ) -> Result<Reply, Denied> {
         self.ready()?;
         let fields = there(headers)?;
-        if let Some(session) = head::session(&fields)
-            && !http.is_owner(session, caller)
-        {
+        let owned = || head::session(&fields).is_some_and(|one| http.is_owner(one, caller));
+        if fields.contains_key(head::SESSION) && !owned() {
             return Err(no_session());
         }
+        let left = (method == Method::DELETE)
+            .then(|| head::session(&fields).map(ToOwned::to_owned))
+            .flatten();
         let call = message.and_then(|message| match &message.kind {
             Kind::Request { id, .. } => Some(id.clone()),
             Kind::Notification { .. } | Kind::Response { .. } => None,
@@ -88,7 +90,10 @@ impl Front {
         if head.status.is_informational() || head.status.is_redirection() {
             return Err(broken("the server leads elsewhere"));
         }
-        let session = head.headers.get("mcp-session-id");
+        if let Some(session) = left.filter(|_| head.status.is_success()) {
+            http.ended(&session);
+        }
+        let session = head.headers.get(head::SESSION);
         if let Some(session) = session
             && !session
                 .to_str()

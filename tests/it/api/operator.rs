@@ -204,6 +204,7 @@ async fn one_life() {
     }
 
     at_rest(&server).await;
+    lost(&client).await;
     drift(&client, &server).await;
     stalls(&client, &server).await;
     guarded(&client).await;
@@ -282,6 +283,34 @@ async fn at_rest(server: &Server) {
     since
         .retain(|request| !request.starts_with("update leases ") && !request.starts_with("watch "));
     assert!(since.is_empty(), "{since:#?}");
+}
+
+/// A volume that was lost is filled again: what filled the one before says nothing of it.
+async fn lost(client: &Client) {
+    let models: Api<ModelDeployment> = Api::namespaced(client.clone(), "team-a");
+    let jobs: Api<Job> = Api::namespaced(client.clone(), "team-a");
+    let volumes: Api<PersistentVolumeClaim> = Api::namespaced(client.clone(), "team-a");
+    let before = job(&jobs, "pull").await.name_any();
+    let name = claims(client).await.remove(0).name_any();
+    // Whoever protects claims in use is not here.
+    let unprotected = json!({ "metadata": { "finalizers": null } });
+    let params = PatchParams::default();
+    volumes
+        .patch(&name, &params, &Patch::Merge(unprotected))
+        .await
+        .unwrap();
+    volumes
+        .delete(&name, &DeleteParams::default())
+        .await
+        .unwrap();
+    condition(&models, "assistant", "ArtifactReady", "Pulling").await;
+    let pull = until("another pull", || async {
+        let job = job(&jobs, "pull").await;
+        (job.name_any() != before).then_some(job)
+    })
+    .await;
+    kubelet::finish(client, &pull, 0, &kubelet::message("Verified", DIGEST)).await;
+    condition(&models, "assistant", "ArtifactReady", "Verified").await;
 }
 
 /// What somebody changes is put right; what somebody adds to a policy goes.
@@ -380,6 +409,22 @@ async fn stalls(client: &Client, server: &Server) {
     let mut since = ours(server).split_off(before);
     since.retain(|request| !request.contains("leases") && !request.starts_with("watch "));
     assert!(since.len() <= 4, "two stalled objects for 20 s: {since:#?}");
+    // Pods of an object that cannot be carried out any more run on, and who is taken out of it is out.
+    let policies: Api<NetworkPolicy> = Api::namespaced(client.clone(), "team-a");
+    let edges = async || {
+        let edges = policies.get("sealroom-edge-taken").await.unwrap();
+        serde_json::to_string(&edges.spec).unwrap()
+    };
+    assert!(edges().await.contains("chat"));
+    let image = object("taken", "elsewhere.example").spec.artifact;
+    let change = json!({ "spec": { "artifact": image, "access": { "from": [] } } });
+    let params = PatchParams::default();
+    models
+        .patch("taken", &params, &Patch::Merge(change))
+        .await
+        .unwrap();
+    condition(&models, "taken", "Stalled", "RegistryNotDeclared").await;
+    assert!(!edges().await.contains("chat"));
     for name in ["undeclared", "taken"] {
         models.delete(name, &DeleteParams::default()).await.unwrap();
     }

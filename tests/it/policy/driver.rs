@@ -54,7 +54,6 @@ async fn a_pod_is_proven_over_the_wire_and_a_hole_closes_it_until_it_is_gone() {
     world.until("True", "NoEgress").await;
     assert_eq!(world.gate_state(), State::Proven);
 
-    let written = world.written.all();
     let expected = [
         "condition sealed-pod false Proving",
         "condition sealed-pod true NoEgress",
@@ -63,6 +62,14 @@ async fn a_pod_is_proven_over_the_wire_and_a_hole_closes_it_until_it_is_gone() {
         "delete team-a/sealed-pod sealed-pod",
         "condition sealed-pod true NoEgress",
     ];
+    // A condition is written when the one before has been seen.
+    let enough = async {
+        while world.written.all().len() < expected.len() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    let _ = tokio::time::timeout(Duration::from_secs(10), enough).await;
+    let written = world.written.all();
     let sorted = |mut lines: Vec<String>| {
         lines.sort();
         lines

@@ -23,29 +23,50 @@ use tokio_util::sync::CancellationToken;
 
 use super::peers::{CANARIES, GATE, Peers};
 
-/// Remembers what was written.
-#[derive(Clone, Default)]
-pub struct Written(Arc<Mutex<Vec<String>>>);
+/// Remembers what was written, and shows the pod's condition to who watches.
+#[derive(Clone)]
+pub struct Written {
+    said: Arc<Mutex<Vec<String>>>,
+    pod: Pod,
+    pods: Arc<Mutex<Writer<Pod>>>,
+}
 
 impl Written {
     pub fn all(&self) -> Vec<String> {
-        self.0.lock().unwrap().clone()
+        self.said.lock().unwrap().clone()
     }
 
     fn push(&self, text: String) -> Result<(), ClusterError> {
-        self.0.lock().unwrap().push(text);
+        self.said.lock().unwrap().push(text);
         Ok(())
+    }
+
+    fn show(&self, one: &PodCondition) {
+        let mut pod = self.pod.clone();
+        pod.metadata.resource_version = Some(self.all().len().to_string());
+        let now = k8s_openapi::jiff::Timestamp::now().to_string();
+        let condition = json!({
+            "type": "sealroom.dev/sealed", "status": if one.ready { "True" } else { "False" },
+            "reason": one.reason.as_str(), "lastTransitionTime": one.since.clone().unwrap_or(now),
+        });
+        let status = pod.status.get_or_insert_default();
+        let conditions = status.conditions.get_or_insert_default();
+        conditions.push(serde_json::from_value(condition).unwrap());
+        let mut pods = self.pods.lock().unwrap();
+        pods.apply_watcher_event(&Event::Apply(pod));
     }
 }
 
 impl Cluster for Written {
     async fn condition(&self, one: PodCondition) -> Result<(), ClusterError> {
-        self.push(format!(
+        let done = self.push(format!(
             "condition {} {} {}",
             one.name,
             one.ready,
             one.reason.as_str()
-        ))
+        ));
+        self.show(&one);
+        done
     }
 
     async fn delete(
@@ -171,8 +192,10 @@ impl World {
         }))
         .unwrap();
         let canary = |ip: &&str| pod(&format!("canary-{ip}"), ip, json!({}));
+        let sealed = pod("sealed-pod", GATE, labels);
+        let (pods, pod_writer) = filled(vec![sealed.clone()]);
         let stores = Stores {
-            pods: filled(vec![pod("sealed-pod", GATE, labels)]).0,
+            pods,
             policies,
             namespaces: filled(Vec::<PartialObjectMeta<Namespace>>::new()).0,
             definitions: filled(Vec::<PartialObjectMeta<CustomResourceDefinition>>::new()).0,
@@ -185,7 +208,11 @@ impl World {
         };
         let world = Self {
             fakes,
-            written: Written::default(),
+            written: Written {
+                said: Arc::default(),
+                pod: sealed,
+                pods: Arc::new(Mutex::new(pod_writer)),
+            },
             board: Board::new(),
             policies: policy_writer,
             stop: CancellationToken::new(),

@@ -48,13 +48,14 @@ const AUTH: &str = "/etc/sealroom/auth";
 /// pulls nothing again.
 ///
 /// What lies beside it is an input of the pull: a pod that waits for the claim of an artifact which the object does not
-/// name any more would wait for ever.
+/// name any more would wait for ever. So is `volume`, the UID of the claim: what filled another one says nothing of this.
 #[must_use]
 pub fn name(
     step: Step,
     artifact: &ModelArtifact,
     registry: &Registry,
     beside: Option<&Beside>,
+    volume: &str,
 ) -> String {
     let declaration = serde_json::to_string(registry).unwrap_or_default();
     let secrets = artifact
@@ -66,6 +67,7 @@ pub fn name(
         artifact.spec.image.as_str(),
         declaration.as_str(),
         artifact.spec.layout.as_str(),
+        volume,
     ];
     let beside = beside.filter(|_| step == Step::Pull);
     let beside = beside.into_iter().flat_map(|beside| &beside.artifacts);
@@ -79,6 +81,7 @@ pub fn name(
 #[must_use]
 pub fn build(
     step: Step,
+    name: String,
     artifact: &ModelArtifact,
     registry: &Registry,
     beside: Option<&Beside>,
@@ -132,11 +135,7 @@ pub fn build(
         ..Container::default()
     }];
     Job {
-        metadata: child_meta(
-            artifact,
-            name(step, artifact, registry, beside),
-            step.as_str(),
-        ),
+        metadata: child_meta(artifact, name, step.as_str()),
         spec: Some(JobSpec {
             backoff_limit: Some(6),
             ttl_seconds_after_finished: Some(3_600),

@@ -10,9 +10,13 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 
 use crate::driver::board::PodSeal;
 use crate::driver::config::Config;
-use crate::driver::planner::{Action, Begun, Finished, Owner, Owners, Planner, Sealed};
+use crate::driver::planner::{
+    Action, Begun, Finished, Owner, Owners, Planner, PodCondition, Sealed,
+};
 use crate::driver::targets::{Controls, OPERATOR};
-use crate::driver::view::{Canary, Infrastructure, PodKind, SealedPod, ServiceAddresses, View};
+use crate::driver::view::{
+    Canary, Condition, Infrastructure, PodKind, SealedPod, ServiceAddresses, View,
+};
 use crate::policy::{Declared, Pod, Policy};
 use crate::seal::probe::Observation;
 use crate::seal::session::Session;
@@ -137,6 +141,8 @@ pub(super) struct Sim {
     pub one_way: bool,
     /// Which controls work, by canary UID and dialled address.
     pub control: fn(&str, SocketAddr) -> bool,
+    /// Whether the API server takes no condition.
+    pub refuses: bool,
     pub seals: BTreeMap<String, PodSeal>,
     pub actions: Vec<Action>,
     pub last: Option<Begun>,
@@ -161,6 +167,7 @@ impl Sim {
             leaks: |_| false,
             one_way: false,
             control: |_, _| true,
+            refuses: false,
             seals: BTreeMap::new(),
             actions: Vec::new(),
             last: None,
@@ -273,6 +280,10 @@ impl Sim {
                 gate.conflicts += 1;
                 challenge.session = Some(conflict.session);
             }
+            // Time here runs faster than the clock that another operator numbers by.
+            if challenge.seq <= conflict.last {
+                challenge.seq = conflict.last + 1;
+            }
             let round = gate
                 .machine
                 .begin(challenge, now)
@@ -321,9 +332,34 @@ impl Sim {
                 Action::Forget { uid } => {
                     self.seals.remove(&uid);
                 }
+                Action::Condition(one) => {
+                    self.write(&one);
+                    self.actions.push(Action::Condition(one));
+                }
                 other => self.actions.push(other),
             }
         }
+    }
+
+    /// The API server takes it, unless it refuses, and the watch shows it.
+    fn write(&mut self, one: &PodCondition) {
+        self.planner
+            .condition_written(&one.uid, !self.refuses, self.now);
+        let mut pods = self.view.pods.iter_mut();
+        if let Some(pod) = pods.find(|pod| pod.uid == one.uid && !self.refuses) {
+            let since = one.since.clone();
+            pod.condition = Some(Condition {
+                status: if one.ready { "True" } else { "False" }.to_owned(),
+                reason: one.reason.as_str().to_owned(),
+                since: since.unwrap_or_else(|| format!("{:?}", self.now)),
+            });
+        }
+    }
+
+    /// Another leader takes over, and knows what the cluster shows.
+    pub(super) fn restart_operator(&mut self) {
+        self.planner = Planner::new(Config::default(), self.now);
+        self.actions.clear();
     }
 
     pub(super) fn sealed(&self, uid: &str) -> &Sealed {

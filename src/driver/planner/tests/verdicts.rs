@@ -1,5 +1,5 @@
 use crate::driver::planner::{Reason, Status};
-use crate::driver::view::{PodKind, ServiceAddresses};
+use crate::driver::view::{Condition, PodKind, ServiceAddresses};
 use crate::seal::wire::{RuntimeFault, State};
 
 use super::sim::{SEALED, Sim, policy, sealed_pod};
@@ -157,7 +157,8 @@ fn a_nonce_at_a_canary_convicts_although_the_gate_saw_silence() {
 fn without_canaries_nothing_is_proven_and_what_runs_goes_stale_with_the_control_named() {
     let mut sim = proven();
     let canaries = std::mem::take(&mut sim.view.shared.canaries);
-    sim.pods(vec![sealed_pod("p"), sealed_pod("new")]);
+    let p = sim.view.pods[0].clone();
+    sim.pods(vec![p, sealed_pod("new")]);
     sim.run(20.0);
     assert_sealed(&sim, Status::True, Reason::NoEgress);
     assert_eq!(sim.state("new"), State::Unproven);
@@ -252,15 +253,51 @@ fn a_gate_that_is_heard_no_more_goes_stale_here_too() {
 #[test]
 fn an_operator_that_has_just_started_unreadies_nobody() {
     let mut pod = sealed_pod("p");
-    pod.condition = Some((
-        "True".into(),
-        "NoEgress".into(),
-        "2026-01-01T00:00:00Z".into(),
-    ));
+    pod.condition = Some(Condition {
+        status: "True".into(),
+        reason: "NoEgress".into(),
+        since: "2026-01-01T00:00:00Z".into(),
+    });
     let mut sim = Sim::new(vec![pod]);
     sim.gates.get_mut("p").unwrap().deaf = true;
     sim.run(60.0);
     assert!(sim.conditions().is_empty());
+}
+
+#[test]
+fn what_the_predecessor_wrote_stands_while_the_first_controls_fail() {
+    let mut sim = proven();
+    sim.restart_operator();
+    sim.control = |_, _| false;
+    sim.run(1.0);
+    assert_sealed(&sim, Status::Unknown, Reason::Proving);
+    sim.control = |_, _| true;
+    sim.run(60.0);
+    assert_sealed(&sim, Status::True, Reason::NoEgress);
+    assert!(sim.conditions().is_empty(), "{:?}", sim.conditions());
+}
+
+#[test]
+fn a_condition_that_somebody_else_wrote_last_is_written_again() {
+    let mut sim = proven();
+    sim.actions.clear();
+    let condition = sim.view.pods[0].condition.as_mut().unwrap();
+    condition.reason = "EvidenceStale".into();
+    sim.run(1.0);
+    assert_eq!(sim.conditions(), [(true, "NoEgress")]);
+}
+
+#[test]
+fn a_condition_that_is_refused_is_tried_again_ever_more_rarely() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.refuses = true;
+    sim.run(120.0);
+    let tries = sim.conditions().len();
+    assert!((6..=10).contains(&tries), "{tries}");
+    sim.refuses = false;
+    sim.run(30.0);
+    assert_eq!(sim.conditions().last(), Some(&(true, "NoEgress")));
+    assert_eq!(sim.conditions().len(), tries + 1);
 }
 
 #[test]
