@@ -6,7 +6,11 @@ use std::time::Duration;
 
 use kube::runtime::controller::Action;
 
+use super::apply::Ack;
 use crate::api::Reason;
+
+/// The watch shows what was written, and triggers; this is for an event that was missed.
+const SHOWN: Duration = Duration::from_secs(10);
 
 /// The end of a pass, by what happens next.
 #[derive(Debug)]
@@ -62,6 +66,20 @@ impl Stall {
 }
 
 impl Outcome {
+    /// Of an object whose workload came to this, and which waits for nothing else. The numbers that the store has of one
+    /// that was written are those of the template before.
+    #[must_use]
+    pub fn of_pods(written: Ack) -> Self {
+        match written {
+            Ack::Unchanged => Self::Done,
+            Ack::Written => Self::Waiting {
+                reason: Reason::RollingOut,
+                message: "the Deployment was written".to_owned(),
+                after: SHOWN,
+            },
+        }
+    }
+
     /// The word for metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

@@ -107,7 +107,8 @@ async fn advance(
             after,
         });
     }
-    ctx.applier
+    let pods = ctx
+        .applier
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
 
@@ -116,7 +117,7 @@ async fn advance(
     ctx.applier
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
-    Ok(Outcome::Done)
+    Ok(Outcome::of_pods(pods))
 }
 
 /// The edges. An invalid object gets none, but those of pods that run on stay what it declares.

@@ -93,7 +93,8 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
     if let Some(left) = settle.filter(|_| there.is_none()) {
         return Err(waiting(Reason::Progressing, left));
     }
-    ctx.applier
+    let pods = ctx
+        .applier
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
 
@@ -102,7 +103,7 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
     ctx.applier
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
-    Ok(Outcome::Done)
+    Ok(Outcome::of_pods(pods))
 }
 
 /// The edges. An invalid object gets none, but those of pods that run on stay what it declares: who was taken out of

@@ -3,12 +3,15 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use futures::StreamExt as _;
 use k8s_openapi::api::admissionregistration::v1::ValidatingAdmissionPolicyBinding;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::api::core::v1::{Namespace, PersistentVolumeClaim, Pod, Secret, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
-use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams};
+use kube::api::{
+    DeleteParams, ListParams, Patch, PatchParams, PostParams, WatchEvent, WatchParams,
+};
 use kube::{Api, Client, ResourceExt};
 use sealroom::api::{ModelArtifact, ModelDeployment};
 use serde_json::json;
@@ -205,6 +208,7 @@ async fn one_life() {
 
     at_rest(&server).await;
     lost(&client).await;
+    changed(&client).await;
     drift(&client, &server).await;
     stalls(&client, &server).await;
     guarded(&client).await;
@@ -311,6 +315,32 @@ async fn lost(client: &Client) {
     .await;
     kubelet::finish(client, &pull, 0, &kubelet::message("Verified", DIGEST)).await;
     condition(&models, "assistant", "ArtifactReady", "Verified").await;
+}
+
+/// A change is not done before its pods are: no status of the new generation says what the old numbers say.
+async fn changed(client: &Client) {
+    let models: Api<ModelDeployment> = Api::namespaced(client.clone(), "team-a");
+    let before = models.get("assistant").await.unwrap();
+    let drain = json!({ "spec": { "drainSeconds": 31 } });
+    let params = PatchParams::default();
+    let drain = Patch::Merge(drain);
+    let after = models.patch("assistant", &params, &drain).await.unwrap();
+    let generation = after.metadata.generation;
+    let one = WatchParams::default().fields("metadata.name=assistant");
+    let version = before.resource_version().unwrap();
+    let mut events = models.watch(&one, &version).await.unwrap().boxed();
+    let first = loop {
+        let event = tokio::time::timeout(Duration::from_secs(60), events.next());
+        let WatchEvent::Modified(object) = event.await.unwrap().unwrap().unwrap() else {
+            continue;
+        };
+        let status = object.status.unwrap();
+        if status.observed_generation == generation {
+            break status;
+        }
+    };
+    let ready = first.conditions.iter().find(|one| one.type_ == "Ready");
+    assert_eq!(ready.unwrap().reason, "RollingOut");
 }
 
 /// What somebody changes is put right; what somebody adds to a policy goes.

@@ -43,7 +43,8 @@ impl Written {
 
     fn show(&self, one: &PodCondition) {
         let mut pod = self.pod.clone();
-        pod.metadata.resource_version = Some(self.all().len().to_string());
+        // Never that of the pod at its beginning.
+        pod.metadata.resource_version = Some((self.all().len() + 1).to_string());
         let now = k8s_openapi::jiff::Timestamp::now().to_string();
         let condition = json!({
             "type": "sealroom.dev/sealed", "status": if one.ready { "True" } else { "False" },
