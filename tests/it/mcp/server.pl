@@ -33,6 +33,7 @@ if ($option{deaf}) { $SIG{TERM} = 'IGNORE' }
 note("start $$");
 print STDERR "starting\n";
 
+# What is due when `time`, which counts whole seconds, says so: up to a second earlier than it looks.
 my (@later, %asked, %subscribed, %quiz);
 sub say_line { my ($line) = @_; my $left = "$line\n"; while (length $left) { my $n = syswrite(STDOUT, $left); defined $n or exit 3; substr($left, 0, $n) = '' } }
 sub result { my ($id, $json) = @_; say_line(qq({"jsonrpc":"2.0","id":$id,"result":$json})) }
@@ -131,7 +132,7 @@ sub quiz_on {
         if (!defined $step) { delete $quiz{$id}; return result($id, text(join ' ', @{$quiz->{got}})) }
         if ($step eq 'slow') { push @later, [time + 60, $id, text('slept')]; return }
         if ($step eq 'progress') { say_line(qq({"jsonrpc":"2.0","method":"notifications/progress","params":{"progressToken":$quiz->{token},"progress":1}})); next }
-        if ($step eq 'impatient') { push @later, [time + 1, $id, text('went on')]; $step = 'name' }
+        if ($step eq 'impatient') { push @later, [time + 3, $id, text('went on')]; $step = 'name' }
         if ($step eq 'die') { $step = 'name'; note("dies $$"); $quiz->{dies} = 1 }
         for my $what (split /\+/, $step) {
             my $question = "z-$id-" . ++$quiz->{number};
