@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::{sleep, timeout};
 
 use super::across::{list_changes, listen};
@@ -14,8 +14,8 @@ use super::call::Said;
 use super::child::Child;
 use super::front::{Asked, Front, Reply};
 use super::hello::{self, Hello, PATIENCE};
-use super::house::{Isolation, NoChild};
-use super::live::Live;
+use super::house::{Isolation, NoChild, Owner};
+use super::live::{Live, Place};
 use super::session::Session;
 use crate::gate::audit::Outcome;
 use crate::mcp::error::INVALID_PARAMS;
@@ -101,20 +101,30 @@ impl Front {
     fn hear(&self, session: &Arc<Session>, loose: mpsc::Receiver<Said>) {
         let Some(live) = &session.own else { return };
         let hears = Arc::downgrade(session);
-        let hears = move |live: &Arc<Live>, said: Said| match (&said.message.kind, hears.upgrade())
-        {
-            (Kind::Request { id, method }, _) if !live.child.asks(id) => {
-                live.child.refuse(id, method);
-            }
-            (Kind::Notification { method }, Some(session)) if method == CANCELLED => {
-                // It waits for no answer any more.
-                if let Some(id) = said.message.cancelled() {
-                    live.child.answered(&id);
+        let hears = move |live: &Arc<Live>, said: Said| {
+            let Some(session) = hears.upgrade() else {
+                return;
+            };
+            match said.message.kind.clone() {
+                Kind::Request { id, method } => {
+                    if !live.child.asks(&id) {
+                        live.child.refuse(&id, &method);
+                    } else if !session.hears(said) {
+                        live.child.answered(&id);
+                        live.child.refuse(&id, &method);
+                    }
                 }
-                session.hears(said);
+                Kind::Notification { method } if method == CANCELLED => {
+                    // It waits for no answer any more.
+                    if let Some(id) = said.message.cancelled() {
+                        live.child.answered(&id);
+                    }
+                    session.hears(said);
+                }
+                _ => {
+                    session.hears(said);
+                }
             }
-            (_, Some(session)) => session.hears(said),
-            (_, None) => {}
         };
         let house = Arc::clone(&self.house);
         tokio::spawn(attend(Arc::downgrade(live), loose, house, hears));
@@ -129,11 +139,11 @@ impl Front {
 
     /// A child that hears the client's own `initialize`.
     async fn own(&self, initialize: &Message) -> Result<Own, Denied> {
-        let connected = match self.house.connect().await {
+        let connected = match self.house.connect(Owner::Client).await {
             Err(NoChild::Full) if self.sessions.make_room(UNUSED) || self.stateless.make_room() => {
                 let connected = async {
                     loop {
-                        match self.house.connect().await {
+                        match self.house.connect(Owner::Client).await {
                             Err(NoChild::Full) => sleep(LOOK).await,
                             other => return other,
                         }
@@ -168,7 +178,7 @@ impl Front {
         &self,
         child: Arc<Child>,
         hello: Hello,
-        place: OwnedSemaphorePermit,
+        place: Place,
         loose: mpsc::Receiver<Said>,
     ) -> Result<Own, Denied> {
         let live = Arc::new(Live {

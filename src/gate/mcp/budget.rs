@@ -134,19 +134,36 @@ impl Growing {
     /// Grows to so many bytes; false when there is no room. What is small needs none.
     #[must_use]
     pub fn to(&mut self, bytes: usize) -> bool {
+        let Some(missing) = self.missing(bytes) else {
+            return true;
+        };
+        let more = self.budget.try_take(missing);
+        self.add(more)
+    }
+
+    /// The same, for which kept answers give way, and others get a moment to be read.
+    pub async fn reach(&mut self, bytes: usize) -> bool {
+        let Some(missing) = self.missing(bytes) else {
+            return true;
+        };
+        let more = self.budget.take(missing).await;
+        self.add(more)
+    }
+
+    /// What so many bytes need beside what it has.
+    fn missing(&self, bytes: usize) -> Option<usize> {
         let has = self
             .share
             .as_ref()
             .map_or(0, |share| 1024 * share.num_permits());
-        if bytes <= has.max(SMALL) {
-            return true;
-        }
-        let Some(more) = self.budget.try_take(bytes - has) else {
-            return false;
-        };
-        match &mut self.share {
-            Some(share) => share.merge(more),
-            None => self.share = Some(more),
+        (bytes > has.max(SMALL)).then(|| bytes - has)
+    }
+
+    fn add(&mut self, more: Option<Share>) -> bool {
+        match (&mut self.share, more) {
+            (_, None) => return false,
+            (Some(share), Some(more)) => share.merge(more),
+            (share @ None, more) => *share = more,
         }
         true
     }

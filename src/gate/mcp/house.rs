@@ -6,13 +6,13 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::time::timeout;
 
 use super::call::Said;
 use super::child::{Child, Gone, Limits};
 use super::hello::{Hello, NoHello, greet, own};
-use super::live::Live;
+use super::live::{Live, Place};
 use super::pinned::Pinned;
 use crate::gate::core::Core;
 use crate::mcp::pages::Pages;
@@ -35,6 +35,15 @@ pub enum Isolation {
     PerSession,
     /// One child for all.
     Shared,
+}
+
+/// Whose child it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Owner {
+    /// The gate's own, one at a time: its place is always free, or nobody would know the server any more.
+    Gate,
+    /// A client's, which takes one of the other places.
+    Client,
 }
 
 /// How children are had.
@@ -85,6 +94,7 @@ pub struct House {
     pub core: Arc<Core>,
     /// What they may hold.
     pub limits: Limits,
+    /// For clients' children.
     places: Arc<Semaphore>,
     /// Of all sessions, at a server that takes a request for each.
     pub subscriptions: Arc<Semaphore>,
@@ -111,7 +121,7 @@ impl House {
             pinned,
         };
         Self {
-            places: Arc::new(Semaphore::new(config.max_children)),
+            places: Arc::new(Semaphore::new(config.max_children.saturating_sub(1))),
             subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS)),
             config,
             core,
@@ -226,9 +236,15 @@ impl House {
     /// [`NoChild`].
     pub async fn connect(
         &self,
-    ) -> Result<(Arc<Child>, mpsc::Receiver<Said>, OwnedSemaphorePermit), NoChild> {
-        let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| NoChild::Full)?;
+        owner: Owner,
+    ) -> Result<(Arc<Child>, mpsc::Receiver<Said>, Place), NoChild> {
+        let place = match owner {
+            Owner::Gate => None,
+            Owner::Client => {
+                let place = Arc::clone(&self.places).try_acquire_owned();
+                Some(place.map_err(|_| NoChild::Full)?)
+            }
+        };
         let (child, loose) = Child::connect(&self.config.socket, self.limits.clone()).await?;
         Ok((child, loose, place))
     }
@@ -237,16 +253,16 @@ impl House {
     ///
     /// # Errors
     /// [`NoChild`].
-    pub async fn start(&self, askable: &Askable) -> Result<Started, NoChild> {
+    pub async fn start(&self, owner: Owner, askable: &Askable) -> Result<Started, NoChild> {
         let known = self.era().map(|(era, _)| era);
-        let (child, loose, place) = self.connect().await?;
+        let (child, loose, place) = self.connect(owner).await?;
         let greeted = greet(&child, known, askable).await;
         let (child, loose, place, hello) = match greeted {
             Ok(hello) => (child, loose, place, hello),
             // Some servers end on a first word that they do not know.
             Err(NoHello::Gone(_)) if known.is_none() => {
                 drop((child, loose, place));
-                let (child, loose, place) = self.connect().await?;
+                let (child, loose, place) = self.connect(owner).await?;
                 let hello = greet(&child, Some(Era::Legacy), askable).await?;
                 (child, loose, place, hello)
             }
@@ -288,5 +304,44 @@ async fn list(live: &Live) -> Result<Result<Inventory, NoInventory>, NoChild> {
         if let Some(list) = pages.take(&said.message) {
             return Ok(list);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+    use crate::gate::mcp::budget::Budget;
+    use crate::seal::session::Session;
+    use crate::seal::state::{Config as Seal, Machine, OwnNode, WhenStale};
+
+    #[tokio::test]
+    async fn clients_cannot_take_the_place_of_the_gates_own_child() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = Config {
+            socket: dir.path().join("socket"),
+            isolation: Isolation::PerSession,
+            max_children: 2,
+            idle: Duration::from_secs(1),
+        };
+        let _bridge = UnixListener::bind(&config.socket).unwrap();
+        let seal = Seal {
+            when_stale: WhenStale::Serve,
+            grace: Duration::ZERO,
+            own_node: OwnNode::Report,
+        };
+        let core = Core::new(Machine::new(seal, "pod", Session::random()));
+        let limits = Limits {
+            line: 1024,
+            budget: Arc::new(Budget::new(1024)),
+        };
+        let house = House::new(config, Arc::new(core), limits, Pinned::new(None));
+        let one = house.connect(Owner::Client).await;
+        let full = house.connect(Owner::Client).await;
+        assert!(one.is_ok() && matches!(full, Err(NoChild::Full)));
+        assert!(house.connect(Owner::Gate).await.is_ok());
+        drop(one);
+        assert!(house.connect(Owner::Client).await.is_ok());
     }
 }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 use super::across::list_changes;
 use super::call::{Call, Heard, Said};
 use super::hello::own;
-use super::house::{House, NoChild};
+use super::house::{House, NoChild, Owner};
 use super::live::Live;
 use super::loose::Loose;
 use crate::mcp::translate::without_subscription;
@@ -46,7 +46,7 @@ pub async fn keep(house: Arc<House>, loose: Loose) {
         }
         let begun = Instant::now();
         // Nobody answers what it asks.
-        match house.start(&Askable::default()).await {
+        match house.start(Owner::Gate, &Askable::default()).await {
             Ok((live, said)) => {
                 tracing::info!(era = ?live.hello.era, "the server said hello");
                 let why = live_with(&house, live, said, view.run, &loose).await;

@@ -7,6 +7,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::child::Child;
 use super::hello::Hello;
 
+/// A place among the clients' children; the gate's own takes none.
+pub type Place = Option<OwnedSemaphorePermit>;
+
 /// A child, what it said of itself, and its place among all.
 #[derive(Debug)]
 pub struct Live {
@@ -15,5 +18,5 @@ pub struct Live {
     /// Its first words.
     pub hello: Hello,
     /// Free again when the last owner goes.
-    pub place: OwnedSemaphorePermit,
+    pub place: Place,
 }

@@ -39,6 +39,7 @@ pub mod questions;
 pub mod session;
 pub mod sessions;
 pub mod shown;
+pub mod skipped;
 pub mod stateless;
 pub mod stream;
 pub mod subscribed;
@@ -72,9 +73,10 @@ use stateless::Stateless;
 
 /// Sessions at once; where each has a child, there are fewer of these.
 const MAX_SESSIONS: usize = 4096;
-/// Most bytes of answers on their way: a quarter of the container's memory.
+/// Most bytes of answers on their way, also while they come: a quarter of the container's memory. A text that grows
+/// can take as much again.
 const BUDGET_BYTES: usize = 64 * 1024 * 1024;
-/// Longest line of a child, as a multiple of the largest request.
+/// Longest line of a child or answer of a server in one piece, as a multiple of the largest request.
 const LINE: usize = 4;
 
 /// What the gate of an MCP server needs to know.
@@ -117,8 +119,9 @@ pub fn start(
         .as_ref()
         .map_or_else(Gauge::default, |mcp| mcp.sessions.clone());
     let sessions = Arc::new(Sessions::new(MAX_SESSIONS, config.house.idle, gauge));
+    let longest = (LINE * limits.max_body).min(BUDGET_BYTES / 2);
     let children = child::Limits {
-        line: (LINE * limits.max_body).min(BUDGET_BYTES / 2),
+        line: longest,
         budget: Arc::new(Budget::new(BUDGET_BYTES)),
     };
     let isolation = config.house.isolation;
@@ -135,7 +138,6 @@ pub fn start(
         sessions: (isolation == Isolation::Shared).then(|| Arc::clone(&sessions)),
         listeners: Arc::clone(&listeners),
     };
-    let longest = LINE * limits.max_body;
     let http = (config.http).map(|(port, path)| Arc::new(Http::new(port, path, longest)));
     let front = Front {
         queue: Queue::new(limits.queue, metrics.waiting.clone()),

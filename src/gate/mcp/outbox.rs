@@ -17,19 +17,23 @@ use crate::mcp::Message;
 pub struct Bound {
     /// Events.
     pub events: usize,
-    /// Bytes; a single event may have more.
+    /// Bytes.
     pub bytes: usize,
+    /// Whether an event may take a share of the memory that all have, and be longer than that.
+    pub shares: bool,
 }
 
 /// Of a call: what its client has not read yet is counted elsewhere, what it has read waits here for a while.
 pub const CALL: Bound = Bound {
     events: 256,
     bytes: 64 * 1024,
+    shares: true,
 };
-/// Of a session, beside its calls.
+/// Of a session, beside its calls. Nobody may read it for long, so it takes nothing from others.
 pub const STANDING: Bound = Bound {
     events: 32,
     bytes: 64 * 1024,
+    shares: false,
 };
 
 /// One message on its way.
@@ -85,9 +89,9 @@ impl Outbox {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One more message. Where too much waits, the oldest go.
-    pub fn push(&self, said: Said) {
-        self.add(said, false);
+    /// One more message, and whether it waits now. Where too much waits, the oldest go.
+    pub fn push(&self, said: Said) -> bool {
+        self.add(said, false)
     }
 
     /// The answer.
@@ -113,17 +117,23 @@ impl Outbox {
         self.changed.notify_waiters();
     }
 
-    fn add(&self, said: Said, last: bool) {
+    fn add(&self, said: Said, last: bool) -> bool {
         {
             let mut state = self.state();
             if state.closed {
-                return;
+                return false;
             }
+            let line = said.message.to_line();
+            let share = said.budget.filter(|_| self.bound.shares);
+            if !self.bound.shares && line.len() > self.bound.bytes {
+                state.dropped += 1;
+                return false;
+            }
+            let counted = share.is_some();
             state.last += 1;
-            let (line, counted) = (said.message.to_line(), said.budget.is_some());
             let event = Event {
                 number: state.last,
-                text: held(line, said.budget),
+                text: held(line, share),
                 last,
             };
             state.closed = last;
@@ -133,6 +143,7 @@ impl Outbox {
             state.cut(self.bound);
         }
         self.changed.notify_waiters();
+        true
     }
 
     /// The first event after that number; `None` when nothing more comes. Whoever waits may be dropped.
@@ -234,6 +245,7 @@ impl From<Message> for Said {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::gate::mcp::budget::Budget;
     use crate::mcp::{Id, Object};
 
     fn note(text: &str) -> Said {
@@ -264,6 +276,7 @@ mod tests {
         let outbox = Outbox::new(Bound {
             events: 2,
             bytes: 1000,
+            shares: true,
         });
         for _ in 0..9 {
             outbox.push(note("x"));
@@ -273,6 +286,23 @@ mod tests {
         outbox.finish(Message::result(&Id::number(1), &1).into());
         assert_eq!(outbox.after(0).await.unwrap().number, 11);
         assert_eq!(outbox.dropped(), 10);
+    }
+
+    #[tokio::test]
+    async fn what_may_wait_for_long_takes_no_share_and_has_an_end() {
+        let budget = Budget::new(1024 * 1024);
+        let outbox = Outbox::new(STANDING);
+        let said = |text: &str| Said {
+            message: note(text).message,
+            budget: budget.try_take(text.len()),
+        };
+        outbox.push(said(&"x".repeat(STANDING.bytes)));
+        outbox.push(said(&"y".repeat(STANDING.bytes / 2)));
+        assert!(budget.try_take(1024 * 1024).is_some());
+        assert_eq!(outbox.dropped(), 1);
+        outbox.push(said(&"z".repeat(STANDING.bytes / 2)));
+        assert_eq!(outbox.after(0).await.unwrap().number, 2);
+        assert_eq!(outbox.dropped(), 2);
     }
 
     #[tokio::test]

@@ -9,13 +9,14 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use super::budget::SMALL;
+use super::budget::{SMALL, Share};
 use super::call::Said;
 use super::child::{Child, Limits, Line};
-use super::lines;
+use super::lines::{Lines, Taken};
 use super::outbox::STANDING;
+use super::skipped::Skipped;
 use crate::mcp::error::INTERNAL;
-use crate::mcp::{Kind, Message, RpcError};
+use crate::mcp::{Id, Kind, Message, RpcError};
 
 /// Lines that are no messages, before the log says no more about them.
 const GARBAGE: u32 = 5;
@@ -70,36 +71,56 @@ impl Reader {
     /// # Errors
     /// The connection breaks, or a line is too long.
     pub async fn read(mut self, from: OwnedReadHalf) -> io::Result<()> {
-        let mut from = BufReader::with_capacity(CHUNK, from);
-        while let Some(line) = lines::next(&mut from, self.limits.line).await? {
-            if self.take(&line).await.is_none() {
+        let from = BufReader::with_capacity(CHUNK, from);
+        let mut lines = Lines::new(from, self.limits.line, Arc::clone(&self.limits.budget));
+        while let Some(line) = lines.next().await? {
+            let went_on = match line {
+                Taken::Whole(line, share) => self.take(line, share).await,
+                Taken::Skipped(line) => self.skip(&line),
+            };
+            if went_on.is_none() {
                 break;
             }
         }
         Ok(())
     }
 
+    /// The same for what there was no memory for: whoever waits for it hears of that.
+    fn skip(&self, line: &Skipped) -> Option<()> {
+        tracing::warn!(
+            bytes = line.bytes,
+            "there was no memory for what a child wrote"
+        );
+        let child = self.child.upgrade()?;
+        if let Some(id) = line.answers() {
+            child.answer(&id, no_memory(&id));
+        }
+        Some(())
+    }
+
     /// `None` when nobody owns the child any more.
-    async fn take(&mut self, line: &[u8]) -> Option<()> {
-        let message = match Message::parse(line) {
+    async fn take(&mut self, line: Vec<u8>, share: Option<Share>) -> Option<()> {
+        let bytes = line.len();
+        let message = match Message::parse(&line) {
             Ok(message) => message,
             Err(error) => {
                 if !line.trim_ascii().is_empty() && self.garbage < GARBAGE {
                     self.garbage += 1;
                     // Its text could be anything, so only its size is said.
-                    tracing::warn!(bytes = line.len(), %error, "a child wrote what is no message");
+                    tracing::warn!(bytes, %error, "a child wrote what is no message");
                 }
                 return self.child.upgrade().map(drop);
             }
         };
+        drop(line);
         match message.kind.clone() {
             Kind::Response { id } => {
-                let said = self.answered(message, line.len()).await;
+                let said = self.answered(message, bytes, share).await;
                 self.child.upgrade()?.answer(&id, said);
             }
             Kind::Request { id, method } => {
                 let child = self.child.upgrade()?;
-                let Some(said) = self.now(message, line.len()) else {
+                let Some(said) = self.now(message, bytes, share) else {
                     child.refuse(&id, &method);
                     return Some(());
                 };
@@ -114,9 +135,9 @@ impl Reader {
             Kind::Notification { .. } => {
                 let child = self.child.upgrade()?;
                 // Notifications never wait: they would hold up answers.
-                if let Some(said) = self.now(message, line.len())
+                if let Some(said) = self.now(message, bytes, share)
                     && let Err(said) = child.note(said)
-                    && line.len() <= STANDING.bytes
+                    && bytes <= STANDING.bytes
                 {
                     // Nobody may read it for long, so it takes nothing from others.
                     let _ = self.loose.try_send(said.message.into());
@@ -127,23 +148,25 @@ impl Reader {
     }
 
     /// A message for which there is room now.
-    fn now(&self, message: Message, bytes: usize) -> Option<Said> {
-        let budget = self.limits.budget.try_take(bytes);
+    fn now(&self, message: Message, bytes: usize, share: Option<Share>) -> Option<Said> {
+        let budget = share.or_else(|| self.limits.budget.try_take(bytes));
         (budget.is_some() || bytes <= SMALL).then_some(Said { message, budget })
     }
 
     /// An answer, once there is room for it; a word that there was none, where nobody makes any.
-    async fn answered(&self, message: Message, bytes: usize) -> Said {
-        let budget = match self.limits.budget.try_take(bytes) {
+    async fn answered(&self, message: Message, bytes: usize, share: Option<Share>) -> Said {
+        let budget = match share.or_else(|| self.limits.budget.try_take(bytes)) {
             None if bytes > SMALL => self.limits.budget.take(bytes).await,
             budget => budget,
         };
         match &message.kind {
-            Kind::Response { id } if budget.is_none() && bytes > SMALL => {
-                let text = "there is no memory for the answer; the call was carried out";
-                RpcError::new(INTERNAL, text).message(id).into()
-            }
+            Kind::Response { id } if budget.is_none() && bytes > SMALL => no_memory(id),
             _ => Said { message, budget },
         }
     }
+}
+
+fn no_memory(id: &Id) -> Said {
+    let text = "there is no memory for the answer; the call was carried out";
+    RpcError::new(INTERNAL, text).message(id).into()
 }

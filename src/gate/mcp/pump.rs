@@ -51,7 +51,9 @@ impl Pump {
             tokio::select! {
                 biased;
                 heard = call.next() => match heard {
-                    Ok(Heard::Note(said)) => self.outbox.push(said),
+                    Ok(Heard::Note(said)) => {
+                        self.outbox.push(said);
+                    }
                     Ok(Heard::Answer(said)) => return Some(said),
                     Err(_) => return Some(failed(&self.id, Outcome::UpstreamError).into()),
                 },

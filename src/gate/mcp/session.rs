@@ -202,8 +202,8 @@ impl Session {
     }
 
     /// What the session's own child says beside answers: to the stream of the newest call, which it most likely is
-    /// about, or to the standing one.
-    pub fn hears(&self, said: Said) {
+    /// about, or to the standing one. False where it waits in neither.
+    pub fn hears(&self, said: Said) -> bool {
         let newest = {
             let state = self.state();
             let newest = state.open.values().max_by_key(|open| open.stream);
@@ -211,7 +211,7 @@ impl Session {
         };
         newest
             .unwrap_or_else(|| Arc::clone(&self.standing))
-            .push(said);
+            .push(said)
     }
 
     /// A request's parameters as a server of the stateless era needs them.

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use super::attend::attend;
 use super::call::Said;
 use super::hello::{NoHello, PATIENCE};
-use super::house::{House, NoChild, Started};
+use super::house::{House, NoChild, Owner, Started};
 use super::live::Live;
 use super::sessions::Sessions;
 use crate::mcp::{Askable, CANCELLED, Era, Kind};
@@ -118,7 +118,7 @@ impl Stateless {
             return Ok(Arc::clone(live));
         }
         *child = None;
-        let (live, loose) = match self.house.start(&askable).await {
+        let (live, loose) = match self.house.start(Owner::Client, &askable).await {
             Err(NoChild::Full) if self.make_room() || self.sessions.make_room(UNUSED) => {
                 self.start_soon(&askable).await?
             }
@@ -137,7 +137,7 @@ impl Stateless {
     async fn start_soon(&self, askable: &Askable) -> Result<Started, NoChild> {
         let end = Instant::now() + ROOM;
         loop {
-            match self.house.start(askable).await {
+            match self.house.start(Owner::Client, askable).await {
                 Err(NoChild::Full) if Instant::now() < end => sleep(LOOK_FOR_ROOM).await,
                 started => return started,
             }

@@ -135,7 +135,9 @@ impl Turns {
                             soon.get_or_insert_with(|| Instant::now() + GATHER);
                         }
                     }
-                    Ok(Heard::Note(said)) => turn.outbox.push(said),
+                    Ok(Heard::Note(said)) => {
+                        turn.outbox.push(said);
+                    }
                     Ok(Heard::Answer(said)) => return End::Answer(said),
                     Err(_) => return End::Answer(failed(&turn.id, Outcome::UpstreamError).into()),
                 },
