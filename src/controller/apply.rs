@@ -6,11 +6,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::difference;
 use super::names::{APPLIED, MANAGED_BY, MANAGER, short_hash};
@@ -228,6 +229,30 @@ impl Applier {
             Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
                 Ok(())
             }
+            Err(source) => Err(fault(there, source)),
+        }
+    }
+
+    /// Ends the pods of a Deployment of which nothing else can be said. Applying takes the field back.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; nothing was written then.
+    pub async fn halt(&self, there: &Deployment, owner: &str) -> Result<(), ApplyError> {
+        let spec = there.spec.as_ref();
+        if spec.is_some_and(|spec| spec.replicas == Some(0)) {
+            return Ok(());
+        }
+        must_be_ours(there, Some(owner))?;
+        let body = json!({"metadata": {"uid": there.uid()}, "spec": {"replicas": 0}});
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let api = self.api(there);
+        let (name, patch) = (there.name_any(), Patch::Merge(&body));
+        match api.patch(&name, &params, &patch).await {
+            Ok(_) => Ok(()),
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(source) => Err(fault(there, source)),
         }
     }

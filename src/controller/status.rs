@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
+use std::time::Instant;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -13,6 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::apply::UNSEEN;
 use super::conditions::transitions;
 use super::names::MANAGER;
 use crate::api::ConditionType;
@@ -21,8 +23,14 @@ use crate::api::ConditionType;
 pub struct StatusWriter {
     client: Client,
     recorder: Recorder,
-    /// What was written last, by UID, until the store shows that version.
-    wrote: Mutex<HashMap<String, (u64, Value)>>,
+    /// What was written last, by UID, until the store shows that version, or should have.
+    wrote: Mutex<HashMap<String, Wrote>>,
+}
+
+struct Wrote {
+    version: u64,
+    status: Value,
+    at: Instant,
 }
 
 impl StatusWriter {
@@ -47,8 +55,8 @@ impl StatusWriter {
         let mut wrote = self.wrote.lock().unwrap_or_else(PoisonError::into_inner);
         let newer = wrote
             .get(&uid)
-            .filter(|(version, _)| *version > version_of(object))
-            .and_then(|(_, status)| serde_json::from_value(status.clone()).ok());
+            .filter(|last| last.version > version_of(object))
+            .and_then(|last| serde_json::from_value(last.status.clone()).ok());
         if newer.is_none() {
             wrote.remove(&uid);
         }
@@ -92,18 +100,19 @@ impl StatusWriter {
             .await?;
         if let Some(uid) = object.uid() {
             let mut wrote = self.wrote.lock().unwrap_or_else(PoisonError::into_inner);
-            wrote.insert(uid, (version_of(&after), status));
+            // Of an object that is gone no store shows anything.
+            wrote.retain(|_, last| last.at.elapsed() < UNSEEN);
+            let last = Wrote {
+                version: version_of(&after),
+                status,
+                at: Instant::now(),
+            };
+            wrote.insert(uid, last);
         }
         for change in transitions(conditions.0, conditions.1) {
             self.tell(object, change).await;
         }
         Ok(())
-    }
-
-    /// Drops what is remembered of an object that is gone.
-    pub fn forget(&self, uid: &str) {
-        let mut wrote = self.wrote.lock().unwrap_or_else(PoisonError::into_inner);
-        wrote.remove(uid);
     }
 
     async fn tell<K: Resource<DynamicType = ()>>(&self, object: &K, condition: &Condition) {

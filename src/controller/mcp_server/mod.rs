@@ -9,6 +9,7 @@ pub mod validate;
 
 use std::time::Duration;
 
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -22,6 +23,7 @@ use super::context::Context;
 use super::names::uid;
 use super::outcome::{Outcome, Stall};
 use super::sealed_policy;
+use super::serving::{edge, remains};
 use super::stores::lookup;
 use crate::api::{McpServer, Reason};
 
@@ -35,14 +37,18 @@ pub async fn reconcile(this: &McpServer, ctx: &Context) -> Outcome {
     }
     let stored = ctx.status.current(this, this.status.as_ref());
     let bindings = ctx.stores.targets().bind(this, &ctx.config);
-    let outcome = match validate(this, &ctx.config) {
-        Ok(server) => match advance(this, &server, &bindings, ctx).await {
-            Ok(outcome) | Err(outcome) => outcome,
-        },
-        Err(invalid) => match edges(this, &bindings, true, ctx).await {
-            Err(unwritten @ Outcome::Transient { .. }) => unwritten,
-            _ => Outcome::Stalled(Stall::from(invalid)),
-        },
+    let edges = edge_policy::build(this, &bindings, &ctx.config);
+    let pass = match validate(this, &ctx.config) {
+        Ok(server) => advance(this, &server, &bindings, &edges, ctx).await,
+        Err(invalid) => {
+            // A peer that names nobody would mean everybody.
+            let edges = validate::peers(this).is_ok().then_some(edges);
+            Err(remains::narrow(this, edges, Stall::from(invalid), ctx).await)
+        }
+    };
+    let outcome = match pass {
+        Ok(outcome) => outcome,
+        Err(outcome) => remains::halt(this, this.spec.replicas, outcome, ctx).await,
     };
     let namespace = this.namespace().unwrap_or_default();
     let told = this.status.as_ref();
@@ -72,6 +78,7 @@ async fn advance(
     this: &McpServer,
     server: &Server,
     bindings: &[Binding],
+    edges: &NetworkPolicy,
     ctx: &Context,
 ) -> Result<Outcome, Outcome> {
     let namespace = server.namespace.as_str();
@@ -81,7 +88,7 @@ async fn advance(
     } else {
         None
     };
-    edges(this, bindings, false, ctx).await?;
+    edge::apply(this, edges, ctx).await?;
 
     // The pods that are there stay as they are: their edge to the model is closed, and its calls fail.
     if let Some(unbound) = bindings.iter().find_map(|one| one.way.as_ref().err()) {
@@ -118,27 +125,6 @@ async fn advance(
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
     Ok(Outcome::of_pods(pods))
-}
-
-/// The edges. An invalid object gets none, but those of pods that run on stay what it declares.
-async fn edges(
-    this: &McpServer,
-    bindings: &[Binding],
-    invalid: bool,
-    ctx: &Context,
-) -> Result<(), Outcome> {
-    let namespace = this.namespace().unwrap_or_default();
-    let wanted = edge_policy::build(this, bindings, &ctx.config);
-    let there = lookup(&ctx.stores.network_policies, &namespace, &wanted.name_any());
-    // A peer that names nobody would mean everybody.
-    if invalid && (there.is_none() || validate::peers(this).is_err()) {
-        return Ok(());
-    }
-    let owner = Some(uid(this));
-    ctx.applier
-        .apply(&wanted, there, owner, Compare::WholeSpec)
-        .await?;
-    Ok(())
 }
 
 #[cfg(test)]

@@ -20,13 +20,14 @@ use self::build::{claim, edge_policy, registry};
 use self::job_state::{JobState, inspect};
 use self::status::Found;
 use self::users::Users;
-use super::apply::{ApplyError, Compare};
+use super::apply::ApplyError;
 use super::config::Registry;
 use super::context::Context;
 use super::difference::quantity;
 use super::names::{MANAGER, uid};
 use super::outcome::{Outcome, Stall};
 use super::sealed_policy;
+use super::serving::edge;
 use super::stores::lookup;
 use crate::api::model_artifact::ArtifactFacts;
 use crate::api::{ModelArtifact, Reason};
@@ -92,11 +93,7 @@ async fn advance(
     })?;
     let settle =
         sealed_policy::ensure(&ctx.applier, &ctx.stores, &namespace, &ctx.namespace).await?;
-    let edges = edge_policy::build(this, declared);
-    let edges_there = lookup(&ctx.stores.network_policies, &namespace, &edges.name_any());
-    ctx.applier
-        .apply(&edges, edges_there, Some(uid(this)), Compare::WholeSpec)
-        .await?;
+    edge::apply(this, &edge_policy::build(this, declared), ctx).await?;
     let declaration = registry::build(this, declared);
     let declaration_there = lookup(&ctx.stores.config_maps, &namespace, &declaration.name_any());
     ctx.applier

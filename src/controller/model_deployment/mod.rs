@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
@@ -29,6 +30,7 @@ use super::names::uid;
 use super::outcome::{Outcome, Stall};
 use super::sealed_policy;
 use super::serving::access::empty_peer;
+use super::serving::{edge, remains};
 use super::stores::lookup;
 use crate::api::{ModelDeployment, Reason};
 
@@ -39,14 +41,18 @@ pub async fn reconcile(this: &ModelDeployment, ctx: &Context) -> Outcome {
     }
     let stored = ctx.status.current(this, this.status.as_ref());
     let model = validate(this, &ctx.config);
-    let outcome = match &model {
-        Ok(model) => match advance(this, model, ctx).await {
-            Ok(outcome) | Err(outcome) => outcome,
-        },
-        Err(invalid) => match edges(this, true, ctx).await {
-            Err(unwritten @ Outcome::Transient { .. }) => unwritten,
-            _ => Outcome::Stalled(Stall::from(invalid.clone())),
-        },
+    let pass = match &model {
+        Ok(model) => advance(this, model, ctx).await,
+        Err(invalid) => {
+            // A peer that names nobody would mean everybody.
+            let named = empty_peer(&this.spec.access.from).is_none();
+            let edges = named.then(|| edges(this, ctx));
+            Err(remains::narrow(this, edges, Stall::from(invalid.clone()), ctx).await)
+        }
+    };
+    let outcome = match pass {
+        Ok(outcome) => outcome,
+        Err(outcome) => remains::halt(this, this.spec.replicas, outcome, ctx).await,
     };
     let seen = Seen::read(this, model.as_ref().ok(), ctx);
     let status = status::compute(this, &stored, &seen, &outcome, Timestamp::now());
@@ -69,7 +75,7 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
     } else {
         None
     };
-    edges(this, false, ctx).await?;
+    edge::apply(this, &edges(this, ctx), ctx).await?;
 
     let artifacts = match artifacts::verified(this, model, ctx).await {
         Ok(artifacts) => artifacts,
@@ -106,21 +112,8 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
     Ok(Outcome::of_pods(pods))
 }
 
-/// The edges. An invalid object gets none, but those of pods that run on stay what it declares: who was taken out of
-/// `access.from` is out.
-async fn edges(this: &ModelDeployment, invalid: bool, ctx: &Context) -> Result<(), Outcome> {
-    let namespace = this.namespace().unwrap_or_default();
-    let wanted = edge_policy::build(this, &ctx.config, &ctx.servers_of(this));
-    let there = lookup(&ctx.stores.network_policies, &namespace, &wanted.name_any());
-    // A peer that names nobody would mean everybody.
-    if invalid && (there.is_none() || empty_peer(&this.spec.access.from).is_some()) {
-        return Ok(());
-    }
-    let owner = Some(uid(this));
-    ctx.applier
-        .apply(&wanted, there, owner, Compare::WholeSpec)
-        .await?;
-    Ok(())
+fn edges(this: &ModelDeployment, ctx: &Context) -> NetworkPolicy {
+    edge_policy::build(this, &ctx.config, &ctx.servers_of(this))
 }
 
 /// The Deployment and the one that is there, if a node has the memory for one of its pods.

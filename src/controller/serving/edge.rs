@@ -3,13 +3,19 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::networking::v1::{
-    NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
+    NetworkPolicy, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicySpec,
 };
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
+use kube::{Resource, ResourceExt};
+
+use crate::controller::apply::Compare;
 use crate::controller::config::Config;
-use crate::controller::names::OWNER_UID;
+use crate::controller::context::Context;
+use crate::controller::names::{OWNER_UID, uid};
+use crate::controller::outcome::Outcome;
 use crate::controller::sealed_policy::port;
+use crate::controller::stores::lookup;
 
 const LONGEST: usize = 256;
 
@@ -22,6 +28,23 @@ pub fn closed(owner_uid: &str) -> NetworkPolicySpec {
         ingress: Some(Vec::new()),
         egress: Some(Vec::new()),
     }
+}
+
+/// Writes the edges of an object's pods. What others add to them would open a way: it goes.
+///
+/// # Errors
+/// How the pass ends.
+pub async fn apply<K>(this: &K, wanted: &NetworkPolicy, ctx: &Context) -> Result<(), Outcome>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let namespace = this.namespace().unwrap_or_default();
+    let there = lookup(&ctx.stores.network_policies, &namespace, &wanted.name_any());
+    let owner = Some(uid(this));
+    ctx.applier
+        .apply(wanted, there, owner, Compare::WholeSpec)
+        .await?;
+    Ok(())
 }
 
 /// The label of the pods that work for an object: only templates of the operator carry it.

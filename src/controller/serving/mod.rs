@@ -4,6 +4,7 @@ pub mod access;
 pub mod edge;
 pub mod gate;
 pub mod numbers;
+pub mod remains;
 pub mod runtime;
 pub mod service;
 pub mod summary;

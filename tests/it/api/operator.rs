@@ -455,10 +455,22 @@ async fn stalls(client: &Client, server: &Server) {
         .unwrap();
     condition(&models, "taken", "Stalled", "RegistryNotDeclared").await;
     assert!(!edges().await.contains("chat"));
+    // Nor has anybody to mend it to be rid of them.
+    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "team-a");
+    let replicas = async || deployments.get("taken").await.unwrap().spec?.replicas;
+    assert_eq!(replicas().await, Some(1));
+    let none = json!({ "spec": { "replicas": 0 } });
+    models
+        .patch("taken", &params, &Patch::Merge(none))
+        .await
+        .unwrap();
+    until("no replicas", async || {
+        replicas().await.filter(|count| *count == 0)
+    })
+    .await;
     for name in ["undeclared", "taken"] {
         models.delete(name, &DeleteParams::default()).await.unwrap();
     }
-    let deployments: Api<Deployment> = Api::namespaced(client.clone(), "team-a");
     deployments
         .delete("taken", &DeleteParams::default())
         .await
