@@ -13,9 +13,9 @@ cd "$(dirname "$0")/.."
 # and of the dev-dependencies, as in `--all-targets`. Without them all dependencies are built once more.
 build() { cargo build --profile e2e --workspace --examples --locked "$@"; }
 
-keep() { # file, name: by one rename, since the old one may be running
+keep() { # file, name: by one rename, since the old one may be running; without symbols, since pods copy it
   mkdir -p "$bin"
-  cp --reflink=auto "$1" "$bin/.$2.$$"
+  strip --strip-all -o "$bin/.$2.$$" "$1"
   mv -f "$bin/.$2.$$" "$bin/$2"
 }
 

@@ -55,6 +55,8 @@ clusterDNS: [$DNS4]
 clusterDomain: cluster.local
 resolvConf: /etc/resolv.conf
 failSwapOn: false
+# A changed Secret is in a pod's volume after the next of these; a minute is the default.
+syncFrequency: 15s
 serializeImagePulls: false
 maxParallelImagePulls: 4
 imageGCHighThresholdPercent: 100
