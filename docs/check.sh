@@ -31,6 +31,11 @@ for reason in "${reasons[@]}"; do
   grep -q "^|.*\`$reason\`" docs/operations.md || say "docs/operations.md: the reason $reason is not explained"
 done
 
+# Every placeholder of the examples is explained.
+while read -r place; do
+  grep -qF "| \`$place\`" examples/README.md || say "examples/README.md: the placeholder $place is not explained"
+done < <(grep -rhoE '\$\{[A-Z_]+\}' examples --include='*.yaml' | sort -u)
+
 # Every decision is in the list.
 for file in docs/design/[0-9]*.md; do
   grep -qF "($(basename "$file"))" docs/design/README.md || say "docs/design/README.md: $(basename "$file") is missing"

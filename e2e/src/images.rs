@@ -76,8 +76,20 @@ impl Image {
                 ("root", root),
                 ("helper.py", source().join("mcp/helper.py")),
                 ("fast.mjs", source().join("mcp/fast.mjs")),
+                ("records.py", source().join("mcp/records.py")),
             ],
             limit: 400_000_000,
+        }
+    }
+
+    /// PostgreSQL of Debian; `root` is what `images/postgres/root.sh` made.
+    pub fn postgres(root: PathBuf) -> Self {
+        let folder = source().join("images/postgres");
+        Self {
+            name: "postgres",
+            dockerfile: folder.join("Dockerfile"),
+            context: vec![("root", root), ("pg_hba.conf", folder.join("pg_hba.conf"))],
+            limit: 200_000_000,
         }
     }
 

@@ -151,6 +151,15 @@ pub async fn clients(cluster: &Cluster) -> Result<String> {
     push_image(cluster, Image::clients(root)).await
 }
 
+/// The image of a database, built and pushed unless it is there: its reference by digest.
+///
+/// # Errors
+/// When it cannot be built or pushed.
+pub async fn postgres(cluster: &Cluster) -> Result<String> {
+    let root = root_by("images/postgres/root.sh").await?;
+    push_image(cluster, Image::postgres(root)).await
+}
+
 /// The image of the ingress controller, built and pushed unless it is there: its reference by digest.
 ///
 /// # Errors

@@ -89,7 +89,7 @@ pub struct ModelArtifactSpec {
 /// How files lie in a volume.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub enum Layout {
-    /// GGUF files under their own names.
+    /// One GGUF file, `model.gguf`.
     LlamaCpp,
 }
 
@@ -120,7 +120,7 @@ pub struct ModelArtifactStatus {
     /// What was found: planned first, complete once verified.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ArtifactFacts>,
-    /// True once the bytes in the claim were verified against the digest. It is written once and stays.
+    /// True once the bytes in the claim were verified against the digest. It stays as long as the claim does.
     #[serde(default)]
     pub verified: bool,
 }

@@ -7,12 +7,12 @@ use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nix::sys::signal::{Signal, killpg};
-use nix::unistd::Pid;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::{Pid, getpgid};
+use tokio::io::{AsyncReadExt, AsyncWrite, AsyncWriteExt, Interest};
 use tokio::net::UnixStream;
-use tokio::net::unix::pipe;
-use tokio::time::timeout;
+use tokio::net::unix::{OwnedReadHalf, pipe};
+use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Config;
@@ -25,6 +25,8 @@ use crate::launch::processes;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// For what a child has written before it ended, which a process of its own may hold open.
 const LAST_WORDS: Duration = Duration::from_millis(500);
+/// Between two looks whether the gate has hung up on a child that does not read.
+const LOOK: Duration = Duration::from_secs(1);
 /// Read at once.
 const CHUNK: usize = 16 * 1024;
 
@@ -89,12 +91,28 @@ fn start(config: &Config, family: &Family) -> io::Result<Child> {
     })
 }
 
-/// What the gate writes, until it ends or the child no longer reads. The gate's end is the end of the input.
-async fn input(from: impl AsyncRead + Unpin, mut to: pipe::Sender) {
-    let mut from = from;
+/// What the gate writes, until it ends or the child no longer reads. The gate's end is the end of the input, also while
+/// the child takes nothing: what it has not taken nobody waits for then.
+async fn input(mut from: OwnedReadHalf, mut to: pipe::Sender) {
     let mut chunk = vec![0u8; CHUNK];
     while let Ok(count @ 1..) = from.read(&mut chunk).await {
-        if to.write_all(&chunk[..count]).await.is_err() {
+        let taken = tokio::select! {
+            written = to.write_all(&chunk[..count]) => written.is_ok(),
+            () = hung_up(&from) => false,
+        };
+        if !taken {
+            return;
+        }
+    }
+}
+
+/// Ends once the gate has hung up. What is still to be read makes a socket ready all the time, so nobody can wait for
+/// the end behind it: it is looked at now and then.
+async fn hung_up(from: &OwnedReadHalf) {
+    loop {
+        sleep(LOOK).await;
+        let ready = timeout(Duration::ZERO, from.ready(Interest::READABLE)).await;
+        if matches!(ready, Ok(Ok(ready)) if ready.is_read_closed()) {
             return;
         }
     }
@@ -123,6 +141,10 @@ async fn end(pid: Pid, ended: &CancellationToken) {
             return;
         }
         let _ = killpg(pid, signal);
+        // Some take a second signal for another word, so it is sent only to one that has left its group.
+        if getpgid(Some(pid)) != Ok(pid) {
+            let _ = kill(pid, signal);
+        }
     }
     ended.cancelled().await;
 }

@@ -81,6 +81,14 @@ impl Family {
         }
     }
 
+    /// All were killed and reaped by somebody else: whoever waits for the end of one hears of it, and signals no number
+    /// that may be another process's by now.
+    pub fn gone(&self) {
+        for (_, member) in self.members().drain() {
+            member.ended.cancel();
+        }
+    }
+
     /// Whether nobody lives.
     #[must_use]
     pub fn is_empty(&self) -> bool {
@@ -95,5 +103,20 @@ impl Family {
     /// Ends when all are asked to.
     pub async fn told_to_end(&self) {
         self.end.cancelled().await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_waits_for_one_hears_that_all_are_gone() {
+        let family = Family::new(2);
+        // Nobody's number: nothing is signalled here.
+        let ended = family.join(Pid::from_raw(i32::MAX), "mark".to_owned());
+        assert!(!ended.is_cancelled());
+        family.gone();
+        assert!(ended.is_cancelled() && family.is_empty());
     }
 }

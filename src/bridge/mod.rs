@@ -108,6 +108,7 @@ impl Runs for Children {
         self.accepting = None;
         self.family.end();
         let clean = processes::kill_all(None);
+        self.family.gone();
         tracing::info!(clean, "children ended");
     }
 }

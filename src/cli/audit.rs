@@ -1,8 +1,9 @@
 //! `sealroom audit`.
 
+use std::borrow::Cow;
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -56,6 +57,15 @@ enum Output {
     Csv,
 }
 
+/// Why it ends before the logs do.
+#[derive(Debug, thiserror::Error)]
+enum Failure {
+    #[error("failed to read {path}: {source}")]
+    Read { path: PathBuf, source: io::Error },
+    #[error("failed to write what was read: {0}")]
+    Write(#[from] io::Error),
+}
+
 impl Args {
     /// Reads to the end of the logs.
     pub fn run(self) -> Exit {
@@ -67,16 +77,16 @@ impl Args {
                 Exit::Passing
             }
             // The reader of a pipe has seen enough.
-            Err((_, error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
-            Err((path, error)) => {
-                eprintln!("failed to read {}: {error}", path.display());
+            Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
+            Err(failure) => {
+                eprintln!("{failure}");
                 Exit::Passing
             }
         }
     }
 
     /// How many audit lines were unreadable.
-    fn read(self, mut out: impl Write) -> Result<u64, (PathBuf, io::Error)> {
+    fn read(self, out: impl Write) -> Result<u64, Failure> {
         let filter = Filter {
             key: self.key,
             person: self.person,
@@ -87,46 +97,81 @@ impl Args {
             since: self.since,
             until: self.until,
         };
+        let mut shown = Shown {
+            filter,
+            output: self.output,
+            out,
+            totals: Totals::default(),
+            unreadable: 0,
+        };
         let stdin = PathBuf::from("-");
         let mut files = self.files;
         if files.is_empty() {
             files.push(stdin.clone());
         }
-        let mut totals = Totals::default();
-        let mut unreadable = 0;
         for path in files {
-            let lines: Box<dyn BufRead> = if path == stdin {
+            let failed = |source| Failure::Read {
+                path: path.clone(),
+                source,
+            };
+            let mut lines: Box<dyn BufRead> = if path == stdin {
                 Box::new(io::stdin().lock())
             } else {
-                Box::new(BufReader::new(open(&path)?))
+                Box::new(BufReader::new(File::open(&path).map_err(failed)?))
             };
-            let read = lines.lines().try_for_each(|line| {
-                let line = line?;
-                match Entry::read(&line) {
-                    Ok(Some(entry)) if filter.takes(&entry) => match self.output {
-                        Output::Text => writeln!(out, "{entry}"),
-                        Output::Json => writeln!(out, "{line}"),
-                        Output::Csv => {
-                            totals.add(&entry);
-                            Ok(())
-                        }
-                    },
-                    Ok(_) => Ok(()),
-                    Err(_) => {
-                        unreadable += 1;
-                        Ok(())
-                    }
-                }
-            });
-            read.map_err(|error| (path, error))?;
+            let mut line = Vec::new();
+            while lines.read_until(b'\n', &mut line).map_err(failed)? > 0 {
+                shown.take(&line)?;
+                line.clear();
+            }
         }
-        if self.output == Output::Csv {
-            totals.write(&mut out).map_err(|error| (stdin, error))?;
-        }
-        Ok(unreadable)
+        shown.end()
     }
 }
 
-fn open(path: &Path) -> Result<File, (PathBuf, io::Error)> {
-    File::open(path).map_err(|error| (path.to_owned(), error))
+/// What is printed of the lines.
+struct Shown<W> {
+    filter: Filter,
+    output: Output,
+    out: W,
+    totals: Totals,
+    unreadable: u64,
+}
+
+impl<W: Write> Shown<W> {
+    /// Takes a line. An audit line that is not UTF-8 is not as a gate wrote it.
+    fn take(&mut self, line: &[u8]) -> io::Result<()> {
+        let text = String::from_utf8_lossy(line);
+        let whole = matches!(text, Cow::Borrowed(_));
+        match Entry::read(&text) {
+            Ok(None) => {}
+            Ok(Some(entry)) if whole => {
+                if self.filter.takes(&entry) {
+                    return self.show(&entry, text.trim_end());
+                }
+            }
+            Ok(Some(_)) | Err(_) => self.unreadable += 1,
+        }
+        Ok(())
+    }
+
+    fn show(&mut self, entry: &Entry, line: &str) -> io::Result<()> {
+        match self.output {
+            Output::Text => writeln!(self.out, "{entry}"),
+            Output::Json => writeln!(self.out, "{line}"),
+            Output::Csv => {
+                self.totals.add(entry);
+                Ok(())
+            }
+        }
+    }
+
+    /// Prints what is known at the end alone.
+    fn end(mut self) -> Result<u64, Failure> {
+        if self.output == Output::Csv {
+            self.totals.write(&mut self.out)?;
+        }
+        self.out.flush()?;
+        Ok(self.unreadable)
+    }
 }

@@ -4,14 +4,18 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::Exit;
+use super::{Exit, files};
 use crate::engine::{Engine, Listens, Mode};
+use crate::gate::audit::Audit;
 use crate::gate::served::{Models, Served};
 use crate::gate::upstream::Upstream;
 use crate::gate::{self, Config, Model, Serves, drain};
 use crate::launch::drain_within;
 use crate::seal::sign::TrustedKeys;
 use crate::seal::state::{self, OwnNode, WhenStale};
+
+/// For the runtime's end, and for the last lines of the audit.
+const END: Duration = Duration::from_secs(1);
 
 /// Flags of `sealroom gate`.
 #[derive(Debug, clap::Args)]
@@ -143,9 +147,23 @@ impl Args {
                 return Exit::Usage;
             }
         };
-        let ran = runtime.block_on(gate::run(config));
-        // Blocked threads, such as the audit's on a full pipe, do not hold the end up.
-        runtime.shutdown_timeout(Duration::from_secs(1));
+        if let Err(error) = files::allow_all() {
+            tracing::warn!(%error, "failed to raise the limit of open files");
+        }
+        let (audit, written) = match Audit::start(std::io::stdout()) {
+            Ok(started) => started,
+            Err(error) => {
+                tracing::error!(%error, "failed to start");
+                return Exit::Passing;
+            }
+        };
+        let ran = runtime.block_on(gate::run(config, audit));
+        // What is still under way ends here, and leaves its lines. Blocked threads do not hold the end up, nor does the
+        // audit's on a full pipe.
+        runtime.shutdown_timeout(END);
+        if !written.wait(END) {
+            tracing::warn!("failed to write all lines of the audit log in time");
+        }
         match ran {
             Ok(()) => Exit::Ok,
             Err(error) => {

@@ -9,6 +9,7 @@ mod bridge;
 mod canary;
 mod crds;
 mod dumps;
+mod files;
 mod gate;
 mod gate_mcp;
 mod gate_models;

@@ -33,6 +33,11 @@ use crate::telemetry::{self, Metrics};
 /// How the operator names itself to the API server.
 const USER_AGENT: &str = concat!("sealroom-operator/", env!("CARGO_PKG_VERSION"));
 
+/// For an answer of the API server: far longer than any takes, so that nobody waits for one that never comes.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The same for the lease, which is renewed every three seconds.
+const SHORT_PATIENCE: Duration = Duration::from_secs(3);
+
 /// Flags of `sealroom operator`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -82,7 +87,8 @@ impl Args {
 
     async fn work(self) -> anyhow::Result<()> {
         if let Some(secret) = self.secret.as_deref().filter(|_| self.generate_key) {
-            let made = keys::generate(client(None).await?, &self.namespace, secret).await?;
+            let client = client(Some(PATIENCE), true).await?;
+            let made = keys::generate(client, &self.namespace, secret).await?;
             tracing::info!(secret, made, "the signing key is there");
             return Ok(());
         }
@@ -100,7 +106,7 @@ impl Args {
             std::future::pending(),
         ));
         // The lease has its own client: short patience, no retries behind our back.
-        let lease = client(Some(Duration::from_secs(3))).await?;
+        let lease = client(Some(SHORT_PATIENCE), false).await?;
         let mut candidate = Candidate::new(lease, &self.namespace, self.identity.clone());
         health.set_ready(true);
         let mut stop = Box::pin(stopped()?);
@@ -110,10 +116,13 @@ impl Args {
         }
         tracing::info!(identity = self.identity, "leading");
         health.set_ready(false);
-        let client = client(None).await?;
+        let clients = Clients {
+            watching: client(None, true).await?,
+            asking: client(Some(PATIENCE), true).await?,
+        };
         let ended = tokio::select! {
             () = candidate.hold() => Err(anyhow::anyhow!("lost the lease")),
-            ended = lead(&self, client, config, keys, metrics, &health) => ended,
+            ended = lead(&self, clients, config, keys, metrics, &health) => ended,
             () = &mut stop => Ok(()),
         };
         // Everything that led is dropped by now: the next leader may begin.
@@ -124,16 +133,25 @@ impl Args {
     }
 }
 
+/// The leader's ways to the API server.
+struct Clients {
+    /// For watches, which are silent for as long as nothing happens.
+    watching: Client,
+    /// For everything else: what has no answer in time has failed, and is tried again.
+    asking: Client,
+}
+
 /// What only the leader does.
 async fn lead(
     args: &Args,
-    client: Client,
+    clients: Clients,
     config: Config,
     keys: Keys,
     metrics: Metrics,
     health: &Health,
 ) -> anyhow::Result<()> {
-    keys.publish(client.clone(), &args.namespace).await?;
+    let Clients { watching, asking } = clients;
+    keys.publish(asking.clone(), &args.namespace).await?;
     let (deployments, deployments_queue) = mpsc::channel(QUEUE);
     let (artifacts, artifacts_queue) = mpsc::channel(QUEUE);
     let (servers, servers_queue) = mpsc::channel(QUEUE);
@@ -143,12 +161,12 @@ async fn lead(
         servers,
     };
     let mut tasks = JoinSet::new();
-    let stores = Stores::start(&client, &triggers, &mut tasks);
+    let stores = Stores::start(&watching, &triggers, &mut tasks);
     let reporter = Reporter {
         controller: "sealroom-operator".to_owned(),
         instance: Some(args.identity.clone()),
     };
-    let recorder = Recorder::new(client.clone(), reporter);
+    let recorder = Recorder::new(asking.clone(), reporter);
     let config = Arc::new(config);
     let board = Board::new();
     metrics.register(|registry| {
@@ -158,9 +176,9 @@ async fn lead(
         board: board.clone(),
         namespace: args.namespace.clone(),
         verify_keys: keys.public.concat(),
-        applier: Applier::new(client.clone()),
-        status: StatusWriter::new(client.clone(), recorder),
-        client,
+        applier: Applier::new(asking.clone()),
+        status: StatusWriter::new(asking.clone(), recorder),
+        client: asking,
         config,
         stores,
         listed: SetOnce::new(),
@@ -175,7 +193,7 @@ async fn lead(
         servers: servers_queue,
     };
     let reconciling = run::run(ctx.clone(), triggers, queues);
-    let proving = prove(args, &ctx, keys.signing, &mut tasks);
+    let proving = prove(args, &ctx, &watching, keys.signing, &mut tasks);
     let ready = async {
         if let Err(store) = ctx.stores.ready().await {
             anyhow::bail!("store {store} ended before its first list");
@@ -196,6 +214,7 @@ async fn lead(
 fn prove(
     args: &Args,
     ctx: &Arc<Context>,
+    watching: &Client,
     key: SigningKey,
     tasks: &mut JoinSet<()>,
 ) -> impl Future<Output = anyhow::Result<()>> + use<> {
@@ -219,19 +238,18 @@ fn prove(
     let selector: Vec<String> = labels
         .map(|(key, value)| format!("{key}={value}"))
         .collect();
-    let client = ctx.client.clone();
     let stores = driver::Stores {
         pods: ctx.stores.pods.clone(),
         policies: ctx.stores.network_policies.clone(),
         namespaces: ctx.stores.namespaces.clone(),
         canaries: driver::stores::watch_canaries(
-            &client,
+            watching,
             &args.namespace,
             &selector.join(","),
             tasks,
         ),
-        services: driver::Services::watch(&client, &config, tasks),
-        definitions: driver::stores::watch_definitions(&client, tasks),
+        services: driver::Services::watch(watching, &config, tasks),
+        definitions: driver::stores::watch_definitions(watching, tasks),
         changed: ctx.stores.changed.clone(),
     };
     let owners = Arc::new(StoreOwners {
@@ -249,7 +267,7 @@ fn prove(
         // A verdict from half a list of policies would be a wrong one.
         ctx.listed.wait().await;
         driver::run(
-            client,
+            ctx.client.clone(),
             instance,
             stores,
             owners,
@@ -263,8 +281,8 @@ fn prove(
     }
 }
 
-/// A client that says who it is.
-async fn client(patience: Option<Duration>) -> anyhow::Result<Client> {
+/// A client that says who it is. Without `patience` it waits for ever, as watches must.
+async fn client(patience: Option<Duration>, retries: bool) -> anyhow::Result<Client> {
     let mut config = kube::Config::infer()
         .await
         .context("failed to find the API server")?;
@@ -272,11 +290,13 @@ async fn client(patience: Option<Duration>) -> anyhow::Result<Client> {
         http::header::USER_AGENT,
         http::HeaderValue::from_static(USER_AGENT),
     ));
+    config.default_retry = retries;
     if let Some(patience) = patience {
-        config.default_retry = false;
         config.connect_timeout = Some(patience);
         config.read_timeout = Some(patience);
         config.write_timeout = Some(patience);
+        // From the request on: how long its connection was idle before does not count.
+        config.reset_reader_on_write = true;
     }
     Client::try_from(config).context("failed to make a client")
 }

@@ -46,10 +46,10 @@ impl Args {
                 Ok(Exit::Ok)
             });
         }
-        let text = match self.text() {
+        let text = match text(&self.file) {
             Ok(text) => text,
-            Err(error) => {
-                eprintln!("failed to read: {error}");
+            Err(why) => {
+                eprintln!("{why}");
                 return Exit::Passing;
             }
         };
@@ -64,18 +64,20 @@ impl Args {
             }
         }
     }
+}
 
-    fn text(&self) -> io::Result<String> {
-        let mut text = String::new();
-        for file in &self.file {
-            if file.as_os_str() == "-" {
-                io::stdin().take(MAX).read_to_string(&mut text)?;
-            } else {
-                File::open(file)?.take(MAX).read_to_string(&mut text)?;
-            }
-        }
-        Ok(text)
+/// All of them, one after the other.
+fn text(files: &[PathBuf]) -> Result<String, String> {
+    let mut text = String::new();
+    for file in files {
+        let read = if file.as_os_str() == "-" {
+            io::stdin().take(MAX).read_to_string(&mut text)
+        } else {
+            File::open(file).and_then(|file| file.take(MAX).read_to_string(&mut text))
+        };
+        read.map_err(|error| format!("failed to read {}: {error}", file.display()))?;
     }
+    Ok(text)
 }
 
 fn inventory(text: &str) -> Result<Inventory, String> {
@@ -94,6 +96,12 @@ fn inventory(text: &str) -> Result<Inventory, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_that_cannot_be_read_is_named() {
+        let why = text(&[PathBuf::from("/nowhere/at/all")]).unwrap_err();
+        assert!(why.starts_with("failed to read /nowhere/at/all: "), "{why}");
+    }
 
     #[test]
     fn an_answer_a_result_and_pages_are_read() {

@@ -19,7 +19,8 @@ const PAGE: u32 = 500;
 
 /// Flags of `sealroom status`.
 ///
-/// Ends with 0 when every object is sealed and ready, with 6 when a way out is open, and otherwise with 1.
+/// Ends with 0 when every object is sealed and ready, with 6 when a way out is open, and otherwise with 1. A `?` in the
+/// list is behind what was said of an older generation of an object.
 #[derive(Debug, clap::Args)]
 pub struct Args {
     /// The ModelDeployment or McpServer of which everything is printed; without a name all are listed
@@ -91,6 +92,7 @@ fn exit(objects: &[Object]) -> Exit {
             Reason::EgressOpen,
             Reason::PolicyWidens,
             Reason::NotEnforced,
+            Reason::PodAltered,
         ];
         sealed.is_some_and(|c| open.iter().any(|reason| c.reason == reason.as_str()))
     };
@@ -148,6 +150,16 @@ team-a      ModelDeployment   assistant   Succeeded   NoEgress   Kernel,NetworkP
     }
 
     #[test]
+    fn the_table_marks_what_speaks_of_an_older_generation() {
+        let text = table(&[model("True", "NoEgress", 1), model("True", "NoEgress", 2)]);
+        let marked: Vec<_> = text
+            .lines()
+            .map(|line| line.contains("Succeeded?"))
+            .collect();
+        assert_eq!(marked, [false, true, false], "{text}");
+    }
+
+    #[test]
     fn everything_of_one_is_printed_and_no_terminal_obeys_it() {
         let expected = "\
 ModelDeployment team-a/assistant
@@ -170,6 +182,7 @@ ModelDeployment team-a/assistant
     #[case::got_out("False", "EgressOpen", 2, Exit::EgressOpen)]
     #[case::a_policy("False", "PolicyWidens", 2, Exit::EgressOpen)]
     #[case::no_enforcement("False", "NotEnforced", 2, Exit::EgressOpen)]
+    #[case::no_label("False", "PodAltered", 2, Exit::EgressOpen)]
     fn scripts_read_it_from_the_exit_code(
         #[case] sealed: &str,
         #[case] reason: &str,

@@ -25,11 +25,12 @@ pub fn identical(wanted: &Value, there: &Value) -> bool {
     satisfied(wanted, there) && satisfied(there, wanted)
 }
 
-/// The API server drops empty lists and nulls. An empty object can mean something: it stays.
+/// The API server drops empty lists, empty texts and nulls. An empty object can mean something: it stays.
 fn is_empty(value: &Value) -> bool {
     match value {
         Value::Null => true,
         Value::Array(list) => list.is_empty(),
+        Value::String(text) => text.is_empty(),
         _ => false,
     }
 }
@@ -55,23 +56,32 @@ pub fn quantity(text: &str) -> Option<i128> {
     if whole.is_empty() && fraction.is_empty() || fraction.len() > 9 || whole.len() > 18 {
         return None;
     }
-    let scale: i128 = match suffix {
-        "m" => 1,
-        "" => 1_000,
-        "k" => 1_000_000,
-        "M" => 1_000_000_000,
-        "G" => 1_000_000_000_000,
-        "T" => 1_000_000_000_000_000,
-        "P" => 1_000_000_000_000_000_000,
-        "Ki" => 1_000 << 10,
-        "Mi" => 1_000 << 20,
-        "Gi" => 1_000 << 30,
-        "Ti" => 1_000 << 40,
-        "Pi" => 1_000 << 50,
-        _ => return None,
+    // Of a thousandth, and of what is smaller.
+    let (scale, parts): (i128, i128) = match suffix {
+        "n" => (1, 1_000_000),
+        "u" => (1, 1_000),
+        "m" => (1, 1),
+        "" => (1_000, 1),
+        "k" => (1_000_000, 1),
+        "M" => (1_000_000_000, 1),
+        "G" => (1_000_000_000_000, 1),
+        "T" => (1_000_000_000_000_000, 1),
+        "P" => (1_000_000_000_000_000_000, 1),
+        "E" => (1_000_000_000_000_000_000_000, 1),
+        "Ki" => (1_000 << 10, 1),
+        "Mi" => (1_000 << 20, 1),
+        "Gi" => (1_000 << 30, 1),
+        "Ti" => (1_000 << 40, 1),
+        "Pi" => (1_000 << 50, 1),
+        "Ei" => (1_000 << 60, 1),
+        other => match other.strip_prefix(['e', 'E'])?.parse::<i32>().ok()? {
+            power @ 0..=18 => (1_000 * 10_i128.pow(power.unsigned_abs()), 1),
+            power @ -9..0 => (1_000, 10_i128.pow(power.unsigned_abs())),
+            _ => return None,
+        },
     };
     let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
-    let divisor = 10_i128.pow(u32::try_from(fraction.len()).ok()?);
+    let divisor = parts * 10_i128.pow(u32::try_from(fraction.len()).ok()?);
     let scaled = digits.checked_mul(scale)?;
     // Rounded up, as the API server does with what is smaller than a thousandth.
     Some(scaled / divisor + i128::from(scaled % divisor != 0))
@@ -93,6 +103,15 @@ mod tests {
     #[case::quantity(json!({"memory": "1024Mi"}), json!({"memory": "1Gi"}), true)]
     #[case::cpu(json!({"cpu": "0.5"}), json!({"cpu": "500m"}), true)]
     #[case::number(json!({"cpu": "1"}), json!({"cpu": 1}), true)]
+    #[case::empty_text_dropped(json!({"name": "a", "value": ""}), json!({"name": "a"}), true)]
+    #[case::text_in_the_place_of_none(json!({"value": ""}), json!({"value": "a"}), false)]
+    #[case::power(json!({"memory": "129e6"}), json!({"memory": "129M"}), true)]
+    #[case::small_power(json!({"cpu": "1500e-3"}), json!({"cpu": "1.5"}), true)]
+    #[case::exa(json!({"memory": "1E"}), json!({"memory": "1000P"}), true)]
+    #[case::exbi(json!({"memory": "1Ei"}), json!({"memory": "1024Pi"}), true)]
+    #[case::micro(json!({"cpu": "500000u"}), json!({"cpu": "500m"}), true)]
+    #[case::less_than_a_thousandth(json!({"cpu": "1n"}), json!({"cpu": "1m"}), true)]
+    #[case::no_power(json!({"cpu": "1e99"}), json!({"cpu": "1e99"}), true)]
     #[case::other_quantity(json!({"cpu": "1"}), json!({"cpu": "1k"}), false)]
     #[case::text(json!({"a": "b"}), json!({"a": "c"}), false)]
     fn compares(#[case] wanted: Value, #[case] there: Value, #[case] same: bool) {

@@ -31,7 +31,7 @@ const MAX_GATES: usize = 256;
 const MAX_NODES: usize = 16;
 /// Orders under way at once at one canary, which takes four.
 const MAX_BATCHES: usize = 3;
-/// For one write of a condition.
+/// For one write.
 const WRITE: Duration = Duration::from_secs(10);
 /// Messages that wait for the planner; senders wait when it is full.
 const MAX_MESSAGES: usize = 256;
@@ -187,7 +187,7 @@ impl<C: Cluster> Driver<C> {
         while self.batches < MAX_BATCHES
             && let Some(batch) = self.waiting.pop_front()
         {
-            self.batch(batch);
+            self.batch(batch, now);
         }
         self.ask_seen(now);
     }
@@ -222,7 +222,7 @@ impl<C: Cluster> Driver<C> {
                     .as_ref()
                     .ok()
                     .map(|report| (report.next, report.lost));
-                self.seen.answered(&canary.uid, read);
+                self.seen.answered(&canary.uid, read, now);
                 let Ok(report) = answer else {
                     return;
                 };
@@ -254,20 +254,19 @@ impl<C: Cluster> Driver<C> {
     }
 
     /// Orders the controls of these pods' rounds.
-    fn batch(&mut self, uids: Vec<String>) {
+    fn batch(&mut self, uids: Vec<String>, now: Instant) {
         self.batches += 1;
         let (gates, nodes) = self.planner.to_dial(&uids);
         let targets = self.planner.control_targets(&nodes);
-        let lost = self.seen.take_lost();
+        let period = self.planner.period();
         let canaries = &self.view.shared.canaries;
         self.orders
             .retain(|uid, _| canaries.iter().any(|canary| canary.uid == *uid));
         let mut asked = JoinSet::new();
         let mut reports = BTreeMap::new();
         for canary in canaries {
-            if lost.contains(&canary.uid) {
-                let why = "it heard more nonces than it can remember".to_owned();
-                reports.insert(canary.uid.clone(), Err(why));
+            if let Some(why) = self.seen.doubt(&canary.uid, period, now) {
+                reports.insert(canary.uid.clone(), Err(why.to_owned()));
                 continue;
             }
             let Some(address) = control_address(canary, &self.config) else {
@@ -371,11 +370,17 @@ impl<C: Cluster> Driver<C> {
                 } => {
                     tracing::warn!(namespace, pod = name, "deleting a pod that is open");
                     self.tasks.spawn(async move {
-                        let done = cluster.delete(namespace, name, uid.clone()).await;
-                        if let Err(error @ ClusterError::Api(_)) = done {
-                            tracing::warn!(%error, "an open pod was not deleted");
-                            let _ = sender.send(Message::DeleteFailed { uid }).await;
+                        let done = cluster.delete(namespace, name, uid.clone());
+                        match timeout(WRITE, done).await {
+                            Ok(Ok(()) | Err(ClusterError::Gone)) => return,
+                            Ok(Err(error)) => {
+                                tracing::warn!(%error, "an open pod was not deleted");
+                            }
+                            Err(_) => {
+                                tracing::warn!("the API server did not answer a deletion");
+                            }
                         }
+                        let _ = sender.send(Message::DeleteFailed { uid }).await;
                     });
                 }
                 Action::Event {
@@ -385,8 +390,11 @@ impl<C: Cluster> Driver<C> {
                 } => {
                     tracing::warn!(reason = reason.as_str(), note, "a pod is open");
                     self.tasks.spawn(async move {
-                        if let Err(error) = cluster.event(*regarding, reason, note).await {
-                            tracing::warn!(%error, "an Event was not written");
+                        let told = cluster.event(*regarding, reason, note);
+                        match timeout(WRITE, told).await {
+                            Ok(Ok(())) => {}
+                            Ok(Err(error)) => tracing::warn!(%error, "an Event was not written"),
+                            Err(_) => tracing::warn!("the API server did not answer an Event"),
                         }
                     });
                 }

@@ -15,8 +15,12 @@ pub struct Seen {
     asking: HashSet<String>,
     /// Who has not been asked since a round ended.
     wanted: HashSet<String>,
-    /// Canaries that forgot nonces: the next round does not count on them.
-    lost: HashSet<String>,
+    /// Asked in the first look of all and not heard yet: what they forgot before was no nonce of this operator's.
+    first: HashSet<String>,
+    /// Canaries that forgot nonces, and when they last said so.
+    lost: HashMap<String, Instant>,
+    /// Canaries that did not answer when they were last asked.
+    silent: HashSet<String>,
     asked: Option<Instant>,
 }
 
@@ -32,10 +36,16 @@ impl Seen {
         let idle = self
             .asked
             .is_none_or(|asked| now.duration_since(asked) >= IDLE);
+        let first = self.asked.is_none();
         if idle {
             self.asked = Some(now);
             self.round_ended(canaries);
             self.since.retain(|uid, _| self.wanted.contains(uid));
+            self.lost.retain(|uid, _| self.wanted.contains(uid));
+            self.silent.retain(|uid| self.wanted.contains(uid));
+        }
+        if first {
+            self.first.clone_from(&self.wanted);
         }
         let mut due = Vec::new();
         for canary in canaries {
@@ -50,19 +60,31 @@ impl Seen {
     }
 
     /// A canary answered, or did not: then it is asked from the same entry again.
-    pub fn answered(&mut self, uid: &str, read: Option<(u64, bool)>) {
+    pub fn answered(&mut self, uid: &str, read: Option<(u64, bool)>, now: Instant) {
         self.asking.remove(uid);
-        if let Some((next, lost)) = read {
-            self.since.insert(uid.to_owned(), next);
-            if lost {
-                self.lost.insert(uid.to_owned());
-            }
+        let first = self.first.remove(uid);
+        let Some((next, lost)) = read else {
+            self.silent.insert(uid.to_owned());
+            return;
+        };
+        self.silent.remove(uid);
+        self.since.insert(uid.to_owned(), next);
+        if lost && !first {
+            self.lost.insert(uid.to_owned(), now);
         }
     }
 
-    /// The canaries that forgot nonces since the last call.
-    pub fn take_lost(&mut self) -> HashSet<String> {
-        std::mem::take(&mut self.lost)
+    /// Why nothing follows now from what a canary did not say, so that it is no control; `None` where something does.
+    ///
+    /// Whose nonces it forgot nobody knows, so that holds for one period, in which every pod has a round.
+    #[must_use]
+    pub fn doubt(&self, uid: &str, period: Duration, now: Instant) -> Option<&'static str> {
+        if self.silent.contains(uid) {
+            return Some("it could not be asked which nonces it heard");
+        }
+        let lost = self.lost.get(uid)?;
+        (now.saturating_duration_since(*lost) < period)
+            .then_some("it heard more nonces than it can remember")
     }
 }
 
@@ -87,7 +109,7 @@ mod tests {
         let mut seen = Seen::default();
         assert_eq!(seen.due(&canaries, now).len(), 2);
         for uid in ["a", "b", "a", "b"] {
-            seen.answered(uid, Some((1, false)));
+            seen.answered(uid, Some((1, false)), now);
             assert!(
                 seen.due(&canaries, now).is_empty(),
                 "{uid} is asked without a reason"
@@ -102,7 +124,7 @@ mod tests {
         seen.due(&canaries, now);
         seen.round_ended(&canaries);
         assert!(seen.due(&canaries, now).is_empty());
-        seen.answered("a", Some((7, true)));
+        seen.answered("a", Some((7, false)), now);
         let due = seen.due(&canaries, now);
         assert_eq!(
             due.iter()
@@ -110,7 +132,48 @@ mod tests {
                 .collect::<Vec<_>>(),
             [("a", 7)]
         );
-        assert_eq!(seen.take_lost(), HashSet::from(["a".to_owned()]));
+    }
+
+    const PERIOD: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn what_a_canary_forgot_counts_for_a_period_however_often_it_is_asked_for() {
+        let (canaries, now) = (canaries(), Instant::now());
+        let mut seen = Seen::default();
+        seen.due(&canaries, now);
+        for uid in ["a", "b"] {
+            seen.answered(uid, Some((7, true)), now);
+            let doubt = seen.doubt(uid, PERIOD, now);
+            assert_eq!(doubt, None, "no nonce was sent before");
+        }
+        seen.answered("a", Some((9, true)), now);
+        for after in [Duration::ZERO, PERIOD / 2] {
+            let doubt = seen.doubt("a", PERIOD, now + after);
+            assert!(doubt.is_some_and(|why| why.contains("more nonces")));
+        }
+        assert_eq!(seen.doubt("b", PERIOD, now), None);
+        assert_eq!(seen.doubt("a", PERIOD, now + PERIOD), None);
+    }
+
+    #[test]
+    fn a_canary_that_does_not_answer_is_in_doubt_until_it_does() {
+        let (canaries, now) = (canaries(), Instant::now());
+        let mut seen = Seen::default();
+        seen.due(&canaries, now);
+        for uid in ["a", "b"] {
+            seen.answered(uid, None, now);
+            let doubt = seen.doubt(uid, PERIOD, now + PERIOD);
+            assert!(doubt.is_some_and(|why| why.contains("could not be asked")));
+        }
+        // Rounds began meanwhile, so what was forgotten may have been theirs.
+        seen.answered("a", Some((7, true)), now);
+        seen.answered("b", Some((7, false)), now);
+        assert!(seen.doubt("a", PERIOD, now).is_some());
+        assert_eq!(seen.doubt("b", PERIOD, now), None);
+        // And nothing is kept of those who are gone.
+        seen.answered("b", None, now);
+        seen.due(&[], now + IDLE);
+        assert!(seen.lost.is_empty() && seen.silent.is_empty());
     }
 
     #[test]
@@ -122,7 +185,7 @@ mod tests {
             .iter()
             .map(|(canary, since)| (canary.uid.clone(), since))
         {
-            seen.answered(&uid, None);
+            seen.answered(&uid, None, now);
         }
         assert!(seen.due(&canaries, now + IDLE / 2).is_empty());
         assert_eq!(seen.due(&canaries, now + IDLE).len(), 2);

@@ -4,12 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::answer::{Body, Refusal, json_response, response, text_response};
+use super::bodies::{NotWhole, whole};
 use super::callers::Callers;
 use super::core::{Core, Drain};
 use super::metrics::Metrics;
@@ -99,15 +99,15 @@ impl Admin {
     }
 
     async fn challenge(&self, request: Request<Incoming>) -> Result<Response<Body>, NotObeyed> {
-        let read = Limited::new(request.into_body(), MAX_CHALLENGE).collect();
+        let read = whole(request.into_body(), MAX_CHALLENGE);
         let body = match timeout(BODY_PATIENCE, read).await {
-            Ok(Ok(read)) => read.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Ok(Ok(body)) => body,
+            Ok(Err(NotWhole::TooLong)) => {
                 let message = "a challenge has at most 65,536 bytes";
                 let status = StatusCode::PAYLOAD_TOO_LARGE;
                 return Err(Refusal::new(status, "TooLarge", message).close().into());
             }
-            Ok(Err(_)) | Err(_) => {
+            Ok(Err(NotWhole::Broken)) | Err(_) => {
                 let message = "the body broke off or took too long";
                 let status = StatusCode::BAD_REQUEST;
                 return Err(Refusal::new(status, "Broken", message).close().into());

@@ -11,9 +11,10 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 use tokio::sync::mpsc;
 
+use super::audit_log::{self, Written};
 use super::budgets::Purse;
 use super::callers::Caller;
-use super::core::Core;
+use super::core::{Core, Drain};
 use super::gen_ai;
 use super::metrics::{Metrics, Requests};
 use super::served::Served;
@@ -39,7 +40,7 @@ pub enum Outcome {
     ClientClosed,
     /// The pod was seen open and the connection cut.
     Reset,
-    /// The engine or the client took too long.
+    /// The engine or the client took too long, or longer than a pod that ends lasts.
     Timeout,
 }
 
@@ -144,27 +145,14 @@ pub struct Record {
 }
 
 impl Audit {
-    /// Starts the writer.
+    /// Starts the writer, and tells when it has written the last line.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(mut out: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let (sender, mut lines) = mpsc::channel::<Line>(QUEUE);
-        // A thread, since a full pipe blocks.
-        std::thread::Builder::new()
-            .name("audit".to_owned())
-            .spawn(move || {
-                while let Some(line) = lines.blocking_recv() {
-                    let mut text = serde_json::to_vec(&line).unwrap_or_default();
-                    text.push(b'\n');
-                    if out.write_all(&text).and_then(|()| out.flush()).is_err() {
-                        // Nobody can read the lines any more: with the queue gone, requests are refused.
-                        tracing::error!("failed to write the audit log");
-                        return;
-                    }
-                }
-            })?;
-        Ok(Self(sender))
+    pub fn start(out: impl Write + Send + 'static) -> std::io::Result<(Self, Written)> {
+        let (sender, lines) = mpsc::channel(QUEUE);
+        let written = audit_log::start(lines, out)?;
+        Ok((Self(sender), written))
     }
 
     /// A line for a request that has just come; `None` when the queue is full.
@@ -353,6 +341,17 @@ impl Record {
             None => 0,
         }
     }
+
+    /// How a request ended whose end nobody saw: whoever was not cut by us went by themselves.
+    fn unsettled(&self) -> Outcome {
+        if self.core.admits().is_err() {
+            return Outcome::Reset;
+        }
+        match self.core.watch().borrow().drain {
+            Drain::Done => Outcome::Timeout,
+            _ => Outcome::ClientClosed,
+        }
+    }
 }
 
 impl About {
@@ -384,8 +383,8 @@ impl Drop for Record {
         let (Some(mut line), Some(permit)) = (self.line.take(), self.permit.take()) else {
             return;
         };
-        if !self.settled && self.core.admits().is_err() {
-            line.outcome = Outcome::Reset;
+        if !self.settled {
+            line.outcome = self.unsettled();
         }
         let took = self.begun.elapsed();
         line.millis = millis(took);

@@ -1,5 +1,8 @@
+use std::sync::Mutex;
+
 use super::*;
 use crate::engine::Engine;
+use crate::gate::core::DrainFor;
 use crate::seal::session::Session;
 use crate::seal::state::{Config, Machine, OwnNode, WhenStale};
 
@@ -30,32 +33,97 @@ impl Write for Stuck {
     }
 }
 
-fn opens(audit: &Audit) -> bool {
+/// A log whose reader takes its time.
+#[derive(Clone, Default)]
+struct Slow(Arc<Mutex<Vec<u8>>>);
+
+impl Slow {
+    fn lines(&self) -> Vec<serde_json::Value> {
+        let text = self.0.lock().unwrap();
+        let lines = text.split(|byte| *byte == b'\n');
+        let lines = lines.filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_slice(line).unwrap())
+            .collect()
+    }
+}
+
+impl Write for Slow {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        std::thread::sleep(Duration::from_millis(20));
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+fn core() -> Core {
     let config = Config {
         when_stale: WhenStale::Serve,
         grace: std::time::Duration::ZERO,
         own_node: OwnNode::Report,
     };
+    Core::new(Machine::new(config, "pod", Session::random()))
+}
+
+fn open(audit: &Audit, core: Core) -> Option<Record> {
     let metrics = Arc::new(Metrics::of_model(Engine::LlamaCpp));
-    let core = Arc::new(Core::new(Machine::new(config, "pod", Session::random())));
-    audit
-        .open(&http::Method::GET, None, core, metrics)
-        .is_some()
+    audit.open(&http::Method::GET, None, Arc::new(core), metrics)
+}
+
+fn opens(audit: &Audit) -> bool {
+    open(audit, core()).is_some()
 }
 
 #[test]
 fn a_log_that_nobody_reads_refuses_requests() {
     let (go, wait) = std::sync::mpsc::channel();
-    let audit = Audit::start(Stuck(wait)).unwrap();
+    let (audit, written) = Audit::start(Stuck(wait)).unwrap();
     // Lines in the queue, and one that the writer holds.
     let taken = (0..2 * QUEUE).take_while(|_| opens(&audit)).count();
     assert!((QUEUE..=QUEUE + 1).contains(&taken), "{taken}");
+    drop(audit);
+    assert!(
+        !written.wait(Duration::from_millis(20)),
+        "no end to wait for"
+    );
     drop(go);
 }
 
 #[test]
+fn the_end_waits_for_every_line() {
+    let log = Slow::default();
+    let (audit, written) = Audit::start(log.clone()).unwrap();
+    let opened = (0..5).filter(|_| opens(&audit)).count();
+    drop(audit);
+    assert!(written.wait(Duration::from_secs(30)));
+    assert_eq!((opened, log.lines().len()), (5, 5));
+}
+
+#[rstest::rstest]
+#[case::shut(core(), "reset")]
+#[case::client_gone(core().unsealed(), "clientClosed")]
+#[case::drained({
+    let core = core().unsealed();
+    let number = core.drain(DrainFor::Pod).unwrap();
+    assert!(core.advance(number, Drain::Done));
+    core
+}, "timeout")]
+fn who_sees_no_end(#[case] core: Core, #[case] outcome: &str) {
+    let log = Slow::default();
+    let (audit, written) = Audit::start(log.clone()).unwrap();
+    drop(open(&audit, core));
+    drop(audit);
+    assert!(written.wait(Duration::from_secs(30)));
+    assert_eq!(log.lines()[0]["outcome"], outcome);
+}
+
+#[test]
 fn a_log_that_is_closed_refuses_requests() {
-    let audit = Audit::start(Closed).unwrap();
+    let (audit, _) = Audit::start(Closed).unwrap();
     let begun = Instant::now();
     while opens(&audit) {
         assert!(begun.elapsed().as_secs() < 10);

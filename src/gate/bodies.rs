@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::StatusCode;
 use http_body::Body as _;
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
@@ -75,11 +75,10 @@ impl Bodies {
             let message = "the bodies of other requests take all memory";
             metrics.limited(Limit::BodyMemory, message, 1)
         })?;
-        let read = Limited::new(body, self.max).collect();
-        let bytes = match timeout(BODY_PATIENCE, read).await {
-            Ok(Ok(read)) => read.to_bytes(),
-            Ok(Err(error)) if error.is::<LengthLimitError>() => return Err(too_large()),
-            Ok(Err(_)) => {
+        let bytes = match timeout(BODY_PATIENCE, whole(body, self.max)).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(NotWhole::TooLong)) => return Err(too_large()),
+            Ok(Err(NotWhole::Broken)) => {
                 let message = "the body broke off";
                 return Err(Refusal::new(StatusCode::BAD_REQUEST, "body_broken", message).close());
             }
@@ -96,8 +95,65 @@ impl Bodies {
     }
 }
 
+/// Why a body could not be read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NotWhole {
+    /// It has more bytes than it may.
+    #[error("it is too long")]
+    TooLong,
+    /// It broke off.
+    #[error("it broke off")]
+    Broken,
+}
+
+/// All bytes of a body, of which there may be `most`, in one piece: a body that comes byte by byte takes no more memory
+/// than another.
+///
+/// # Errors
+/// [`NotWhole`].
+pub async fn whole<B>(mut body: B, most: usize) -> Result<Bytes, NotWhole>
+where
+    B: http_body::Body<Data = Bytes> + Unpin,
+{
+    let declared = body.size_hint().exact().unwrap_or_default();
+    let mut bytes = Vec::with_capacity(most.min(usize::try_from(declared).unwrap_or(most)));
+    while let Some(frame) = body.frame().await {
+        let data = frame.map_err(|_| NotWhole::Broken)?.into_data();
+        let data = data.unwrap_or_default();
+        if bytes.len() + data.len() > most {
+            return Err(NotWhole::TooLong);
+        }
+        bytes.extend_from_slice(&data);
+    }
+    Ok(bytes.into())
+}
+
 /// Bytes as whole KiB, at least one.
 #[must_use]
 pub fn kib(bytes: usize) -> usize {
     bytes.div_ceil(1024).max(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::stream;
+    use http_body::Frame;
+    use http_body_util::StreamBody;
+
+    use super::*;
+
+    fn body(pieces: &[&'static str]) -> impl http_body::Body<Data = Bytes> + Unpin + use<> {
+        let frames: Vec<_> = pieces
+            .iter()
+            .map(|piece| Ok::<_, std::io::Error>(Frame::data(Bytes::from_static(piece.as_bytes()))))
+            .collect();
+        StreamBody::new(stream::iter(frames))
+    }
+
+    #[tokio::test]
+    async fn pieces_become_one_until_there_are_too_many() {
+        assert_eq!(whole(body(&["a", "", "bc"]), 3).await.unwrap(), "abc");
+        assert_eq!(whole(body(&[]), 0).await.unwrap(), "");
+        assert_eq!(whole(body(&["ab", "cd"]), 3).await, Err(NotWhole::TooLong));
+    }
 }

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
 use super::remote::Remote;
 
@@ -54,7 +54,8 @@ impl<'de> Visitor<'de> for Members {
                 "MESSAGES" => remote |= members.next_value_seed(Remote::default())?,
                 other => {
                     adapters |= other == "LORA";
-                    members.next_value::<IgnoredAny>()?;
+                    // Engines read a value as deep as it is: the limit holds for all of them.
+                    members.next_value_seed(Remote::default())?;
                 }
             }
         }
@@ -124,6 +125,7 @@ mod tests {
     #[case::other_case_alone(r#"{"MODEL":"b"}"#)]
     #[case::number(r#"{"model":7}"#)]
     #[case::too_deep(&format!(r#"{{"messages":{}{}}}"#, "[".repeat(200), "]".repeat(200)))]
+    #[case::too_deep_elsewhere(&format!(r#"{{"tools":{}{}}}"#, "[".repeat(200), "]".repeat(200)))]
     #[case::half_a_character(r#"{"messages":["\ud800",{"url":"http://a"}]}"#)]
     #[case::no_number(r#"{"messages":[1e999,{"url":"http://a"}]}"#)]
     #[case::array(r#"["a"]"#)]

@@ -9,36 +9,14 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use super::doors::Doors;
+pub use super::drain_state::{Drain, DrainFor};
+use super::drain_state::{DrainNumber, DrainState};
 use super::engine_view::RuntimeView;
 use crate::launch::lock::NAMES;
 use crate::seal::lease::{Runtime, Word};
 use crate::seal::probe::Observation;
 use crate::seal::state::{Machine, Refused, Round};
 use crate::seal::wire::{Challenge, ChallengeConflict, Mcp, Report, State, Target};
-
-/// How far the drain is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Drain {
-    /// Nobody asked for it.
-    No,
-    /// Not ready any more: requests that still arrive are served, and their connections told to end.
-    LameDuck,
-    /// New requests are refused; those that wait for a slot wait on.
-    Refusing,
-    /// Those that wait are refused too: the time that is left is for those under way.
-    Emptying,
-    /// Nothing is under way.
-    Done,
-}
-
-/// Who asked for a drain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DrainFor {
-    /// The pod ends.
-    Pod,
-    /// The runtime container ends; another launch may come.
-    Runtime,
-}
 
 /// What others wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,8 +36,7 @@ struct Inner {
     machine: Machine,
     unsealed: bool,
     runtime: RuntimeView,
-    drain: Drain,
-    drain_for: DrainFor,
+    drain: DrainState,
     checked_at: String,
     in_flight: usize,
     mcp: Option<Mcp>,
@@ -96,8 +73,7 @@ impl Core {
                 machine,
                 unsealed: false,
                 runtime,
-                drain: Drain::No,
-                drain_for: DrainFor::Pod,
+                drain: DrainState::default(),
                 checked_at: String::new(),
                 in_flight: 0,
                 mcp: None,
@@ -244,7 +220,7 @@ impl Core {
     #[must_use]
     pub fn enter(self: &Arc<Self>) -> Option<InFlight> {
         self.change(|inner, _| {
-            let open = inner.drain < Drain::Refusing;
+            let open = inner.drain.stage < Drain::Refusing;
             inner.in_flight += usize::from(open);
             open
         })
@@ -274,10 +250,7 @@ impl Core {
     pub fn disconnected(&self) {
         self.change(|inner, now| {
             inner.runtime.gone(now);
-            if inner.drain_for == DrainFor::Runtime {
-                inner.drain = Drain::No;
-                inner.drain_for = DrainFor::Pod;
-            }
+            inner.drain.launch_gone();
         });
     }
 
@@ -335,22 +308,16 @@ impl Core {
         self.inner().runtime.hangs(Instant::now())
     }
 
-    /// Moves the drain on; never back. False when it was there already.
-    pub fn drain(&self, to: Drain, by: DrainFor) -> bool {
-        self.change(|inner, _| {
-            if to <= inner.drain {
-                // The pod's end outlives the runtime's.
-                if by == DrainFor::Pod {
-                    inner.drain_for = by;
-                }
-                return false;
-            }
-            if inner.drain == Drain::No {
-                inner.drain_for = by;
-            }
-            inner.drain = to;
-            true
-        })
+    /// Begins a drain; `None` where one goes on already.
+    #[must_use]
+    pub fn drain(&self, by: DrainFor) -> Option<DrainNumber> {
+        self.change(|inner, _| inner.drain.begin(by))
+    }
+
+    /// Moves this drain on, never back; false when it is over.
+    #[must_use]
+    pub fn advance(&self, drain: DrainNumber, to: Drain) -> bool {
+        self.change(|inner, _| inner.drain.advance(drain, to))
     }
 
     /// When the newest proof began, on the wall clock's scale: seconds before now.
@@ -389,14 +356,14 @@ impl Inner {
             self.machine.lease(now, engine_runs)
         };
         let word = match lease {
-            Word::Granted if self.drain == Drain::Done => Word::Drained,
+            Word::Granted if self.drain.stage == Drain::Done => Word::Drained,
             word => word,
         };
         Status {
             state: self.machine.state(now),
             serves: self.unsealed || self.machine.serves(now),
             word,
-            drain: self.drain,
+            drain: self.drain.stage,
         }
     }
 }
@@ -407,3 +374,7 @@ impl Drop for InFlight {
             .change(|inner, _| inner.in_flight = inner.in_flight.saturating_sub(1));
     }
 }
+
+#[cfg(test)]
+#[path = "core_tests.rs"]
+mod tests;

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -20,46 +20,67 @@ pub struct Door {
     pub leave: CancellationToken,
     /// HTTP/1 that carries no request ends now, and any other with its answer.
     pub close: CancellationToken,
+    /// The doors' own count of those that carry something.
+    count: Weak<()>,
+}
+
+impl Door {
+    /// Held from a connection's first request to its end: as long, an answer may still be on its way.
+    #[must_use]
+    pub fn carries(&self) -> Option<Arc<()>> {
+        self.count.upgrade()
+    }
 }
 
 /// Every open connection holds a door from here.
 #[derive(Debug, Default)]
-pub struct Doors(Mutex<Door>);
+pub struct Doors {
+    next: Mutex<Door>,
+    /// Held by every connection that carries something.
+    count: Arc<()>,
+}
 
 impl Doors {
     /// A door for a new connection. It must be taken before the connection's first request is looked at:
     /// then either the request is refused or the connection is cut.
     #[must_use]
     pub fn enter(&self) -> Door {
-        let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let doors = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         Door {
             cut: doors.cut.child_token(),
             leave: doors.leave.child_token(),
             close: doors.close.child_token(),
+            count: Arc::downgrade(&self.count),
         }
+    }
+
+    /// Connections that have had a request and are still open.
+    #[must_use]
+    pub fn carrying(&self) -> usize {
+        Arc::strong_count(&self.count) - 1
     }
 
     /// Cuts every connection that is open now.
     pub fn cut(&self) {
-        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut doors.cut).cancel();
     }
 
     /// Asks every connection to end by itself, those that are still to come too.
     pub fn leave(&self) {
-        let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let doors = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         doors.leave.cancel();
     }
 
     /// Ends connections of HTTP/1 that carry no request, those that are still to come with their first answer.
     pub fn close(&self) {
-        let doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let doors = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         doors.close.cancel();
     }
 
     /// Connections that come from here on may stay.
     pub fn stay(&self) {
-        let mut doors = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doors = self.next.lock().unwrap_or_else(PoisonError::into_inner);
         (doors.leave, doors.close) = <(CancellationToken, CancellationToken)>::default();
     }
 }

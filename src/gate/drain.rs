@@ -13,11 +13,15 @@ use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::core::{Core, Drain, DrainFor};
+use super::doors::Doors;
+use super::drain_state::DrainNumber;
 
 /// How often the end is looked for.
 const LOOK: Duration = Duration::from_millis(50);
 /// For launch to hear that it is done, before the gate ends.
 const FAREWELL: Duration = Duration::from_secs(1);
+/// For clients to take the end of their answers, at least and at most.
+const DELIVERY: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(5)];
 /// Most hooks that wait at once.
 const MAX_HOOKS: usize = 4;
 
@@ -42,29 +46,33 @@ impl Config {
     fn waits(self) -> Duration {
         self.limit / 2
     }
+
+    /// Out of what is left of the pod's grace period after `limit`, for answers that are on their way to their clients.
+    fn delivery(self) -> Duration {
+        let [least, most] = DELIVERY;
+        (self.limit / 4).clamp(least, most)
+    }
 }
 
 /// Starts the drain unless it has begun.
 pub fn start(core: &Arc<Core>, by: DrainFor, config: Config) {
-    if !core.drain(Drain::LameDuck, by) {
+    let Some(number) = core.drain(by) else {
         return;
-    }
+    };
     tracing::info!(?by, "draining");
-    tokio::spawn(go(Arc::clone(core), by, config));
+    tokio::spawn(go(Arc::clone(core), number, config));
 }
 
-async fn go(core: Arc<Core>, by: DrainFor, config: Config) {
+async fn go(core: Arc<Core>, number: DrainNumber, config: Config) {
     let begun = Instant::now();
     if core.runtime().warm && core.admits().is_ok() {
         sleep(config.lame_duck.min(config.waits())).await;
     }
     let mut next = Drain::Refusing;
     loop {
-        // A drain for a launch that is gone is over: nothing of it may hit the next one.
-        if core.watch().borrow().drain == Drain::No {
+        if !core.advance(number, next) {
             return;
         }
-        core.drain(next, by);
         if next == Drain::Done {
             break;
         }
@@ -89,6 +97,17 @@ pub async fn done(core: &Core) {
 pub async fn heard(core: &Core) {
     let begun = Instant::now();
     while core.runtime().connected && begun.elapsed() < FAREWELL {
+        sleep(LOOK).await;
+    }
+}
+
+/// Waits until no connection carries an answer any more, at most a few seconds.
+///
+/// A request is over when its connection has taken the end of the answer, which a slow reader has not got by then. The
+/// connections have been told to end.
+pub async fn delivered(doors: &Doors, config: Config) {
+    let begun = Instant::now();
+    while doors.carrying() > 0 && begun.elapsed() < config.delivery() {
         sleep(LOOK).await;
     }
 }
@@ -133,5 +152,48 @@ pub async fn ask(socket: &Path, limit: Duration) -> io::Result<()> {
     tokio::select! {
         done = asked => done,
         () = sleep_until(deadline) => Err(io::ErrorKind::TimedOut.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case(1, 1)]
+    #[case(12, 3)]
+    #[case(113, 5)]
+    fn the_time_for_delivery(#[case] limit: u64, #[case] seconds: u64) {
+        let config = Config {
+            limit: Duration::from_secs(limit),
+            lame_duck: Duration::ZERO,
+        };
+        assert_eq!(config.delivery(), Duration::from_secs(seconds));
+    }
+
+    #[tokio::test]
+    async fn connections_that_carry_something_are_waited_for() {
+        let config = Config {
+            limit: Duration::from_secs(4),
+            lame_duck: Duration::ZERO,
+        };
+        let doors = Doors::default();
+        let silent = doors.enter();
+        delivered(&doors, config).await;
+        let begun = Instant::now();
+        let carries = silent.carries();
+        delivered(&doors, config).await;
+        assert!(begun.elapsed() >= DELIVERY[0]);
+        let waits = async {
+            sleep(Duration::from_millis(100)).await;
+            drop(carries);
+            Instant::now()
+        };
+        let long = Config {
+            limit: Duration::from_secs(120),
+            ..config
+        };
+        let (gone, ()) = tokio::join!(waits, delivered(&doors, long));
+        assert!(gone.elapsed() < long.delivery() / 2);
     }
 }

@@ -18,6 +18,8 @@ use super::mounted::{self, Mounted};
 pub const MAX_KEYS: usize = 256;
 /// Longest key in bytes.
 pub const MAX_KEY: usize = 4096;
+/// Most entries of the directory, whatever they are.
+const MAX_ENTRIES: usize = 4 * MAX_KEYS;
 /// What an entry's name ends with that says when the key before it ends: RFC 3339.
 const EXPIRES: &str = ".expires";
 
@@ -68,7 +70,12 @@ impl Keys {
         let Some(found) = self.dir.when_changed(read) else {
             return;
         };
-        let found: Arc<[Key]> = found.unwrap_or_default().into();
+        let found = found.unwrap_or_else(|error| {
+            let dir = self.dir.path().display();
+            tracing::warn!(%error, %dir, "failed to read the API keys: none is accepted");
+            Vec::new()
+        });
+        let found: Arc<[Key]> = found.into();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if *known != found {
             tracing::info!(keys = found.len(), "API keys changed");
@@ -147,12 +154,17 @@ fn read(dir: &Path) -> io::Result<Vec<Key>> {
     Ok(keys)
 }
 
-/// Names and trimmed contents; empty and overlong ones are left out.
+/// Names and what the files hold; of files that hold nothing usable, only the names that say when a key ends.
 ///
 /// A Secret's volume holds links to files below `..data`; names that begin with two dots are the kubelet's.
 fn entries(dir: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
     let mut found = BTreeMap::new();
-    for entry in fs::read_dir(dir)?.take(4 * MAX_KEYS) {
+    for (count, entry) in fs::read_dir(dir)?.enumerate() {
+        if count == MAX_ENTRIES {
+            // In a part of them, a key could stand without its end.
+            let message = format!("more than {MAX_ENTRIES} entries");
+            return Err(io::Error::other(message));
+        }
         let entry = entry?;
         let Some(name) = entry.file_name().to_str().map(ToOwned::to_owned) else {
             continue;
@@ -160,16 +172,24 @@ fn entries(dir: &Path) -> io::Result<BTreeMap<String, Vec<u8>>> {
         if name.starts_with("..") {
             continue;
         }
-        let Ok(true) = fs::metadata(entry.path()).map(|meta| meta.is_file()) else {
-            continue;
-        };
-        let text = mounted::read(&entry.path(), MAX_KEY)?;
-        let value = text.trim_ascii();
-        if !value.is_empty() && text.len() <= MAX_KEY {
-            found.insert(name, value.to_vec());
+        // An end that cannot be read is one all the same: its text is no time then.
+        let unreadable = || name.ends_with(EXPIRES).then(Vec::new);
+        if let Some(value) = value(&entry.path())?.or_else(unreadable) {
+            found.insert(name, value);
         }
     }
     Ok(found)
+}
+
+/// What a file holds, trimmed; nothing where it is no file, empty or too long.
+fn value(file: &Path) -> io::Result<Option<Vec<u8>>> {
+    let Ok(true) = fs::metadata(file).map(|meta| meta.is_file()) else {
+        return Ok(None);
+    };
+    let text = mounted::read(file, MAX_KEY)?;
+    let value = text.trim_ascii();
+    let usable = !value.is_empty() && text.len() <= MAX_KEY;
+    Ok(usable.then(|| value.to_vec()))
 }
 
 #[cfg(test)]
@@ -211,11 +231,16 @@ mod tests {
     #[case::not_yet("b", Ok("b"))]
     #[case::over("c", Err(Wrong::Expired))]
     #[case::on_the_second("d", Err(Wrong::Expired))]
-    #[case::unreadable("e", Err(Wrong::Unknown))]
+    #[case::no_time("e", Err(Wrong::Unknown))]
+    #[case::empty("h", Err(Wrong::Unknown))]
+    #[case::blank("i", Err(Wrong::Unknown))]
+    #[case::too_long("j", Err(Wrong::Unknown))]
+    #[case::no_file("k", Err(Wrong::Unknown))]
     #[case::the_end_is_no_key("2026-01-01T00:00:00Z", Err(Wrong::Unknown))]
     #[case::one_of_two_that_are_equal("twice", Ok("g"))]
     fn keys_end(#[case] key: &str, #[case] expected: Result<&str, Wrong>) {
         let dir = tempfile::tempdir().unwrap();
+        let long = format!("2027-01-01T00:00:00Z{}", " ".repeat(MAX_KEY));
         let files = [
             ("a", "a"),
             ("b", "b"),
@@ -229,12 +254,34 @@ mod tests {
             ("f", "twice"),
             ("f.expires", "2026-01-01T00:00:00Z"),
             ("g", "twice"),
+            ("h", "h"),
+            ("h.expires", ""),
+            ("i", "i"),
+            ("i.expires", " \n"),
+            ("j", "j"),
+            ("j.expires", long.as_str()),
+            ("k", "k"),
         ];
         for (name, text) in files {
             fs::write(dir.path().join(name), text).unwrap();
         }
+        std::os::unix::fs::symlink("nowhere", dir.path().join("k.expires")).unwrap();
         let keys = Keys::new(dir.path().to_owned());
         assert_eq!(check(&keys, key), expected.map(str::to_owned));
+    }
+
+    #[test]
+    fn of_too_many_entries_none_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("a"), "a").unwrap();
+        for number in 1..MAX_ENTRIES {
+            fs::write(dir.path().join(format!("x{number}.expires")), "").unwrap();
+        }
+        let keys = Keys::new(dir.path().to_owned());
+        assert!(check(&keys, "a").is_ok());
+        fs::write(dir.path().join("a.expires"), "2000-01-01T00:00:00Z").unwrap();
+        keys.reload();
+        assert!(keys.is_empty());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use hyper::body::Incoming;
@@ -161,7 +161,10 @@ impl Port {
         let ended = CancellationToken::new();
         let _ends = ended.clone().drop_guard();
         let builder = self.builder(Streams::new(ended, WRITE_PATIENCE));
+        // Until the connection ends, and with it the last of its answers.
+        let carries = OnceLock::new();
         let service = service_fn(|request: Request<Incoming>| {
+            carries.get_or_init(|| door.carries());
             let turn = client.enter(request.version());
             let (handle, streams) = (handle.clone(), Arc::clone(&self.streams));
             let leave = door.leave.clone();

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod answer;
 pub mod audit;
+pub mod audit_log;
 pub mod bodies;
 pub mod body;
 pub mod budgets;
@@ -15,6 +16,7 @@ pub mod callers;
 pub mod core;
 pub mod doors;
 pub mod drain;
+pub mod drain_state;
 pub mod engine_view;
 pub mod gen_ai;
 pub mod jwks;
@@ -54,6 +56,7 @@ use crate::engine::Engine;
 use crate::seal::session::Session;
 use crate::seal::sign::TrustedKeys;
 use crate::seal::state::{self, Machine};
+use audit::Audit;
 use callers::Callers;
 use doors::Door;
 use listen::{Limits, Speaks};
@@ -148,7 +151,7 @@ pub enum GateError {
         /// Why not.
         source: io::Error,
     },
-    /// A thread or a signal.
+    /// A signal.
     #[error("failed to start: {0}")]
     Start(#[from] io::Error),
     /// A part of it that must never end did.
@@ -156,11 +159,11 @@ pub enum GateError {
     TaskEnded,
 }
 
-/// Serves until SIGTERM, and then until the drain is done.
+/// Serves until SIGTERM, and then until the drain is done and its answers have left.
 ///
 /// # Errors
 /// [`GateError`]; the pod is shut then, since nobody else listens.
-pub async fn run(config: Config) -> Result<(), GateError> {
+pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
     // Ports first: nothing that starts later in this pod can take them.
     let api = bound(config.listen).await?;
     let admin = bound(config.admin).await?;
@@ -200,7 +203,6 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     let tls = config
         .tls_dir
         .map(|dir| Arc::new(Tls::new(dir, metrics.tls_refused.clone())));
-    let audit = audit::Audit::start(io::stdout())?;
     let rounds = rounds::Rounds::new(Arc::clone(&core), config.trusted);
     let office = Arc::new(admin::Admin {
         core: Arc::clone(&core),
@@ -315,7 +317,10 @@ pub async fn run(config: Config) -> Result<(), GateError> {
     if stopped.is_ok() {
         drain::start(&core, DrainFor::Pod, config.drain);
         drain::done(&core).await;
-        drain::heard(&core).await;
+        tokio::join!(
+            drain::heard(&core),
+            drain::delivered(&core.doors, config.drain)
+        );
     }
     stopped
 }

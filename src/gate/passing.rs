@@ -15,7 +15,7 @@ use super::audit::{Outcome, Record};
 use super::core::{Core, InFlight};
 use super::queue::Slot;
 use super::reply::{self, NoReply};
-use super::usage::Tail;
+use super::usage::Ends;
 
 /// For the engine's next bytes: reading a long prompt comes before the first.
 pub const ENGINE_PATIENCE: Duration = Duration::from_secs(900);
@@ -33,7 +33,7 @@ pub struct Flow {
     core: Arc<Core>,
     idle: Pin<Box<Sleep>>,
     end: Instant,
-    tail: Tail,
+    ends: Ends,
     /// The answer is a stream of events, in which an error can be told.
     streams: bool,
     /// Dropped with the answer: the engine sees its client go, and the request no longer counts.
@@ -55,7 +55,7 @@ impl Flow {
             core,
             idle,
             end,
-            tail: Tail::default(),
+            ends: Ends::default(),
             streams,
             _held: (driver, entered),
         }
@@ -114,13 +114,17 @@ impl http_body::Body for Passing {
                 this.end();
                 Poll::Ready(None)
             }
+            Some(Ok(frame)) if this.hears_an_error(&frame) => {
+                tracing::warn!("engine: an error in a stream");
+                this.break_off(reply::broken(), "failed to hear the end".into())
+            }
             Some(Ok(frame)) => {
                 if let Some(flow) = &mut this.flow {
                     flow.idle.as_mut().reset(next_by(flow.end));
                     flow.core.sign_of_life();
                     if let Some(data) = frame.data_ref() {
                         this.record.began();
-                        let events = flow.tail.push(data);
+                        let events = flow.ends.push(data);
                         this.record.heard(events);
                     }
                 }
@@ -169,9 +173,16 @@ impl Passing {
         passing
     }
 
+    /// Whether an event begins here with which the engine tells of a fault of its own, in its own words.
+    fn hears_an_error(&self, frame: &Frame<Bytes>) -> bool {
+        let begins =
+            (self.flow.as_ref()).is_some_and(|flow| flow.streams && flow.ends.is_between_events());
+        begins && frame.data_ref().is_some_and(|data| tells_error(data))
+    }
+
     fn end(&mut self) {
         if let Some(flow) = &self.flow {
-            self.record.used(flow.tail.usage());
+            self.record.used(flow.ends.usage());
         }
         self.record.settle(Outcome::Ok);
     }
@@ -184,7 +195,7 @@ impl Passing {
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.record.settle(outcome);
         let told =
-            (self.flow.as_ref()).is_some_and(|flow| flow.streams && flow.tail.is_between_events());
+            (self.flow.as_ref()).is_some_and(|flow| flow.streams && flow.ends.is_between_events());
         if !told {
             return Poll::Ready(Some(Err(error)));
         }
@@ -192,5 +203,34 @@ impl Passing {
         self.record.wrote(event.len());
         self.broken = Some(Broken::Told(error));
         Poll::Ready(Some(Ok(Frame::data(event))))
+    }
+}
+
+/// How the engines begin an event that is an error. In no other event is a member called so.
+const ERROR: [&[u8]; 4] = [b"data:", b"{", b"\"error\"", b":"];
+
+fn tells_error(event: &[u8]) -> bool {
+    let told = ERROR.iter().try_fold(event, |rest, token| {
+        rest.trim_ascii_start().strip_prefix(*token)
+    });
+    told.is_some_and(|told| !told.trim_ascii_start().starts_with(b"null"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::of_llama_cpp(r#"data: {"error":{"code":500,"message":"x"}}"#, true)]
+    #[case::written_closely(r#"data:{"error":"x"}"#, true)]
+    #[case::written_widely("data:  { \"error\" : {} }", true)]
+    #[case::none(r#"data: {"error":null,"choices":[]}"#, false)]
+    #[case::an_answer(r#"data: {"choices":[{"delta":{}}]}"#, false)]
+    #[case::another_member(r#"data: {"errors":[]}"#, false)]
+    #[case::said_by_the_model(r#"data: {"text":"{\"error\":1}"}"#, false)]
+    #[case::the_end("data: [DONE]", false)]
+    #[case::nothing("", false)]
+    fn events_that_are_errors(#[case] event: &str, #[case] expected: bool) {
+        assert_eq!(tells_error(event.as_bytes()), expected);
     }
 }

@@ -293,10 +293,16 @@ impl Tokens {
     /// Reads the file again. Without it there is no key; one that is no key set leaves the keys as they are.
     pub fn reload(&self) {
         let name = self.file.file_name().unwrap_or_default();
-        let read = |dir: &Path| mounted::read(&dir.join(name), MAX_FILE).ok();
-        let Some(text) = self.dir.when_changed(read) else {
+        let read = |dir: &Path| mounted::read(&dir.join(name), MAX_FILE);
+        let Some(read) = self.dir.when_changed(read) else {
             return;
         };
+        let text = read
+            .inspect_err(|error| {
+                let file = self.file.display();
+                tracing::warn!(%error, %file, "failed to read the key set: no token is accepted");
+            })
+            .ok();
         let new = text.as_ref().map(|text| Sha256::digest(text).into());
         let mut hash = self.hash.lock().unwrap_or_else(PoisonError::into_inner);
         if *hash == new {

@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use http_body::Body;
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::Full;
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper_util::rt::TokioIo;
@@ -16,6 +16,8 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
+
+use super::bodies::whole;
 
 /// To reach the engine.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -156,11 +158,8 @@ impl Upstream {
         let asked = async {
             let answer = self.send(method, path, body, patience).await?;
             let status = answer.response.status();
-            let body = Limited::new(answer.response.into_body(), limit)
-                .collect()
-                .await
-                .map_err(|_| UpstreamError::TooLong)?;
-            Ok((status, body.to_bytes()))
+            let body = whole(answer.response.into_body(), limit).await;
+            Ok((status, body.map_err(|_| UpstreamError::TooLong)?))
         };
         timeout(patience, asked).await?
     }

@@ -1,12 +1,13 @@
-//! How many tokens an answer took, read from its end as it passes; nothing is held back for it.
+//! How many tokens an answer took, read from its ends as it passes; nothing is held back for it.
 //!
 //! Sources: the OpenAI API's `usage`, in the last part of an answer or in the last event of a stream that asked
-//! for it; llama-server's `timings`, which its streams end with in any case (`tools/server/README.md`).
+//! for it, and before the vectors or ranks where llama-server writes it first; llama-server's `timings`, which its
+//! streams end with in any case (`tools/server/README.md`).
 
 use serde::Deserialize;
 
-/// The engines write both into the last few hundred bytes, before `data: [DONE]`.
-const TAIL: usize = 4 * 1024;
+/// Of either end. The engines write both into the first or the last few hundred bytes, before `data: [DONE]`.
+const KEPT: usize = 4 * 1024;
 
 /// Tokens of one request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,9 +18,12 @@ pub struct Usage {
     pub completion: u64,
 }
 
-/// The end of an answer.
+/// Beginning and end of an answer.
 #[derive(Debug, Default)]
-pub struct Tail(Vec<u8>);
+pub struct Ends {
+    head: Vec<u8>,
+    tail: Vec<u8>,
+}
 
 #[derive(Deserialize)]
 struct OpenAi {
@@ -36,26 +40,29 @@ struct Timings {
     predicted_n: u64,
 }
 
-impl Tail {
+impl Ends {
     /// More of the answer has passed: how many events of a stream have ended with it, as both engines write them.
     pub fn push(&mut self, data: &[u8]) -> u64 {
-        let mut last = self.0.last().copied();
+        let mut last = self.tail.last().copied();
         let mut events = 0;
         for byte in data.iter().copied() {
             events += u64::from(byte == b'\n' && last == Some(b'\n'));
             last = Some(byte);
         }
-        let data = &data[data.len().saturating_sub(TAIL)..];
-        let surplus = (self.0.len() + data.len()).saturating_sub(TAIL);
-        self.0.drain(..surplus);
-        self.0.extend_from_slice(data);
+        let room = KEPT - self.head.len();
+        self.head.extend_from_slice(&data[..data.len().min(room)]);
+        let data = &data[data.len().saturating_sub(KEPT)..];
+        let surplus = (self.tail.len() + data.len()).saturating_sub(KEPT);
+        self.tail.drain(..surplus);
+        self.tail.extend_from_slice(data);
         events
     }
 
     /// Whether a client that reads events has read a whole one last (WHATWG HTML, section 9.2.6).
     #[must_use]
     pub fn is_between_events(&self) -> bool {
-        self.0.is_empty() || self.0.ends_with(b"\n\n") || self.0.ends_with(b"\r\n\r\n")
+        let end = &self.tail;
+        end.is_empty() || end.ends_with(b"\n\n") || end.ends_with(b"\r\n\r\n")
     }
 
     /// What the answer says that it took; `None` when it does not.
@@ -64,31 +71,39 @@ impl Tail {
     /// taken for a member's name.
     #[must_use]
     pub fn usage(&self) -> Option<Usage> {
-        let usage = self.last::<OpenAi>(b"\"usage\":").map(|usage| Usage {
-            prompt: usage.prompt_tokens,
-            completion: usage.completion_tokens,
-        });
-        usage.or_else(|| {
-            self.last::<Timings>(b"\"timings\":").map(|timings| Usage {
-                prompt: timings.cache_n.saturating_add(timings.prompt_n),
-                completion: timings.predicted_n,
-            })
-        })
+        // Timings that stand first are those of a stream's first event: not of all of it.
+        usage(&self.tail)
+            .or_else(|| timings(&self.tail))
+            .or_else(|| usage(&self.head))
     }
+}
 
-    /// The value after the last `member` that is one; `"usage":null` stands in all events but the last.
-    fn last<'a, T: Deserialize<'a>>(&'a self, member: &[u8]) -> Option<T> {
-        let starts = self.0.windows(member.len()).enumerate().rev();
-        starts
-            .filter(|(_, window)| *window == member)
-            .find_map(|(at, _)| {
-                let rest = self.0.get(at + member.len()..)?;
-                serde_json::Deserializer::from_slice(rest)
-                    .into_iter::<T>()
-                    .next()?
-                    .ok()
-            })
-    }
+fn usage(text: &[u8]) -> Option<Usage> {
+    last::<OpenAi>(text, b"\"usage\":").map(|usage| Usage {
+        prompt: usage.prompt_tokens,
+        completion: usage.completion_tokens,
+    })
+}
+
+fn timings(text: &[u8]) -> Option<Usage> {
+    last::<Timings>(text, b"\"timings\":").map(|timings| Usage {
+        prompt: timings.cache_n.saturating_add(timings.prompt_n),
+        completion: timings.predicted_n,
+    })
+}
+
+/// The value after the last `member` that is one; `"usage":null` stands in all events but the last.
+fn last<'a, T: Deserialize<'a>>(text: &'a [u8], member: &[u8]) -> Option<T> {
+    let starts = text.windows(member.len()).enumerate().rev();
+    starts
+        .filter(|(_, window)| *window == member)
+        .find_map(|(at, _)| {
+            let rest = text.get(at + member.len()..)?;
+            serde_json::Deserializer::from_slice(rest)
+                .into_iter::<T>()
+                .next()?
+                .ok()
+        })
 }
 
 #[cfg(test)]
@@ -101,13 +116,13 @@ mod tests {
     const TIMINGS: &str = "data: {\"choices\":[],\"timings\":{\"cache_n\":3,\"prompt_n\":4,\"prompt_ms\":1.5,\"predicted_n\":2}}\n\ndata: [DONE]\n\n";
     const EMBEDDING: &str = r#"{"data":[],"usage":{"prompt_tokens":7,"total_tokens":7}}"#;
 
-    fn usage(parts: &[&str]) -> Option<(u64, u64)> {
-        let mut tail = Tail::default();
+    fn usage_of(parts: &[&str]) -> Option<(u64, u64)> {
+        let mut ends = Ends::default();
         for part in parts {
-            tail.push(part.as_bytes());
+            ends.push(part.as_bytes());
         }
-        assert!(tail.0.len() <= TAIL);
-        tail.usage().map(|usage| (usage.prompt, usage.completion))
+        assert!(ends.head.len() <= KEPT && ends.tail.len() <= KEPT);
+        ends.usage().map(|usage| (usage.prompt, usage.completion))
     }
 
     #[rstest::rstest]
@@ -120,10 +135,10 @@ mod tests {
     #[case::negative(r#"{"usage":{"prompt_tokens":-1}}"#, None)]
     #[case::said_by_the_model(r#"{"text":"\"usage\":{\"prompt_tokens\":1}"}"#, None)]
     fn read(#[case] text: &str, #[case] expected: Option<(u64, u64)>) {
-        assert_eq!(usage(&[text]), expected);
+        assert_eq!(usage_of(&[text]), expected);
         let pieces: Vec<String> = text.chars().map(String::from).collect();
         let pieces: Vec<&str> = pieces.iter().map(String::as_str).collect();
-        assert_eq!(usage(&pieces), expected, "in pieces");
+        assert_eq!(usage_of(&pieces), expected, "in pieces");
     }
 
     #[rstest::rstest]
@@ -132,15 +147,30 @@ mod tests {
     #[case::not_whole(&["data: {}\n"], 0)]
     #[case::no_stream(&[OPENAI], 0)]
     fn events_are_counted(#[case] parts: &[&str], #[case] events: u64) {
-        let mut tail = Tail::default();
-        let counted: u64 = parts.iter().map(|part| tail.push(part.as_bytes())).sum();
+        let mut ends = Ends::default();
+        let counted: u64 = parts.iter().map(|part| ends.push(part.as_bytes())).sum();
         assert_eq!(counted, events);
     }
 
     #[test]
-    fn of_a_long_answer_the_end_is_kept() {
-        let long = "x".repeat(3 * TAIL);
-        assert_eq!(usage(&[OPENAI, &long, STREAM]), Some((7, 2)));
-        assert_eq!(usage(&[OPENAI, &long]), None);
+    fn of_a_long_answer_both_ends_are_kept() {
+        let long = "x".repeat(3 * KEPT);
+        let long = long.as_str();
+        assert_eq!(usage_of(&[EMBEDDING, long, STREAM]), Some((7, 2)));
+        assert_eq!(usage_of(&[EMBEDDING, long]), Some((7, 0)));
+        assert_eq!(usage_of(&[long, OPENAI, long]), None);
+        assert_eq!(usage_of(&[TIMINGS, long]), None, "not of all of it");
+    }
+
+    /// As llama-server writes vectors.
+    #[test]
+    fn what_is_said_before_many_vectors_is_found() {
+        let numbers = "0.125,".repeat(2 * 1024);
+        let answer = format!(
+            r#"{{"model":"m","object":"list","usage":{{"prompt_tokens":7,"total_tokens":7}},"data":[{{"embedding":[{numbers}0]}}]}}"#
+        );
+        assert_eq!(usage_of(&[answer.as_str()]), Some((7, 0)));
+        let (begin, rest) = answer.split_at(70);
+        assert_eq!(usage_of(&[begin, rest]), Some((7, 0)), "in pieces");
     }
 }

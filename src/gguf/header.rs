@@ -120,7 +120,12 @@ impl Header {
             version,
             architecture,
             data_start,
-            tensor_bytes: table.bytes,
+            // Everything behind the header is tensors and what aligns them.
+            tensor_bytes: if table.unknown {
+                table.bytes.max(file_bytes.saturating_sub(data_start))
+            } else {
+                table.bytes
+            },
             chat,
             metadata,
             embedding_rows: table.embedding_rows,
@@ -243,6 +248,8 @@ fn read_metadata<R: Read>(
 struct Table {
     /// Sum of the tensors' bytes.
     bytes: u64,
+    /// Whether some are of a type whose size nobody here knows.
+    unknown: bool,
     /// End of the last tensor, from the start of the data.
     extent: u64,
     embedding_rows: Option<u64>,
@@ -275,6 +282,7 @@ fn read_tensors<R: Read>(reader: &mut Reader<R>, tensors: u64) -> Result<Table, 
     let overflow = || GgufError::Invalid("a tensor's place overflows");
     let mut table = Table {
         bytes: 0,
+        unknown: false,
         extent: 0,
         embedding_rows: None,
         places: Places::default(),
@@ -289,6 +297,8 @@ fn read_tensors<R: Read>(reader: &mut Reader<R>, tensors: u64) -> Result<Table, 
         let kind = reader.u32()?;
         let offset = reader.u64()?;
         let bytes = tensor::bytes(kind, &dimensions)?;
+        table.unknown |= bytes.is_none();
+        let bytes = bytes.unwrap_or_default();
         table.bytes = table.bytes.checked_add(bytes).ok_or_else(overflow)?;
         let end = offset.checked_add(bytes).ok_or_else(overflow)?;
         table.extent = table.extent.max(end);

@@ -69,7 +69,7 @@ impl Sample {
     /// A tensor after the last one.
     pub(super) fn weight(self, name: &str, dimensions: &[u64], kind: u32) -> Self {
         let offset = self.end;
-        let bytes = super::tensor::bytes(kind, dimensions).unwrap();
+        let bytes = super::tensor::bytes(kind, dimensions).unwrap().unwrap();
         let mut next = self.tensor(name, dimensions, kind, offset);
         next.end = (offset + bytes).next_multiple_of(32);
         next

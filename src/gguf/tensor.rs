@@ -39,15 +39,14 @@ fn block(kind: u32) -> Option<(u64, u64)> {
 
 /// Bytes of a tensor of these dimensions.
 ///
-/// A type that is not in the table counts as 0: newer engines add types, and the size of the file is
-/// held by its digest anyway.
-pub(super) fn bytes(kind: u32, dimensions: &[u64]) -> Result<u64, GgufError> {
+/// `None` for a type that is not in the table: newer engines add types.
+pub(super) fn bytes(kind: u32, dimensions: &[u64]) -> Result<Option<u64>, GgufError> {
     let elements = dimensions
         .iter()
         .try_fold(1_u64, |product, dimension| product.checked_mul(*dimension))
         .ok_or(GgufError::Invalid("a tensor's dimensions overflow"))?;
     let Some((per_block, block_bytes)) = block(kind) else {
-        return Ok(0);
+        return Ok(None);
     };
     if dimensions.first().is_some_and(|row| row % per_block != 0) {
         return Err(GgufError::Invalid(
@@ -56,6 +55,7 @@ pub(super) fn bytes(kind: u32, dimensions: &[u64]) -> Result<u64, GgufError> {
     }
     (elements / per_block)
         .checked_mul(block_bytes)
+        .map(Some)
         .ok_or(GgufError::Invalid("a tensor's size overflows"))
 }
 
@@ -64,11 +64,11 @@ mod tests {
     use super::*;
 
     #[rstest::rstest]
-    #[case::f32(0, &[4, 2], 32)]
-    #[case::q4_1(3, &[576, 49_152], 576 * 49_152 / 32 * 20)]
-    #[case::q4_k(12, &[256, 3], 432)]
-    #[case::unknown(999, &[7], 0)]
-    fn counts(#[case] kind: u32, #[case] dimensions: &[u64], #[case] expected: u64) {
+    #[case::f32(0, &[4, 2], Some(32))]
+    #[case::q4_1(3, &[576, 49_152], Some(576 * 49_152 / 32 * 20))]
+    #[case::q4_k(12, &[256, 3], Some(432))]
+    #[case::unknown(999, &[7], None)]
+    fn counts(#[case] kind: u32, #[case] dimensions: &[u64], #[case] expected: Option<u64>) {
         assert_eq!(bytes(kind, dimensions).unwrap(), expected);
     }
 

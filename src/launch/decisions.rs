@@ -3,7 +3,7 @@
 use nix::libc;
 
 use super::bpf::Call;
-use super::filter::{ALWAYS, BY_FAMILY, BY_FLAG, FASTOPEN, X32_BIT, x32};
+use super::filter::{ALWAYS, BY_FAMILY, PAST_LANDLOCK, Past, X32_BIT, x32};
 use crate::engine::Sockets;
 
 const AUDIT_ARCH_I386: u32 = 0x4000_0003;
@@ -88,6 +88,7 @@ pub fn cases(sockets: Sockets) -> Vec<Case> {
     }
     if streams {
         cases.extend(stream_cases());
+        cases.extend(past_landlock());
     }
     // What an engine lives by stays.
     for number in [
@@ -95,6 +96,7 @@ pub fn cases(sockets: Sockets) -> Vec<Case> {
         libc::SYS_connect,
         libc::SYS_sendto,
         libc::SYS_sendmsg,
+        libc::SYS_setsockopt,
         libc::SYS_clone,
         libc::SYS_execve,
     ] {
@@ -136,19 +138,40 @@ fn stream_cases() -> Vec<Case> {
             RET_ALLOW,
         ));
     }
-    for (number, argument) in BY_FLAG {
-        for (flags, want) in [
-            (FASTOPEN, RET_EACCES),
-            (FASTOPEN | 0x4000, RET_EACCES),
-            (0x4000, RET_ALLOW),
-        ] {
+    cases
+}
+
+/// What gets past Landlock is refused, also with every bit set that does not count; and with one argument otherwise it
+/// is not.
+fn past_landlock() -> Vec<Case> {
+    let mut cases = Vec::new();
+    for Past {
+        number, arguments, ..
+    } in PAST_LANDLOCK
+    {
+        let with = |values: &[u64]| {
             let mut args = [0; 4];
-            args[usize::from(argument)] = flags;
-            cases.push((
-                format!("call {number} flags {flags:#x}"),
-                call(number, args),
-                want,
-            ));
+            for ((argument, ..), value) in arguments.iter().zip(values) {
+                args[usize::from(*argument)] = *value;
+            }
+            call(number, args)
+        };
+        let exact: Vec<u64> = arguments.iter().map(|(.., value)| *value).collect();
+        let arguments = arguments.iter();
+        let disguised: Vec<u64> = arguments
+            .clone()
+            .map(|(_, bits, value)| value | !bits)
+            .collect();
+        for (how, values) in [("plain", &exact), ("disguised", &disguised)] {
+            let name = format!("call {number} past Landlock, {how}");
+            cases.push((name, with(values), RET_EACCES));
+        }
+        for (at, (argument, bits, _)) in arguments.enumerate() {
+            let mut other = disguised.clone();
+            // The lowest bit that counts.
+            other[at] ^= bits & bits.wrapping_neg();
+            let name = format!("call {number} with another argument {argument}");
+            cases.push((name, with(&other), RET_ALLOW));
         }
     }
     cases

@@ -4,7 +4,8 @@
 //! - `socket` and `socketpair` of every family but AF_UNIX; for an engine that cannot listen there, `socket` of TCP
 //!   over AF_INET and AF_INET6 is left, and nothing else of these families: no datagram, no raw socket, no MPTCP
 //!   and no SCTP;
-//! - data that opens a TCP connection by itself (`MSG_FASTOPEN`), since Landlock looks at `connect` only;
+//! - data that opens a TCP connection by itself (`MSG_FASTOPEN`), since Landlock looks at `connect` only, and another
+//!   protocol on top of TCP (`TCP_ULP`): `smc` puts a socket in its place that Landlock does not look at;
 //! - `io_uring_*`, whose operations include `IORING_OP_SOCKET` and pass no seccomp filter;
 //! - `ptrace` and `pidfd_getfd`, which take another process's descriptors or make it call for us.
 //!
@@ -35,18 +36,48 @@ pub const X32_PTRACE: i64 = 521;
 /// Refused for every family but AF_UNIX, but for what [`Sockets`] leaves of the first.
 pub const BY_FAMILY: [i64; 2] = [libc::SYS_socket, libc::SYS_socketpair];
 
-/// Refused with [`FASTOPEN`] in the argument of this index.
-pub const BY_FLAG: [(i64, u8); 3] = [
-    (libc::SYS_sendto, 3),
-    (libc::SYS_sendmsg, 2),
-    (libc::SYS_sendmmsg, 3),
+/// A call that gets past Landlock when each of these arguments is so.
+#[derive(Clone, Copy, Debug)]
+pub struct Past {
+    /// Its number.
+    pub number: i64,
+    /// Its number in the x32 table (`syscall_64.tbl`).
+    x32: i64,
+    /// Of each argument its index, the bits that count, and their value.
+    pub arguments: &'static [(u8, u64, u64)],
+}
+
+/// Refused where streams are left.
+pub const PAST_LANDLOCK: [Past; 4] = [
+    Past {
+        number: libc::SYS_sendto,
+        x32: libc::SYS_sendto,
+        arguments: &[(3, FASTOPEN, FASTOPEN)],
+    },
+    Past {
+        number: libc::SYS_sendmsg,
+        x32: 518,
+        arguments: &[(2, FASTOPEN, FASTOPEN)],
+    },
+    Past {
+        number: libc::SYS_sendmmsg,
+        x32: 538,
+        arguments: &[(3, FASTOPEN, FASTOPEN)],
+    },
+    Past {
+        number: libc::SYS_setsockopt,
+        x32: 541,
+        arguments: &[(1, INT, TCP), (2, INT, ULP)],
+    },
 ];
 
 /// `MSG_FASTOPEN` (Linux's `linux/socket.h`).
 pub const FASTOPEN: u64 = 0x2000_0000;
 
-/// Their numbers in the x32 table (`syscall_64.tbl`); `sendto` has one in both.
-const X32_BY_FLAG: [i64; 3] = [libc::SYS_sendto, 518, 538];
+/// All that the kernel reads of an int.
+const INT: u64 = 0xffff_ffff;
+const TCP: u64 = libc::IPPROTO_TCP.unsigned_abs() as u64;
+const ULP: u64 = libc::TCP_ULP.unsigned_abs() as u64;
 
 /// Refused always.
 pub const ALWAYS: [i64; 5] = [
@@ -77,9 +108,12 @@ pub fn program(sockets: Sockets) -> Result<BpfProgram, FilterError> {
         }
         Sockets::UnixAndStreams => {
             rules.insert(socket, all_but_streams()?);
-            for (number, argument) in BY_FLAG {
-                let flag = has(argument, FASTOPEN, FASTOPEN)?;
-                rules.insert(number, vec![SeccompRule::new(vec![flag])?]);
+            for past in PAST_LANDLOCK {
+                let arguments = past.arguments.iter();
+                let conditions = arguments
+                    .map(|(argument, bits, value)| has(*argument, *bits, *value))
+                    .collect::<Result<Vec<_>, FilterError>>()?;
+                rules.insert(past.number, vec![SeccompRule::new(conditions)?]);
             }
         }
     }
@@ -102,11 +136,12 @@ pub fn program(sockets: Sockets) -> Result<BpfProgram, FilterError> {
 
 /// The numbers of the x32 ABI that are refused whatever their arguments.
 pub fn x32(sockets: Sockets) -> impl Iterator<Item = i64> {
-    let flagged = X32_BY_FLAG
+    let past = PAST_LANDLOCK
         .into_iter()
-        .filter(move |_| sockets == Sockets::UnixAndStreams);
+        .filter(move |_| sockets == Sockets::UnixAndStreams)
+        .map(|past| past.x32);
     let same = BY_FAMILY.into_iter().chain(ALWAYS);
-    same.chain(flagged)
+    same.chain(past)
         .map(|number| number | X32_BIT)
         .chain([X32_PTRACE, X32_PTRACE | X32_BIT])
 }
@@ -122,11 +157,10 @@ fn all_but_streams() -> Result<Vec<SeccompRule>, FilterError> {
     };
     let [inet, inet6] =
         [libc::AF_INET, libc::AF_INET6].map(|family| u64::from(family.unsigned_abs()));
-    let tcp = u64::from(libc::IPPROTO_TCP.unsigned_abs());
     let mut rules = vec![
         of_inet(vec![is_not(0, inet)?, is_not(0, inet6)?])?,
         // 0 is the family's own choice, which for a stream is TCP; not MPTCP, SCTP or SMC.
-        of_inet(vec![is_not(2, 0)?, is_not(2, tcp)?])?,
+        of_inet(vec![is_not(2, 0)?, is_not(2, TCP)?])?,
     ];
     // The type is the lowest four bits (SOCK_TYPE_MASK): SOCK_STREAM is 1, so all others differ in one of them.
     for (bit, wrong) in [(1, 0), (2, 2), (4, 4), (8, 8)] {

@@ -9,7 +9,7 @@ use nix::errno::Errno;
 use nix::sys::prctl;
 use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, SockaddrIn, SockaddrIn6, bind, connect, sendto,
-    socket, socketpair,
+    setsockopt, socket, socketpair, sockopt,
 };
 use seccompiler::BpfProgram;
 
@@ -190,6 +190,8 @@ fn see_refusals(sockets: Sockets) -> Result<(), LockError> {
         let flags = MsgFlags::from_bits_retain(FASTOPEN as i32);
         let sent = sendto(tcp.as_raw_fd(), b"x", &to, flags).map(drop);
         refused("sendto(MSG_FASTOPEN)".to_owned(), sent)?;
+        let above = setsockopt(&tcp, sockopt::TcpUlp::default(), b"smc");
+        refused("setsockopt(TCP_ULP)".to_owned(), above)?;
     }
     Ok(())
 }

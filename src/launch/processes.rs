@@ -71,7 +71,7 @@ pub fn environment(
 /// Starts a program in a process group of its own, with pipes for its output and this environment alone.
 ///
 /// # Errors
-/// The program cannot be started.
+/// The program, which is named, cannot be started.
 pub fn spawn(
     command: &[OsString],
     environment: &[(OsString, OsString)],
@@ -89,6 +89,7 @@ pub fn spawn(
         .stderr(Stdio::piped())
         .process_group(0)
         .spawn()
+        .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", program.display())))
 }
 
 /// The process of a child.
@@ -300,6 +301,14 @@ mod tests {
         for refused in ["LLAMA_ARG_HOST", "GGML_BACKEND_PATH", "HSA_TOOLS_LIB"] {
             assert!(all(refused).is_empty(), "{refused}");
         }
+    }
+
+    #[test]
+    fn a_program_that_cannot_be_started_is_named() {
+        let command = [OsString::from("/nowhere/at/all")];
+        let error = spawn(&command, &[], Stdio::null()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
+        assert!(error.to_string().starts_with("/nowhere/at/all: "));
     }
 
     #[test]

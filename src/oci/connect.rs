@@ -141,7 +141,7 @@ pub(super) fn classify(error: &reqwest::Error, host: &Authority) -> RegistryErro
     if let Some(ForeignRedirect(to)) = find(error) {
         return RegistryError::Undeclared {
             host: to.clone(),
-            why: "the registry redirects to it and it is not declared",
+            why: "the registry redirects to it, and no other host is asked: have the registry send its blobs itself",
         };
     }
     if let Some(NoAddress(name)) = find(error) {

@@ -56,7 +56,7 @@ impl Registry {
         let Some(authority) = authority else {
             return Err(RegistryError::Undeclared {
                 host: url.host_str().unwrap_or("nowhere").to_owned(),
-                why: "the registry wants a token from it and it is not declared",
+                why: "the registry wants a token from it, and no other host is asked: have the registry's own host give tokens",
             });
         };
         let scope = format!("repository:{}:pull", self.repository);

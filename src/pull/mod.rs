@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 pub use error::{PullError, Reason};
 pub use progress::{Phase, Progress, ProgressReport, WaitingFor};
@@ -69,6 +69,8 @@ pub struct Timing {
     pub backoff: Duration,
     /// How often the mounted files are read again while waiting.
     pub poll: Duration,
+    /// When to try again although none of them changed: whoever mended the registry need not tell us.
+    pub again: Duration,
 }
 
 impl Default for Timing {
@@ -78,6 +80,7 @@ impl Default for Timing {
             attempts: 5,
             backoff: Duration::from_secs(1),
             poll: Duration::from_secs(10),
+            again: Duration::from_secs(600),
         }
     }
 }
@@ -116,9 +119,11 @@ pub async fn run(config: &Config, progress: &Arc<Progress>) -> Result<Artifact, 
         tracing::warn!(reason = ?waiting, %error, "waiting");
         progress.waiting(waiting, error.to_string());
         let mends_itself = waiting == Reason::Unreachable;
+        let begun = Instant::now();
         loop {
             tokio::time::sleep(config.timing.poll).await;
-            if mends_itself || Inputs::read(config).await.fingerprint != inputs.fingerprint {
+            let due = mends_itself || begun.elapsed() >= config.timing.again;
+            if due || Inputs::read(config).await.fingerprint != inputs.fingerprint {
                 break;
             }
         }

@@ -1,8 +1,8 @@
 //! A file that is not complete yet, and the hash of what is there.
 //!
-//! `DIR/.partial/sha256-<hex>` holds the bytes, `….state` how many of them are on the disk for sure and
-//! the hasher's state after them. Bytes past that point survive a killed process, but not a node that
-//! lost power; so they are hashed again where the node has not rebooted, and cut off where it has.
+//! `DIR/.partial/sha256-<hex>` holds the bytes, `….state` how many of them are on the disk for sure. Bytes past that
+//! point survive a killed process, but not a node that lost power; so they are cut off where the node has rebooted.
+//! Whoever goes on hashes what is there once more: it may have been altered since it came.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
@@ -10,12 +10,9 @@ use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use nix::fcntl::OFlag;
 use serde::{Deserialize, Serialize};
-use sha2::digest::common::hazmat::{SerializableState as _, SerializedState};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
@@ -34,8 +31,6 @@ struct State {
     size: u64,
     /// Bytes that are on the disk.
     offset: u64,
-    /// The hasher after them, base64 (sha2 0.11, `SerializableState`).
-    hasher: String,
     /// The boot under which the file was written.
     boot: String,
 }
@@ -111,8 +106,9 @@ impl Partial {
             boot,
             progress,
         };
+        partial.progress.pulling(0, partial.size);
         match partial.stored() {
-            Some((state, hasher)) => partial.resume(&state, hasher)?,
+            Some(state) => partial.resume(&state)?,
             None => partial.restart()?,
         }
         space::reserve(&partial.dir, &partial.file, partial.size)?;
@@ -120,30 +116,18 @@ impl Partial {
         Ok(partial)
     }
 
-    fn stored(&self) -> Option<(State, Sha256)> {
+    fn stored(&self) -> Option<State> {
         let state: State = serde_json::from_slice(&fs::read(&self.state_path).ok()?).ok()?;
-        let ours = state.v == 1 && state.digest == self.digest && state.size == self.size;
+        let ours = state.v == 2 && state.digest == self.digest && state.size == self.size;
         let length = self.file.metadata().ok()?.len();
-        if !ours || state.offset > length || length > self.size {
-            return None;
-        }
-        let bytes = STANDARD.decode(&state.hasher).ok()?;
-        let serialized = SerializedState::<Sha256>::try_from(bytes.as_slice()).ok()?;
-        let hasher = Sha256::deserialize(&serialized).ok()?;
-        Some((state, hasher))
+        (ours && state.offset <= length && length <= self.size).then_some(state)
     }
 
-    fn resume(&mut self, state: &State, hasher: Sha256) -> Result<(), PullError> {
+    fn resume(&mut self, state: &State) -> Result<(), PullError> {
         let failed = PullError::io("go on with the partial file");
-        self.hasher = hasher;
-        self.written = state.offset;
-        self.synced = state.offset;
         if self.boot.is_empty() || state.boot != self.boot {
             self.file.set_len(state.offset).map_err(&failed)?;
         }
-        self.file
-            .seek(SeekFrom::Start(self.written))
-            .map_err(&failed)?;
         let mut buffer = vec![0; 1 << 20];
         loop {
             let read = self.file.read(&mut buffer).map_err(&failed)?;
@@ -152,6 +136,7 @@ impl Partial {
             }
             self.hasher.update(&buffer[..read]);
             self.written += read as u64;
+            self.progress.written(self.written);
         }
         self.resumed = self.written > 0;
         self.checkpoint()
@@ -181,11 +166,10 @@ impl Partial {
         let failed = PullError::io("save the state of the partial file");
         self.file.sync_data().map_err(&failed)?;
         let state = State {
-            v: 1,
+            v: 2,
             digest: self.digest.clone(),
             size: self.size,
             offset: self.written,
-            hasher: STANDARD.encode(self.hasher.serialize()),
             boot: self.boot.clone(),
         };
         let bytes = serde_json::to_vec(&state).map_err(|error| failed(error.into()))?;

@@ -143,6 +143,12 @@ impl Store {
         if let Some(artifact) = self.finished(false).await? {
             return Ok(artifact);
         }
+        // A model without a record is nobody's word, and takes the space of the one that comes.
+        let model = self.dir.join(ENTRY);
+        match fs::remove_file(&model) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            removed => removed.map_err(PullError::io("remove an unfinished file"))?,
+        }
         let mut partial = self.partial(weights, progress).await?;
         loop {
             let resumed = partial.resumed();

@@ -10,11 +10,21 @@ import json
 import httpx2
 from mcp import Client, MCPError
 from mcp.client.streamable_http import streamable_http_client
+from mcp_types import ElicitResult
 
 
 def connected(key=config["key"], seconds=90):
     http = httpx2.AsyncClient(headers={"authorization": f"Bearer {key}"}, timeout=httpx2.Timeout(seconds, connect=3))
-    return Client(streamable_http_client(config["url"], http_client=http), mode=config["era"], read_timeout_seconds=seconds)
+    return Client(
+        streamable_http_client(config["url"], http_client=http),
+        mode=config["era"],
+        read_timeout_seconds=seconds,
+        elicitation_callback=tells_its_name,
+    )
+
+
+async def tells_its_name(context, params):
+    return ElicitResult(action="accept", content={"name": config["phrase"]})
 
 
 def causes(error):
@@ -61,13 +71,36 @@ async def dial(client):
         assert stream in config["stream"] and datagram == "PermissionError", (address, port, stream, datagram)
 
 
-async def unknown(client):
+async def elicits(client):
+    """The server asks for a name in the middle of a call, and goes on with the answer."""
+    result = await client.call_tool("trigger-elicitation-request", {})
+    assert not result.is_error, result
+    assert config["phrase"] in " ".join(part.text for part in result.content), result
+
+
+async def refused(client, tool, **arguments):
     try:
-        result = await client.call_tool("no_such_tool", {})
+        result = await client.call_tool(tool, arguments)
     except MCPError as error:
         assert error.code == -32602, error
     else:
         assert result.is_error, result
+
+
+async def unknown(client):
+    await refused(client, "no_such_tool")
+
+
+async def files(client):
+    """A server of files reads, writes nothing and stays in its directory."""
+    assert config["phrase"] in await call(client, "read_text_file", path="/data/handbook.txt")
+    await refused(client, "write_file", path="/data/more.txt", content="x")
+    await refused(client, "read_text_file", path="/etc/passwd")
+
+
+async def records(client):
+    await call(client, "write", name=config["era"], text=config["phrase"])
+    assert await call(client, "read", name=config["era"]) == config["phrase"]
 
 
 async def turn(client):

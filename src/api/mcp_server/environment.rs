@@ -58,6 +58,9 @@ pub struct Files {
     #[x_kube(validation = Rule::new("!self.matches('^/(tmp|opt/sealroom|run/sealroom|etc/sealroom|proc|sys|dev)(/|$)')").message(
         "this path is taken by the pod itself: write another one"
     ))]
+    #[x_kube(validation = Rule::new("!self.matches('/[.][.]?(/|$)')").message(
+        "a part of this path is . or ..: write the path that it means"
+    ))]
     pub mount_path: String,
     /// The Secret. The pods do not start before it is there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,9 @@ pub struct ServerVolume {
     #[x_kube(validation = Rule::new("!self.matches('^/(tmp|opt/sealroom|run/sealroom|etc/sealroom|proc|sys|dev)(/|$)')").message(
         "this path is taken by the pod itself: write another one"
     ))]
+    #[x_kube(validation = Rule::new("!self.matches('/[.][.]?(/|$)')").message(
+        "a part of this path is . or ..: write the path that it means"
+    ))]
     pub mount_path: String,
     /// An empty directory that goes with the pod. `/tmp` is one already, of 256Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,14 +103,18 @@ pub struct Scratch {
 }
 
 /// A claim in the object's own namespace.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeClaim {
-    /// Its name.
+    /// Its name. Claims with the names that the operator gives to those of models, which end with twelve hexadecimal
+    /// digits, are not for servers: what is written to a model after it was verified would be served.
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
+    #[x_kube(validation = Rule::new("!self.matches('-[a-f0-9]{12}$')").message(
+        "a name that ends with twelve hexadecimal digits is that of a model's claim: name a claim of your own"
+    ))]
     pub claim_name: String,
     /// Whether the server may only read it.
     #[serde(default)]

@@ -28,7 +28,7 @@ pub struct Egress {
 #[x_kube(validation = Rule::new("!has(self.endPort) || (type(self.port) == int && self.endPort >= self.port)").message(
     "endPort is the last of a range that begins at the number in port"
 ))]
-#[x_kube(validation = Rule::new("type(self.port) == int ? !(self.port <= 53 && (has(self.endPort) ? self.endPort >= 53 : self.port == 53)) : !(self.port in ['dns', 'dns-tcp'])").message(
+#[x_kube(validation = Rule::new("type(self.port) == int ? !(self.port <= 53 && (has(self.endPort) ? self.endPort >= 53 : self.port == 53)) : !(self.port in ['dns', 'dns-tcp', 'domain'])").message(
     "DNS leads out of the cluster, so a sealed pod has none: write addresses in to, and names for them in hostAliases"
 ))]
 pub struct EgressPort {

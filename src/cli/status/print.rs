@@ -64,7 +64,7 @@ fn plain(text: &str) -> String {
     text.trim_end().chars().map(shown).collect()
 }
 
-/// A line for each.
+/// A line for each; a mark where its status speaks of an older generation.
 pub fn table(objects: &[Object]) -> String {
     let head = [
         "NAMESPACE",
@@ -78,11 +78,12 @@ pub fn table(objects: &[Object]) -> String {
     ];
     let mut rows = vec![head.map(str::to_owned)];
     rows.extend(objects.iter().map(|object| {
+        let mark = if object.outdated { "?" } else { "" };
         [
             object.namespace.clone(),
             object.kind.to_owned(),
             object.name.clone(),
-            object.reason(ConditionType::Ready).to_owned(),
+            format!("{}{mark}", object.reason(ConditionType::Ready)),
             object.reason(ConditionType::Sealed).to_owned(),
             join(&object.seal.locks, "none").replace(", ", ","),
             object.seal.exits.len().to_string(),

@@ -14,6 +14,7 @@ use crate::controller::config::Config;
 use crate::controller::difference::quantity;
 use crate::controller::outcome::Stall;
 use crate::controller::serving::access::empty_peer;
+use crate::controller::serving::edge::MAX_OUT;
 use crate::types::{ImageRef, ImageRefError};
 
 /// The lock that the bridge puts on the server.
@@ -72,6 +73,11 @@ pub enum Invalid {
     /// A way out to everything.
     #[error("{0} has no peers or no ports, which would mean all of them: write both")]
     Everything(String),
+    /// More ways out than a status lists.
+    #[error(
+        "models and egress name {0} ways out, and status.seal.exits lists {MAX_OUT}: write fewer peers, such as one selector for several"
+    )]
+    TooManyOut(usize),
     /// A quantity is none.
     #[error("{field}: {text} is no quantity such as 2Gi or 500m")]
     Quantity {
@@ -152,6 +158,11 @@ pub(super) fn peers(object: &McpServer) -> Result<(), Invalid> {
         if let Some(index) = empty_peer(&egress.to) {
             return Err(Invalid::Peer(format!("egress[{number}].to[{index}]")));
         }
+    }
+    let out = spec.egress.iter().map(|egress| egress.to.len());
+    let out = spec.models.len() + out.sum::<usize>();
+    if out > MAX_OUT {
+        return Err(Invalid::TooManyOut(out));
     }
     Ok(())
 }

@@ -114,7 +114,14 @@ fn trouble(pod: &Pod) -> Option<(Reason, String)> {
         && condition.status == "False"
     {
         let text = condition.message.as_deref().unwrap_or_default();
-        let elsewhere = text.contains("volume node affinity conflict");
+        // In the words of the scheduler since 1.37, and of those before. What else passes by itself is no mismatch.
+        let elsewhere = [
+            "PersistentVolume's node affinity",
+            "volume node affinity conflict",
+        ];
+        let elsewhere = elsewhere.iter().any(|words| text.contains(words));
+        let passes = ["Insufficient", "unschedulable", "not-ready"];
+        let elsewhere = elsewhere && !passes.iter().any(|word| text.contains(word));
         return Some(if elsewhere {
             let cure = "the volume lies on a node where spec.scheduling does not let the pod run: change one of them";
             (Reason::ClaimNodeMismatch, cure.to_owned())
@@ -201,6 +208,31 @@ mod tests {
             inspect(&job(Some("Complete")), &pods),
             JobState::Lost
         ));
+    }
+
+    #[rstest::rstest]
+    #[case::today(
+        "0/2 nodes are available: 1 node(s) didn't match PersistentVolume's node affinity, 1 node(s) had untolerated taint(s).",
+        Reason::ClaimNodeMismatch
+    )]
+    #[case::before(
+        "0/1 nodes are available: 1 node(s) had volume node affinity conflict.",
+        Reason::ClaimNodeMismatch
+    )]
+    #[case::full(
+        "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match PersistentVolume's node affinity.",
+        Reason::Progressing
+    )]
+    #[case::cordoned(
+        "0/2 nodes are available: 1 node(s) were unschedulable, 1 node(s) had volume node affinity conflict.",
+        Reason::Progressing
+    )]
+    fn a_volume_elsewhere_is_told_from_what_passes(#[case] words: &str, #[case] expected: Reason) {
+        let mut pod = Pod::default();
+        let condition = json!({"type": "PodScheduled", "status": "False", "message": words});
+        let status = json!({"conditions": [condition]});
+        pod.status = serde_json::from_value(status).unwrap();
+        assert_eq!(trouble(&pod).unwrap().0, expected);
     }
 
     #[test]

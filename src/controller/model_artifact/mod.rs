@@ -119,7 +119,7 @@ async fn advance(
         && quantity(&size.0).is_some_and(|size| size / 1_000 < i128::from(facts.bytes))
     {
         let text = format!(
-            "the artifact has {} bytes and delivery.persistentVolumeClaim.size says {}: write {}Mi or more, or leave it out",
+            "the artifact has {} bytes and delivery.persistentVolumeClaim.size says {}: delivery cannot change, so delete the object and write it anew with {}Mi or more, or without a size",
             facts.bytes,
             size.0,
             claim::size(facts.bytes)
@@ -145,9 +145,12 @@ async fn advance(
 /// The whole owner list and the Secrets of all users, written with the version that was read.
 async fn keep_users(this: &ModelArtifact, users: &Users, ctx: &Context) -> Result<(), Outcome> {
     let owners = users.owner_references();
+    // Those who only mount it still say nothing about how it is pulled.
     let secrets = users.pull_secrets(&this.name_any());
     let same = this.metadata.owner_references.clone().unwrap_or_default() == owners
-        && (secrets.is_empty() || this.spec.pull_secrets == secrets);
+        && secrets
+            .as_ref()
+            .is_none_or(|secrets| this.spec.pull_secrets == *secrets);
     if same {
         return Ok(());
     }
@@ -158,7 +161,7 @@ async fn keep_users(this: &ModelArtifact, users: &Users, ctx: &Context) -> Resul
         "resourceVersion": this.resource_version(),
         "ownerReferences": owners,
     }});
-    if !secrets.is_empty() {
+    if let Some(secrets) = secrets {
         body["spec"] = json!({ "pullSecrets": secrets });
     }
     let params = PatchParams {

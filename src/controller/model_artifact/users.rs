@@ -89,21 +89,23 @@ impl Users {
             .collect()
     }
 
-    /// The Secrets of all who name it, at most eight.
+    /// The Secrets of all who name it, at most eight; none where nobody names it any more.
     #[must_use]
-    pub fn pull_secrets(&self, this: &str) -> Vec<SecretRef> {
+    pub fn pull_secrets(&self, this: &str) -> Option<Vec<SecretRef>> {
         let sources = self.owners.iter().flat_map(|owner| {
             let sources = owner.artifact_sources();
             let named = sources.filter(|source| name_of(*source, owner).as_deref() == Some(this));
             named.map(|(source, _)| source)
         });
+        let mut sources = sources.peekable();
+        sources.peek()?;
         let mut secrets: Vec<SecretRef> = sources
             .flat_map(|source| source.pull_secrets.clone())
             .collect();
         secrets.sort();
         secrets.dedup();
         secrets.truncate(8);
-        secrets
+        Some(secrets)
     }
 
     /// Whose volumes must be where this one's is, if it is one of several of an object.

@@ -18,11 +18,11 @@ pub fn of(object: &ModelDeployment, config: &Config, servers: &[Server]) -> Vec<
             .iter()
             .map(|server| format!("in 8080/TCP from McpServer {}", server.name)),
     );
-    if object.spec.runtime.output == Printed::Log {
-        exits.insert(1, LOGGED.to_owned());
-    }
-    exits.truncate(64);
-    exits
+    let logged = object.spec.runtime.output == Printed::Log;
+    edge::listed(
+        exits,
+        logged.then(|| LOGGED.to_owned()).into_iter().collect(),
+    )
 }
 
 #[cfg(test)]

@@ -17,7 +17,12 @@ use crate::controller::outcome::Outcome;
 use crate::controller::sealed_policy::port;
 use crate::controller::stores::lookup;
 
+/// Most characters of a peer, lines of a status, and characters of a line, as the schema bounds them.
 const LONGEST: usize = 256;
+const LINES: usize = 64;
+const LONGEST_LINE: usize = 512;
+/// Most ways out of one object: each has its line.
+pub const MAX_OUT: usize = 48;
 
 /// The pods that work for the object of this UID, and no way in or out.
 #[must_use]
@@ -92,9 +97,51 @@ pub fn inward_exits(from: &[NetworkPolicyPeer], config: &Config) -> Vec<String> 
     exits
 }
 
+/// The ways in and every way out, as many as a status holds. Of more ways in the last line says how many there are.
+#[must_use]
+pub fn listed(mut inward: Vec<String>, out: Vec<String>) -> Vec<String> {
+    let room = LINES.saturating_sub(out.len());
+    if inward.len() > room {
+        let left_out = inward.len() + 1 - room;
+        inward.truncate(room.saturating_sub(1));
+        inward.push(format!(
+            "in from {left_out} more peers: look at the NetworkPolicy"
+        ));
+    }
+    let all = inward.into_iter().chain(out);
+    all.map(|line| shortened(line, LONGEST_LINE)).collect()
+}
+
 /// A peer as it is written.
 #[must_use]
 pub fn peer_text(peer: &NetworkPolicyPeer) -> String {
-    let text = serde_json::to_string(peer).unwrap_or_default();
-    text.chars().take(LONGEST).collect()
+    shortened(serde_json::to_string(peer).unwrap_or_default(), LONGEST)
+}
+
+/// What is cut says so.
+fn shortened(text: String, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text;
+    }
+    let kept = text.chars().take(most - 1);
+    kept.chain(['…']).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_way_out_is_listed_and_what_is_left_out_is_counted() {
+        let lines = |word: &str, count: usize| vec![format!("{word} x"); count];
+        let few = listed(lines("in", 2), lines("out", 1));
+        assert_eq!(few, ["in x", "in x", "out x"]);
+        let many = listed(lines("in", 100), lines("out", MAX_OUT));
+        assert_eq!(many.len(), LINES);
+        assert_eq!(many.iter().filter(|line| *line == "out x").count(), MAX_OUT);
+        assert_eq!(many[15], "in from 85 more peers: look at the NetworkPolicy");
+        let long = listed(Vec::new(), vec!["x".repeat(600)]);
+        assert_eq!(long[0].chars().count(), LONGEST_LINE);
+        assert!(long[0].ends_with('…'));
+    }
 }

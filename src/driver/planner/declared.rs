@@ -11,6 +11,8 @@ use super::{Owner, Owners};
 /// How long a changed declaration still counts: so long the operator may take to narrow its own policy after
 /// somebody narrowed the object, and the pod must not be closed for that.
 pub(super) const OVERLAP: Duration = Duration::from_secs(5);
+/// Changed declarations of one object that still count; the oldest goes first.
+const MAX_BEFORE: usize = 16;
 
 /// The owners of the pods in view.
 #[derive(Debug, Default)]
@@ -20,7 +22,8 @@ pub(super) struct DeclaredMemory(HashMap<String, Known>);
 #[derive(Debug)]
 pub(super) struct Known {
     owner: Owner,
-    before: Option<(Declared, Instant)>,
+    /// What it declared before, oldest first, each with the moment in which it was changed.
+    before: Vec<(Declared, Instant)>,
 }
 
 impl DeclaredMemory {
@@ -39,7 +42,7 @@ impl DeclaredMemory {
                         uid.to_owned(),
                         Known {
                             owner,
-                            before: None,
+                            before: Vec::new(),
                         },
                     );
                 }
@@ -57,7 +60,11 @@ impl Known {
     fn update(&mut self, owner: Owner, now: Instant) {
         if owner.declared != self.owner.declared {
             let before = std::mem::take(&mut self.owner.declared);
-            self.before = Some((before, now));
+            self.before.retain(|(_, changed)| overlaps(*changed, now));
+            if self.before.len() == MAX_BEFORE {
+                self.before.remove(0);
+            }
+            self.before.push((before, now));
         }
         self.owner = owner;
     }
@@ -69,11 +76,15 @@ impl Known {
     /// What counts as declared now.
     pub(super) fn declared(&self, now: Instant) -> Declared {
         let mut declared = self.owner.declared.clone();
-        if let Some((before, changed)) = &self.before
-            && now.saturating_duration_since(*changed) < OVERLAP
-        {
+        let before = self.before.iter();
+        let counting = before.filter(|(_, changed)| overlaps(*changed, now));
+        for (before, _) in counting {
             declared.policies.extend(before.policies.iter().cloned());
         }
         declared
     }
+}
+
+fn overlaps(changed: Instant, now: Instant) -> bool {
+    now.saturating_duration_since(changed) < OVERLAP
 }

@@ -182,8 +182,7 @@ impl Planner {
                     && report.state == State::Proven
                     && track.got_out.is_empty()
                 {
-                    let wall = SystemTime::now();
-                    track.last_proven = Some((begun.begun, wall));
+                    track.proven_by(begun.begun, now);
                 }
                 // Rounds overlap: an older one says nothing about what a newer one found closed.
                 if report.state == State::Open || track.report_begun <= Some(begun.begun) {
@@ -230,6 +229,15 @@ impl Track {
         self.report
             .as_ref()
             .is_some_and(|report| report.state == State::Proven)
+    }
+
+    /// A round that began then proved it. Rounds overlap, so one that began earlier may end later.
+    pub(super) fn proven_by(&mut self, begun: Instant, now: Instant) {
+        if self.last_proven.is_none_or(|(newest, _)| newest < begun) {
+            let ago = now.saturating_duration_since(begun);
+            let wall = SystemTime::now().checked_sub(ago);
+            self.last_proven = Some((begun, wall.unwrap_or(SystemTime::UNIX_EPOCH)));
+        }
     }
 
     fn round_ended(&mut self, begun: &Begun) {

@@ -10,6 +10,7 @@ use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
 
 use super::events::Events;
+use crate::gate::bodies::whole;
 use crate::gate::upstream::{Answer, Upstream, UpstreamError};
 use crate::mcp::Message;
 
@@ -143,11 +144,13 @@ impl Http {
             let answer = self.send(Method::POST, fields, body, patience).await?;
             let session = answer.response.headers().get("mcp-session-id").cloned();
             let streams = is_stream(answer.response.headers());
-            let mut body = Limited::new(answer.response.into_body(), self.longest);
+            let body = answer.response.into_body();
             if !streams {
-                let whole = body.collect().await.map_err(|_| UpstreamError::TooLong)?;
-                return Ok((Message::parse(&whole.to_bytes()).ok(), session));
+                let text = whole(body, self.longest).await;
+                let text = text.map_err(|_| UpstreamError::TooLong)?;
+                return Ok((Message::parse(&text).ok(), session));
             }
+            let mut body = Limited::new(body, self.longest);
             let mut events = Events::new(self.longest);
             while let Some(frame) = body.frame().await {
                 let frame = frame.map_err(|_| UpstreamError::TooLong)?;

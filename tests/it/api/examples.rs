@@ -50,6 +50,7 @@ async fn the_api_server_takes_every_example() {
         let text = text.replace("${EMBEDDING_MODEL_REF}", MODEL);
         let text = text.replace("${ADAPTER_REF}", MODEL);
         let text = text.replace("${SERVER_IMAGE}", MODEL);
+        let text = text.replace("${RECORDS_DB_ADDRESS}", "192.0.2.40");
         let text = text.replace("${LLAMA_CPP_CUDA_IMAGE}", MODEL);
         for document in serde_saphyr::from_multiple::<Value>(&text).unwrap() {
             let object: DynamicObject = serde_json::from_value(document).unwrap();

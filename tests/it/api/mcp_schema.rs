@@ -177,6 +177,18 @@ fn refused() -> Vec<(Value, &'static str)> {
             "taken by the pod itself",
         ),
         (
+            json!({ "spec.volumes": [{ "mountPath": "/./opt/sealroom", "scratch": { "size": "1Gi" } }] }),
+            "is . or ..",
+        ),
+        (
+            json!({ "spec.files": [{ "mountPath": "/a/../run/sealroom/gate", "secretRef": { "name": "a" } }] }),
+            "is . or ..",
+        ),
+        (
+            json!({ "spec.volumes": [{ "mountPath": "/m", "persistentVolumeClaim": { "claimName": "smollm2-0123456789ab" } }] }),
+            "that of a model's claim",
+        ),
+        (
             json!({ "spec.volumes": [{ "mountPath": "/a" }] }),
             "exactly one of scratch and persistentVolumeClaim",
         ),

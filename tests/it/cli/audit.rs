@@ -9,7 +9,7 @@ const LOG: &str = r#"{"timestamp":"2026-11-23T10:00:00Z","level":"INFO","message
 {"kind":"audit","time":"2026-11-23T10:00:04Z","id":"4","route":"/v1/completions","status":200,"key":null,"person":"ada","promptTokens":3,"completionTokens":1,"millis":1,"outcome":"ok"}
 "#;
 
-fn audit(flags: &[&str], log: &str) -> (i32, String, String) {
+fn audit(flags: &[&str], log: impl Into<Vec<u8>>) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealroom"));
     let output = command
         .arg("audit")
@@ -70,10 +70,32 @@ fn what_cannot_be_read_is_told() {
     let (code, _, said) = audit(&[], broken);
     assert_eq!(code, 1);
     assert!(said.contains("1 audit line"), "{said}");
+    // Not UTF-8: what is no audit line is nobody's, one that is counts, and what follows is read.
+    let mut log = b"\xff\xfe\n{\"kind\":\"audit\",\"route\":\"\xff\",\"status\":1,\"time\":\"2026-11-23T10:00:01Z\"}\n".to_vec();
+    log.extend(LOG.as_bytes());
+    let (code, out, said) = audit(&[], log);
+    assert_eq!((code, out.lines().count()), (1, 4));
+    assert!(said.contains("1 audit line"), "{said}");
     let (code, _, said) = audit(&["/nowhere/at/all"], "");
     assert_eq!(code, 1);
     assert!(said.contains("/nowhere/at/all"), "{said}");
     let (code, _, said) = audit(&["--status", "often"], "");
     assert_eq!(code, 2);
     assert!(said.contains("4xx"), "{said}");
+}
+
+#[test]
+fn a_full_disk_is_no_fault_of_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let log = dir.path().join("gate.log");
+    std::fs::write(&log, LOG).unwrap();
+    let mut full = std::fs::OpenOptions::new();
+    let full = full.write(true).open("/dev/full").unwrap();
+    let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_sealroom"));
+    let output = command.arg("audit").arg(&log).stdout(full).output();
+    let output = output.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("failed to write"), "{said}");
+    assert!(!said.contains("gate.log"), "{said}");
 }

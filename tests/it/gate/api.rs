@@ -103,7 +103,7 @@ async fn bodies_are_looked_at() {
         assert_eq!(answer.status, status, "{body}: {answer:?}");
         assert!(answer.body.contains(code), "{answer:?}");
     }
-    let deep = format!("{{\"a\":{}", "[".repeat(900));
+    let deep = format!("{{\"tools\":{}{}}}", "[".repeat(400), "]".repeat(400));
     assert_eq!(post(gate.api, path, &deep, "").await.status, 400);
 
     let large = format!(r#"{{"prompt":"{}"}}"#, "x".repeat(1000));

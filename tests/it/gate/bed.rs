@@ -19,6 +19,8 @@ use tokio::time::{sleep, timeout};
 
 /// Longest wait for anything; the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
+/// Files that a gate may have open when it starts: fewer than it may allow itself.
+pub const FILES: u32 = 512;
 pub const POD: &str = "0b9f3c1e-0000-4000-8000-000000000001";
 
 /// An answer over a raw connection.
@@ -80,7 +82,10 @@ impl Gate {
     }
 
     async fn start_in(dir: TempDir, key: SigningKey, extra: Vec<String>) -> Self {
-        let mut child = Command::new(binary())
+        let mut child = Command::new("sh")
+            .arg("-c")
+            .arg(format!("ulimit -S -n {FILES}; exec \"$0\" \"$@\""))
+            .arg(binary())
             .args(["gate", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .args(["--metrics", "127.0.0.1:0", "--pod-uid", POD])
             .args(["--probe-seconds", "1", "--verify-keys"])

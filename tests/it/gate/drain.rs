@@ -3,10 +3,11 @@
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
+use nix::sys::socket::{setsockopt, sockopt::TcpMaxSeg};
 use nix::unistd::Pid;
 use sealroom::seal::lease::{Runtime, Word};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
@@ -177,6 +178,32 @@ async fn a_drain_ends_at_its_limit() {
             .code(),
         Some(0)
     );
+    // Its client is still there: it is not the one who went.
+    assert_eq!(gate.audit_line().await["outcome"], "timeout");
+}
+
+#[tokio::test]
+async fn a_slow_reader_gets_the_end_of_an_answer_too() {
+    let (mut gate, engine, launch) = serving(&["--lame-duck-seconds", "0"]).await;
+    let long = format!(r#"{{"text":"{}"}}"#, "x".repeat(250 * 1024));
+    engine.answer(200, &long);
+    let socket = TcpSocket::new_v4().unwrap();
+    // Small segments make small buffers in the kernel: most of the answer stays in the gate.
+    setsockopt(&socket, TcpMaxSeg, &536).unwrap();
+    let mut client = socket.connect(gate.api).await.unwrap();
+    let text = request(COMPLETIONS, BODY, "");
+    client.write_all(text.as_bytes()).await.unwrap();
+    assert_eq!(gate.audit_line().await["outcome"], "ok");
+    terminate(&gate.child);
+    // Nobody else holds the gate up.
+    drop(launch);
+    sleep(Duration::from_millis(500)).await;
+    let mut text = String::new();
+    let read = timeout(PATIENCE, client.read_to_string(&mut text)).await;
+    assert!(read.unwrap().is_ok(), "{} bytes", text.len());
+    assert!(text.ends_with(&long), "{} bytes", text.len());
+    let ended = timeout(PATIENCE, gate.child.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
 }
 
 #[tokio::test]

@@ -114,6 +114,24 @@ async fn death_between_events_is_told_as_one_and_is_no_end() {
 }
 
 #[tokio::test]
+async fn an_error_within_a_stream_is_told_in_our_words() {
+    let (mut gate, engine, _launch) = serving(&[]).await;
+    let chunks = engine.stream();
+    let client = asked(&gate).await;
+    chunks.send(chunk("data: {\"n\":0}\n\n")).await.unwrap();
+    let error = format!("data: {{\"error\":{{\"message\":\"{WORDS}\"}}}}\n\n");
+    chunks.send(chunk(&error)).await.unwrap();
+    drop(chunks);
+    let text = rest(client).await;
+    assert!(text.contains(r#"data: {"n":0}"#), "{text}");
+    assert!(!text.contains(WORDS), "{text}");
+    assert!(text.contains(r#"data: {"error":{"#), "{text}");
+    assert!(text.contains("engine_error"), "{text}");
+    assert!(!text.ends_with("0\r\n\r\n"), "{text}");
+    assert_eq!(gate.audit_line().await["outcome"], "upstreamError");
+}
+
+#[tokio::test]
 async fn death_within_an_event_is_a_cut() {
     let (gate, engine, _launch) = serving(&[]).await;
     let chunks = engine.stream();

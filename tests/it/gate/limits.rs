@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::bed::{Gate, PATIENCE, post, raw, request};
+use super::bed::{FILES, Gate, PATIENCE, post, raw, request};
 use super::engine::chunk;
 use super::seal::serving;
 
@@ -55,6 +55,18 @@ async fn connections_at_once_are_bounded() {
     }
     // The admin port is not theirs to fill.
     assert_eq!(gate.admin_status("/livez").await.0, 200);
+}
+
+#[tokio::test]
+async fn as_many_files_are_open_as_the_machine_allows() {
+    let gate = Gate::start(&[]).await;
+    let limits = format!("/proc/{}/limits", gate.child.id().unwrap());
+    let limits = std::fs::read_to_string(limits).unwrap();
+    let mut lines = limits.lines();
+    let held = lines.find_map(|line| line.strip_prefix("Max open files"));
+    let held: Vec<&str> = held.unwrap().split_whitespace().take(2).collect();
+    assert_eq!(held[0], held[1], "{limits}");
+    assert_ne!(held[0], FILES.to_string(), "{limits}");
 }
 
 #[tokio::test]

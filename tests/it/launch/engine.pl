@@ -97,6 +97,9 @@ elsif ($mode eq 'streams') {
     # MSG_FASTOPEN: data that connects by itself.
     $try->('fastopen/443', defined send($tcp->(), 'x', 0x20000000, $address->(443)));
     $try->('fastopen/40000', defined send($tcp->(), 'x', 0x20000000, $address->(40000)));
+    # TCP_ULP: another protocol, and with smc another socket. TCP_NODELAY is an option as any.
+    $try->("ulp/$_", setsockopt($tcp->(), 6, 31, $_)) for 'smc', 'tls';
+    $try->('nodelay/1', setsockopt($tcp->(), 6, 1, 1));
     rename "$report.part", $report;
     sleep 600;
 }

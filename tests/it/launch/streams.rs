@@ -42,7 +42,8 @@ async fn tcp_is_left_and_nothing_beside_it() {
             ["socket", "2" | "10", kind] => kind == "1",
             ["protocol", "2" | "10", protocol] => protocol == "6",
             ["socket" | "protocol", ..] => false,
-            ["fastopen", _] => false,
+            ["fastopen" | "ulp", _] => false,
+            ["nodelay", _] => true,
             ["connect" | "connect6" | "bind", port] => {
                 !ports || port == OWN || port == "0" || port == "40000"
             }
@@ -52,6 +53,7 @@ async fn tcp_is_left_and_nothing_beside_it() {
     }
     assert_eq!(locked["socket/2/1"], "made");
     assert_eq!(locked["bind/0"], "made");
+    assert_eq!(locked["nodelay/1"], "made");
     assert_eq!(locked["socket/1/1"], "made");
     assert_eq!(locked["socket/1/2"], "made");
 
@@ -67,7 +69,13 @@ async fn tcp_is_left_and_nothing_beside_it() {
     for call in ["socket/2/2", "socket/10/2", "socket/16/3", "protocol/2/6"] {
         assert_eq!(open[call], "made", "{call}");
     }
-    for call in ["connect/443", "bind/8080", "fastopen/443", "connect/32767"] {
+    for call in [
+        "connect/443",
+        "bind/8080",
+        "fastopen/443",
+        "connect/32767",
+        "ulp/smc",
+    ] {
         assert_ne!(open[call], EACCES, "{call}");
     }
 }

@@ -5,10 +5,10 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::time::{sleep, timeout};
 
-use super::bed::{Bed, call};
+use super::bed::{Bed, Client, call};
 use crate::gate::bed::PATIENCE;
 
 fn alive(pid: &str) -> bool {
@@ -23,6 +23,16 @@ async fn gone(pid: &str) -> Duration {
         sleep(Duration::from_millis(20)).await;
     }
     begun.elapsed()
+}
+
+/// More than a pipe takes.
+fn stuff() -> Value {
+    json!({"jsonrpc": "2.0", "method": "notifications/stuff", "params": {"x": "x".repeat(100_000)}})
+}
+
+async fn leave(client: &Client) {
+    let bye = format!("DELETE /mcp HTTP/1.1\r\n{}\r\n", client.head());
+    assert_eq!(crate::gate::bed::raw(client.at, &bye).await.status, 200);
 }
 
 #[tokio::test]
@@ -95,8 +105,7 @@ async fn a_call_whose_client_goes_before_the_server_takes_it_is_over() {
     let hangs = tokio::spawn(async move { hangs.post(&call(&json!("h"), "hang", "")).await });
     bed.noted("hangs").await;
     // Nobody reads: the pipes fill, then what waits for the child in the gate.
-    let stuff = json!({"jsonrpc": "2.0", "method": "notifications/stuff", "params": {"x": "x".repeat(100_000)}});
-    while timeout(Duration::from_secs(2), client.post(&stuff))
+    while timeout(Duration::from_secs(2), client.post(&stuff()))
         .await
         .is_ok()
     {}
@@ -138,12 +147,28 @@ async fn a_child_that_ignores_its_end_is_killed() {
     let bed = Bed::start(&[], &["legacy", "deaf", "note=DIR/note"]).await;
     let client = bed.session().await;
     let pid = client.text("pid", "").await;
-    let bye = format!("DELETE /mcp HTTP/1.1\r\n{}\r\n", client.head());
-    assert_eq!(crate::gate::bed::raw(client.at, &bye).await.status, 200);
+    leave(&client).await;
     bed.noted("end of input").await;
     assert!(alive(&pid), "it has time");
     let took = gone(&pid).await;
     assert!(took > Duration::from_secs(2), "{took:?}");
+}
+
+/// The bridge waits for it to take its input, and nothing but the gate's end tells that nobody waits for that.
+#[tokio::test]
+async fn a_child_that_hangs_with_its_input_full_ends_with_its_session() {
+    let bed = Bed::start(&[], &["legacy", "note=DIR/note"]).await;
+    let client = bed.session().await;
+    let pid = client.text("pid", "").await;
+    let hangs = client.clone();
+    let hangs = tokio::spawn(async move { hangs.post(&call(&json!("h"), "hang", "")).await });
+    bed.noted("hangs").await;
+    for _ in 0..3 {
+        assert_eq!(client.post(&stuff()).await.status, 202);
+    }
+    leave(&client).await;
+    gone(&pid).await;
+    hangs.abort();
 }
 
 /// The gate's place is free when it hangs up, the bridge's when the child has gone.
@@ -154,8 +179,7 @@ async fn a_new_session_waits_for_the_place_of_a_child_that_is_slow_to_end() {
     bed.gate.until("/readyz", 200).await;
     let client = bed.session().await;
     let pid = client.text("pid", "").await;
-    let bye = format!("DELETE /mcp HTTP/1.1\r\n{}\r\n", client.head());
-    assert_eq!(crate::gate::bed::raw(client.at, &bye).await.status, 200);
+    leave(&client).await;
     let next = bed.session().await;
     assert_ne!(next.text("pid", "").await, pid);
 }
@@ -211,4 +235,9 @@ async fn an_opening_ends_every_child_at_once() {
     let (pid, stray) = (client.text("pid", "").await, bed.noted("stray").await);
     bed.gate.order_open("EgressOpen").await;
     assert!(gone(&pid).await + gone(&stray).await < Duration::from_secs(3));
+    // The bridge knows it too, and signals nobody's number later.
+    sleep(Duration::from_secs(1)).await;
+    bed.bridge.terminate();
+    let printed = bed.bridge.printed().await;
+    assert!(printed.contains("a child is gone"), "{printed}");
 }

@@ -1,6 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::runtime::watcher::Event;
 use sealroom::seal::check::new_nonce;
 use sealroom::seal::wire::{Challenge, ChallengeConflict, Closure, State, VERSION};
@@ -9,6 +10,12 @@ use tokio::time::sleep;
 
 use super::peers::machine;
 use super::world::{World, policy};
+
+/// A policy that opens one address outside, which no probe covers.
+fn hole() -> NetworkPolicy {
+    let narrow = json!({ "podSelector": {}, "egress": [{ "to": [{ "ipBlock": { "cidr": "203.0.113.7/32" } }] }] });
+    policy("hole", narrow)
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_pod_is_proven_over_the_wire_and_a_hole_closes_it_until_it_is_gone() {
@@ -35,9 +42,8 @@ async fn a_pod_is_proven_over_the_wire_and_a_hole_closes_it_until_it_is_gone() {
     ];
     assert_eq!(asked, expected);
 
-    // One address outside, which no probe covers: only the policies show it.
-    let narrow = json!({ "podSelector": {}, "egress": [{ "to": [{ "ipBlock": { "cidr": "203.0.113.7/32" } }] }] });
-    let hole = policy("hole", narrow);
+    // Only the policies show it.
+    let hole = hole();
     world
         .policies
         .apply_watcher_event(&Event::Apply(hole.clone()));
@@ -100,6 +106,27 @@ async fn a_nonce_that_a_canary_saw_convicts_although_the_gate_saw_silence() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deletion_that_nobody_answers_is_tried_again() {
+    let mut world = World::start().await;
+    world.until("True", "NoEgress").await;
+    world.written.mute.store(true, Ordering::SeqCst);
+    world.policies.apply_watcher_event(&Event::Apply(hole()));
+    world.until("False", "PolicyWidens").await;
+    let deletions = || {
+        let written = world.written.all();
+        written
+            .iter()
+            .filter(|line| line.starts_with("delete "))
+            .count()
+    };
+    let begun = Instant::now();
+    while deletions() < 2 {
+        assert!(begun.elapsed() < Duration::from_secs(40), "it waits");
+        sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn without_controls_silence_proves_nothing_and_all_is_well_when_they_are_back() {
     let world = World::start().await;
     world.until("True", "NoEgress").await;
@@ -122,6 +149,22 @@ async fn without_controls_silence_proves_nothing_and_all_is_well_when_they_are_b
             .sealed
     );
     world.fakes.canaries_down.store(false, Ordering::SeqCst);
+    world.until("True", "NoEgress").await;
+}
+
+/// They obey, and what they heard nobody knows.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn canaries_that_do_not_say_what_they_heard_are_no_controls() {
+    let world = World::start().await;
+    world.until("True", "NoEgress").await;
+    world.fakes.canaries_mute.store(true, Ordering::SeqCst);
+    let seal = world.until("Unknown", "ControlFailed").await;
+    assert!(
+        seal.sealed.message.contains("could not be asked"),
+        "{}",
+        seal.sealed.message
+    );
+    world.fakes.canaries_mute.store(false, Ordering::SeqCst);
     world.until("True", "NoEgress").await;
 }
 

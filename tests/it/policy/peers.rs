@@ -39,6 +39,8 @@ pub struct Peers {
     pub one_way: AtomicBool,
     /// Canaries obey no order.
     pub canaries_down: AtomicBool,
+    /// Canaries do not say what they saw.
+    pub canaries_mute: AtomicBool,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -53,6 +55,7 @@ impl Peers {
             hole: AtomicBool::new(false),
             one_way: AtomicBool::new(false),
             canaries_down: AtomicBool::new(false),
+            canaries_mute: AtomicBool::new(false),
             seen: Mutex::default(),
         }
     }
@@ -184,17 +187,20 @@ async fn control(
     }))
 }
 
-async fn seen(Shared(fakes): Shared<Arc<Peers>>) -> Json<SeenReport> {
+async fn seen(Shared(fakes): Shared<Arc<Peers>>) -> Result<Json<SeenReport>, StatusCode> {
+    if fakes.canaries_mute.load(Ordering::SeqCst) {
+        return Err(StatusCode::SERVICE_UNAVAILABLE);
+    }
     let mut all = fakes.seen.lock().unwrap();
     let seen = std::mem::take(&mut *all);
     let (v, canary_uid) = (VERSION, String::new());
-    Json(SeenReport {
+    Ok(Json(SeenReport {
         v,
         canary_uid,
         next: 0,
         lost: false,
         seen,
-    })
+    }))
 }
 
 /// The port on which both canaries answer whoever says something, over TCP and UDP, as the operator's own

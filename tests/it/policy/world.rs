@@ -1,5 +1,6 @@
 //! One sealed pod and two canaries on loopback, a cluster that remembers, and stores that are fed by hand.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,6 +28,8 @@ use super::peers::{CANARIES, GATE, Peers};
 #[derive(Clone)]
 pub struct Written {
     said: Arc<Mutex<Vec<String>>>,
+    /// Deletions are never answered.
+    pub mute: Arc<AtomicBool>,
     pod: Pod,
     pods: Arc<Mutex<Writer<Pod>>>,
 }
@@ -76,7 +79,11 @@ impl Cluster for Written {
         name: String,
         uid: String,
     ) -> Result<(), ClusterError> {
-        self.push(format!("delete {namespace}/{name} {uid}"))
+        let done = self.push(format!("delete {namespace}/{name} {uid}"));
+        if self.mute.load(Ordering::SeqCst) {
+            return std::future::pending().await;
+        }
+        done
     }
 
     async fn event(
@@ -211,6 +218,7 @@ impl World {
             fakes,
             written: Written {
                 said: Arc::default(),
+                mute: Arc::default(),
                 pod: sealed,
                 pods: Arc::new(Mutex::new(pod_writer)),
             },

@@ -101,12 +101,16 @@ fn two_at_once_do_not_meet() {
     assert_eq!((code, message.reason.as_str()), (Some(1), "VolumeInUse"));
 }
 
-#[test]
-fn altered_leftovers_are_noticed_and_pulled_again() {
+/// Also where the process had the time to note how far it came.
+#[rstest::rstest]
+#[case::kill(nix::sys::signal::SIGKILL)]
+#[case::term(nix::sys::signal::SIGTERM)]
+fn altered_leftovers_are_noticed_and_pulled_again(#[case] signal: nix::sys::signal::Signal) {
     let server = Server::start(Content::model(), half);
     let place = Place::new();
     let mut child = started(&server, &place);
-    child.kill().unwrap();
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    nix::sys::signal::kill(pid, signal).unwrap();
     child.wait().unwrap();
     let partial = place
         .dir()
@@ -118,6 +122,18 @@ fn altered_leftovers_are_noticed_and_pulled_again() {
     let (code, message) = run(&mut command(&server, &place));
     assert_eq!(code, Some(0), "{message:?}");
     assert_eq!(place.model(), Some(sample::gguf()));
+}
+
+#[test]
+fn a_model_without_a_record_goes_before_the_first_byte_comes() {
+    let server = Server::start(Content::model(), half);
+    let place = Place::new();
+    fs::create_dir_all(place.dir()).unwrap();
+    fs::write(place.dir().join("model.gguf"), "anything").unwrap();
+    let mut child = started(&server, &place);
+    assert_eq!(place.model(), None);
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[test]

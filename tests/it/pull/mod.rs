@@ -37,6 +37,7 @@ fn config(server: &Server, dir: &Path) -> Config {
             attempts: 3,
             backoff: Duration::from_millis(5),
             poll: Duration::from_millis(20),
+            again: Duration::from_secs(600),
         },
     }
 }

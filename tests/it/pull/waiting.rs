@@ -78,26 +78,34 @@ fn goes_on_when_secret_password_and_ca_are_mended() {
     assert_eq!(report.total, sample::gguf().len() as u64);
 }
 
-#[test]
-fn a_silent_registry_is_asked_again_by_itself() {
+/// One that refuses too, after a while: nothing here changes when its rights are mended there.
+#[rstest::rstest]
+#[case::silent(503, Reason::Unreachable, Duration::from_secs(600))]
+#[case::refusing(403, Reason::Unauthorized, Duration::from_millis(200))]
+fn a_registry_that_is_mended_is_asked_again_by_itself(
+    #[case] status: u16,
+    #[case] reason: Reason,
+    #[case] again: Duration,
+) {
     use std::sync::atomic::{AtomicBool, Ordering};
     let up = Arc::new(AtomicBool::new(false));
     let server = Server::start(Content::model(), {
         let up = up.clone();
         move |content, request| match up.load(Ordering::SeqCst) {
             true => content.honest(request),
-            false => Reply::status(503),
+            false => Reply::status(status),
         }
     });
     let place = Place::new();
     let mut config = config(&server, &place.dir());
     config.wait = true;
+    config.timing.again = again;
     let progress = Arc::new(Progress::default());
     let pull = std::thread::spawn({
         let progress = progress.clone();
         move || pull_with(&config, &progress)
     });
-    until(&progress, Reason::Unreachable);
+    until(&progress, reason);
     up.store(true, Ordering::SeqCst);
     pull.join().unwrap().unwrap();
     assert_eq!(place.model(), Some(sample::gguf()));

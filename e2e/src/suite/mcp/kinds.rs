@@ -1,4 +1,4 @@
-//! Servers of two libraries, over stdio and over HTTP on loopback, by the libraries' own defaults.
+//! Servers of two libraries, over stdio and over HTTP on loopback, by the libraries' own defaults, and an official one.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
@@ -19,9 +19,11 @@ struct Kind {
     tools: &'static [&'static str],
     /// Whether it speaks the revision without sessions itself. Over HTTP nothing is translated.
     modern: bool,
+    /// What else the client checks.
+    more: &'static [&'static str],
 }
 
-const KINDS: [Kind; 3] = [
+const KINDS: [Kind; 4] = [
     Kind {
         name: "python-http",
         command: ["/usr/bin/python3", "/srv/helper.py"],
@@ -29,6 +31,7 @@ const KINDS: [Kind; 3] = [
         server: [HELPER, "1.2.3"],
         tools: &TOOLS,
         modern: true,
+        more: &["dial"],
     },
     Kind {
         name: "fastmcp-stdio",
@@ -37,6 +40,7 @@ const KINDS: [Kind; 3] = [
         server: ["fast", "4.5.6"],
         tools: &["echo"],
         modern: false,
+        more: &[],
     },
     Kind {
         name: "fastmcp-http",
@@ -45,6 +49,20 @@ const KINDS: [Kind; 3] = [
         server: ["fast", "4.5.6"],
         tools: &["echo"],
         modern: false,
+        more: &[],
+    },
+    // The official one, most of whose tools are there only for clients that can be asked something.
+    Kind {
+        name: "everything",
+        command: [
+            "/usr/bin/node",
+            "/node_modules/@modelcontextprotocol/server-everything/dist/index.js",
+        ],
+        http: false,
+        server: ["mcp-servers/everything", "2.0.0"],
+        tools: &[],
+        modern: false,
+        more: &["elicits"],
     },
 ];
 
@@ -109,10 +127,12 @@ impl Kind {
             if self.http && !self.modern {
                 config["protocol"] = protocol("legacy").into();
             }
-            let mut checks = vec!["who", "tools", "echo", "wrong_key"];
-            if self.tools.contains(&"dial") {
-                checks.insert(3, "dial");
+            let mut checks = vec!["who"];
+            if !self.tools.is_empty() {
+                checks.extend(["tools", "echo"]);
             }
+            checks.extend(self.more);
+            checks.push("wrong_key");
             place.checks(stage, &config, &checks).await?;
         }
         Ok(())

@@ -3,6 +3,7 @@
 use super::{Case, Needs};
 
 mod circle;
+mod examples;
 mod fail;
 mod hole;
 mod kinds;
@@ -35,6 +36,11 @@ pub(super) fn cases() -> Vec<Case> {
             name: "mcp/servers_of_two_libraries_answer_over_stdio_and_http",
             needs,
             run: |s| Box::pin(kinds::answer(s)),
+        },
+        Case {
+            name: "mcp/the_examples_read_their_claim_and_reach_their_database",
+            needs,
+            run: |s| Box::pin(examples::hold(s)),
         },
         Case {
             name: "mcp/tools_that_are_not_the_pinned_ones_are_out_of_service",

@@ -66,22 +66,21 @@ fn declared(egress: &Egress) -> NetworkPolicyEgressRule {
 /// Every declared way in and out, in words.
 #[must_use]
 pub fn exits(object: &McpServer, bindings: &[Binding], config: &Config) -> Vec<String> {
-    let mut exits = edge::inward_exits(&object.spec.access.from, config);
+    let mut out = Vec::new();
     for binding in bindings {
         if let Ok(way) = &binding.way {
             let port = number_or_name(&way.port);
-            exits.push(format!("out {port}/TCP to the pods of {}", binding.target));
+            out.push(format!("out {port}/TCP to the pods of {}", binding.target));
         }
     }
     for egress in &object.spec.egress {
         let ports: Vec<String> = egress.ports.iter().map(port_text).collect();
-        exits.extend(
+        out.extend(
             (egress.to.iter())
                 .map(|peer| format!("out {} to {}", ports.join(","), edge::peer_text(peer))),
         );
     }
-    exits.truncate(64);
-    exits
+    edge::listed(edge::inward_exits(&object.spec.access.from, config), out)
 }
 
 fn port_text(port: &EgressPort) -> String {

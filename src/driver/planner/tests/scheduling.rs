@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::driver::config::Config;
 use crate::driver::planner::Planner;
@@ -216,6 +216,21 @@ fn a_pod_whose_numbers_are_far_ahead_moves_no_other() {
     let now = unix_millis();
     let ahead = one.sequence.above(now + 3_600_000, now).unwrap();
     assert!(other.sequence.next(now) < ahead);
+}
+
+#[test]
+fn the_newest_round_that_proved_a_pod_counts_from_its_beginning() {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.run(8.0);
+    let (begun, now) = (sim.now, sim.now + Duration::from_secs(3));
+    let track = sim.planner.tracks.get_mut("p").unwrap();
+    track.proven_by(begun, now);
+    let (at, wall) = track.last_proven.unwrap();
+    let ago = SystemTime::now().duration_since(wall).unwrap();
+    assert_eq!(at, begun);
+    assert!((3..9).contains(&ago.as_secs()), "{ago:?}");
+    track.proven_by(begun - Duration::from_secs(1), now);
+    assert_eq!(track.last_proven, Some((at, wall)), "an older one");
 }
 
 #[test]

@@ -302,18 +302,26 @@ fn a_condition_that_is_refused_is_tried_again_ever_more_rarely() {
 
 #[test]
 fn narrowing_the_object_gives_the_policy_time_to_follow() {
-    let edge = "{podSelector: {}, policyTypes: [Ingress], ingress: [{from: [{podSelector: {}}], ports: [{port: 8080}]}]}";
+    let edge = |port: u16| {
+        let spec = format!(
+            "{{podSelector: {{}}, policyTypes: [Ingress], ingress: [{{from: [{{podSelector: {{}}}}], ports: [{{port: {port}}}]}}]}}"
+        );
+        policy(&format!("sealroom-edge-{port}"), &spec)
+    };
     let mut sim = proven();
-    sim.owners.0.push(policy("sealroom-edge-assistant", edge));
-    sim.view
-        .policies
-        .push(policy("sealroom-edge-assistant", edge));
+    for port in [8080, 9090] {
+        sim.owners.0.push(edge(port));
+        sim.view.policies.push(edge(port));
+    }
     sim.run(20.0);
+    // Twice, so that what was declared first counts no less than what was declared last.
     sim.owners.0.pop();
-    sim.run(4.0);
+    sim.run(1.0);
+    sim.owners.0.pop();
+    sim.run(3.0);
     assert_sealed(&sim, Status::True, Reason::NoEgress);
     // Nobody narrowed it: that is a widening then.
-    sim.run(2.0);
+    sim.run(3.0);
     assert_sealed(&sim, Status::False, Reason::PolicyWidens);
 }
 
