@@ -172,6 +172,7 @@ fn database_of(image: &str) -> [Value; 3] {
         "apiVersion": "v1", "kind": "Pod",
         "metadata": {"name": DATABASE, "namespace": NS, "labels": {"app": DATABASE}},
         "spec": {
+            "terminationGracePeriodSeconds": 2,
             "automountServiceAccountToken": false,
             "enableServiceLinks": false,
             "imagePullSecrets": [{"name": "registry"}],
