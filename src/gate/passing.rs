@@ -173,11 +173,15 @@ impl Passing {
         passing
     }
 
+    /// Whether it is a stream of events, and none is under way.
+    fn is_between_events(&self) -> bool {
+        let flow = self.flow.as_ref();
+        flow.is_some_and(|flow| flow.streams && flow.ends.is_between_events())
+    }
+
     /// Whether an event begins here with which the engine tells of a fault of its own, in its own words.
     fn hears_an_error(&self, frame: &Frame<Bytes>) -> bool {
-        let begins =
-            (self.flow.as_ref()).is_some_and(|flow| flow.streams && flow.ends.is_between_events());
-        begins && frame.data_ref().is_some_and(|data| tells_error(data))
+        self.is_between_events() && frame.data_ref().is_some_and(|data| tells_error(data))
     }
 
     fn end(&mut self) {
@@ -194,9 +198,7 @@ impl Passing {
         error: BodyError,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.record.settle(outcome);
-        let told =
-            (self.flow.as_ref()).is_some_and(|flow| flow.streams && flow.ends.is_between_events());
-        if !told {
+        if !self.is_between_events() {
             return Poll::Ready(Some(Err(error)));
         }
         let event = Bytes::from(format!("data: {}\n\n", refusal.to_json()));

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tokio::sync::OnceCell;
 
@@ -329,6 +329,18 @@ impl Room<'_> {
     /// When the counters cannot be read.
     pub async fn packets(&self) -> Result<u64> {
         Ok(self.stage.packets().await?.saturating_sub(self.before))
+    }
+
+    /// Leaves the room of a test that has come to this, and that lets no packet out.
+    ///
+    /// # Errors
+    /// What it came to, or there were packets, or something does not go.
+    pub async fn leave_silent(self, done: Result<()>) -> Result<()> {
+        let packets = self.packets().await?;
+        self.leave().await?;
+        done?;
+        ensure!(packets == 0, "expected no packet outside, {packets} came");
+        Ok(())
     }
 
     /// Deletes the namespace and waits until its pods are gone, so that nothing of it is counted later.
