@@ -122,12 +122,12 @@ async fn canaries_gone(stage: &Stage) -> Result<()> {
     scale(stage, SYSTEM, "sealroom-canary", 0).await?;
     let held = async {
         unknown_but_serving(stage).await?;
-        // The proof's age and then the grace time.
-        refuses_in_the_end(stage, &Served::of(ns, "strict")).await?;
         stage
             .world
             .apply(&Model::new(ns, "new", stage.artifact()).yaml())
             .await?;
+        // The proof's age and then the grace time.
+        refuses_in_the_end(stage, &Served::of(ns, "strict")).await?;
         stage
             .world
             .wait_condition(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, ensure};
 
 use super::fixtures::{Model, egress_hole};
 use super::stage::Served;
@@ -44,31 +44,39 @@ pub(super) fn loud() -> Vec<Case> {
 const SOON: Duration = Duration::from_secs(40);
 const RECOVERY: Duration = Duration::from_secs(90);
 
-/// Waits until the model is not served any more, and asks its pods past the Service: those that listen refuse.
+/// Waits until the model is not served any more and a pod that is asked past the Service refuses, and checks that
+/// none serves. A pod that ends, or has not begun, does not answer.
 async fn refuses(stage: &Stage, model: &Served) -> Result<()> {
     wait(SOON, "requests refused", async || {
         let status = stage.get_status(model, "/v1/models").await;
         Ok((status != Some(200)).then_some(()))
     })
     .await?;
-    let mut refused = 0;
-    for pod in stage.world.pods(&model.namespace, &model.name).await? {
-        let Some(address) = pod["status"]["podIP"].as_str() else {
-            continue;
-        };
-        let past = Served {
-            url: format!("http://{address}:8080"),
-            ..model.clone()
-        };
-        let status = stage.get_status(&past, "/v1/models").await;
-        match status {
-            Some(503) => refused += 1,
-            // A pod that ends, or has not begun.
-            None => {}
-            Some(other) => bail!("expected {address} to refuse, it said {other}"),
+    let (address, status) = wait(SOON, "a pod that refuses", async || {
+        let mut refusal = None;
+        for pod in stage.world.pods(&model.namespace, &model.name).await? {
+            let Some(address) = pod["status"]["podIP"].as_str() else {
+                continue;
+            };
+            let past = Served {
+                url: format!("http://{address}:8080"),
+                ..model.clone()
+            };
+            if let Some(status) = stage.get_status(&past, "/v1/models").await {
+                let answer = Some((address.to_owned(), status));
+                if status != 503 {
+                    return Ok(answer);
+                }
+                refusal = answer;
+            }
         }
-    }
-    ensure!(refused > 0, "expected a pod that refuses");
+        Ok(refusal)
+    })
+    .await?;
+    ensure!(
+        status == 503,
+        "expected {address} to refuse, it said {status}"
+    );
     Ok(())
 }
 

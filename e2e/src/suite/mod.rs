@@ -111,6 +111,7 @@ fn groups() -> Vec<Vec<Lane>> {
             join(join(lock::cases(), modes::cases()), clients::written()),
             adapters::cases(),
             mcp::cases(),
+            mcp::examples(),
         ],
         // Fifty pods at once leave nobody else a processor.
         vec![start::silent()],

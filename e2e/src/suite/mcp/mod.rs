@@ -38,16 +38,20 @@ pub(super) fn cases() -> Vec<Case> {
             run: |s| Box::pin(kinds::answer(s)),
         },
         Case {
-            name: "mcp/the_examples_read_their_claim_and_reach_their_database",
-            needs,
-            run: |s| Box::pin(examples::hold(s)),
-        },
-        Case {
             name: "mcp/tools_that_are_not_the_pinned_ones_are_out_of_service",
             needs,
             run: |s| Box::pin(pin::drifts(s)),
         },
     ]
+}
+
+/// Needs nothing of the others.
+pub(super) fn examples() -> Vec<Case> {
+    vec![Case {
+        name: "mcp/the_examples_read_their_claim_and_reach_their_database",
+        needs: Needs::BothLocks,
+        run: |s| Box::pin(examples::hold(s)),
+    }]
 }
 
 /// Lets packets out, and takes away what the others made.
