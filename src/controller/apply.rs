@@ -364,7 +364,7 @@ fn key<K: Child>(of: &K) -> String {
 }
 
 /// Resource versions of one kind are comparable numbers (KEP-5504).
-fn version<K: Child>(of: &K) -> u64 {
+pub(super) fn version<K: Resource>(of: &K) -> u64 {
     of.resource_version()
         .and_then(|version| version.parse().ok())
         .unwrap_or(0)

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::apply::UNSEEN;
+use super::apply::{UNSEEN, version};
 use super::conditions::transitions;
 use super::names::MANAGER;
 use crate::api::ConditionType;
@@ -55,7 +55,7 @@ impl StatusWriter {
         let mut wrote = self.wrote.lock().unwrap_or_else(PoisonError::into_inner);
         let newer = wrote
             .get(&uid)
-            .filter(|last| last.version > version_of(object))
+            .filter(|last| last.version > version(object))
             .and_then(|last| serde_json::from_value(last.status.clone()).ok());
         if newer.is_none() {
             wrote.remove(&uid);
@@ -103,7 +103,7 @@ impl StatusWriter {
             // Of an object that is gone no store shows anything.
             wrote.retain(|_, last| last.at.elapsed() < UNSEEN);
             let last = Wrote {
-                version: version_of(&after),
+                version: version(&after),
                 status,
                 at: Instant::now(),
             };
@@ -159,11 +159,4 @@ fn event_type(condition: &Condition) -> Option<EventType> {
     } else {
         EventType::Warning
     })
-}
-
-fn version_of<K: Resource>(object: &K) -> u64 {
-    object
-        .resource_version()
-        .and_then(|version| version.parse().ok())
-        .unwrap_or(0)
 }

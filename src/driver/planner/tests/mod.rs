@@ -1,5 +1,13 @@
 //! The planner against the gate's real state machine, in simulated time.
 
-mod scheduling;
+mod cluster;
+mod gate;
+mod outcome;
 mod sim;
-mod verdicts;
+
+mod conditions;
+mod controls;
+mod proof;
+mod reached;
+mod scheduling;
+mod widened;

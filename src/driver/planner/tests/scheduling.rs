@@ -7,7 +7,8 @@ use crate::driver::sequence::unix_millis;
 use crate::driver::view::SealedPod;
 use crate::seal::wire::State;
 
-use super::sim::{Sim, policy, sealed_pod};
+use super::cluster::{policy, sealed_pod};
+use super::sim::Sim;
 
 fn many(n: usize) -> Vec<SealedPod> {
     (0..n).map(|n| sealed_pod(&format!("pod-{n:05}"))).collect()

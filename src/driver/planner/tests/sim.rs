@@ -5,129 +5,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::ObjectReference;
-use k8s_openapi::api::networking::v1::NetworkPolicy;
-
 use crate::driver::board::PodSeal;
 use crate::driver::config::Config;
-use crate::driver::planner::{
-    Action, Begun, Finished, Owner, Owners, Planner, PodCondition, Sealed,
-};
+use crate::driver::planner::{Action, Begun, Finished, Planner, PodCondition};
 use crate::driver::targets::{Controls, OPERATOR};
-use crate::driver::view::{
-    Canary, Condition, Infrastructure, PodKind, SealedPod, ServiceAddresses, View,
-};
-use crate::policy::{Declared, Pod, Policy};
+use crate::driver::view::{Canary, Condition, SealedPod, View};
 use crate::seal::probe::Observation;
-use crate::seal::session::Session;
-use crate::seal::state::{Config as GateConfig, Machine, OwnNode, Refused, WhenStale};
-use crate::seal::wire::{
-    ControlReport, Dialled, Proto, Report, RuntimeFault, Seen, State, Target, VERSION,
-};
+use crate::seal::wire::{ControlReport, Dialled, Proto, Seen, Target, VERSION};
 
-pub(super) const SEALED: &str = "{podSelector: {matchExpressions: [{key: sealroom.dev/sealed, operator: Exists}]}, policyTypes: [Ingress, Egress]}";
-
-pub(super) fn policy(name: &str, spec: &str) -> Policy {
-    let mut policy = NetworkPolicy {
-        spec: Some(serde_saphyr::from_str(spec).expect("a spec")),
-        ..NetworkPolicy::default()
-    };
-    policy.metadata.name = Some(name.to_owned());
-    policy.metadata.namespace = Some("team-a".to_owned());
-    policy.metadata.uid = Some(format!("uid of {name}"));
-    Policy::parse(&policy)
-}
-
-fn pod(name: &str, ip: &[&str]) -> Pod {
-    Pod {
-        namespace: "team-a".to_owned(),
-        name: name.to_owned(),
-        labels: [("sealroom.dev/sealed".to_owned(), "serve".to_owned())].into(),
-        addresses: ip
-            .iter()
-            .map(|ip| ip.parse().expect("an address"))
-            .collect(),
-        ports: Vec::new(),
-    }
-}
-
-pub(super) fn sealed_pod(name: &str) -> SealedPod {
-    SealedPod {
-        uid: name.to_owned(),
-        owner_uid: "owner".to_owned(),
-        kind: PodKind::Gated,
-        pod: pod(name, &["10.0.0.1", "fd00::1"]),
-        node: "node-1".to_owned(),
-        node_addresses: vec!["172.20.0.1".parse().expect("an address")],
-        gate_running: true,
-        engine_started: false,
-        engine_oom: false,
-        unlabelled: false,
-        terminating: false,
-        condition: None,
-    }
-}
-
-pub(super) fn canary(name: &str, node: &str, ip: &[&str]) -> Canary {
-    let mut pod = pod(name, ip);
-    pod.namespace = "sealroom-system".to_owned();
-    pod.labels = [("app".to_owned(), "canary".to_owned())].into();
-    Canary {
-        uid: name.to_owned(),
-        pod,
-        node: node.to_owned(),
-        ready: true,
-    }
-}
-
-pub(super) fn shared() -> Infrastructure {
-    let found = |ips: &[&str]| {
-        ServiceAddresses::Found(
-            ips.iter()
-                .map(|ip| ip.parse().expect("an address"))
-                .collect(),
-        )
-    };
-    Infrastructure {
-        canaries: vec![
-            canary("canary-1", "node-1", &["10.0.0.9", "fd00::9"]),
-            canary("canary-2", "node-2", &["10.0.1.9", "fd00:1::9"]),
-        ],
-        canary_service: found(&["10.96.0.9", "fd96::9"]),
-        dns: found(&["10.96.0.10", "fd96::10"]),
-        api: found(&["10.96.0.1"]),
-    }
-}
-
-/// What the object declares.
-#[derive(Clone)]
-pub(super) struct OneOwner(pub Vec<Policy>);
-
-impl Owners for OneOwner {
-    fn owner(&self, uid: &str) -> Option<Owner> {
-        (uid == "owner").then(|| Owner {
-            reference: ObjectReference {
-                name: Some("assistant".to_owned()),
-                ..Default::default()
-            },
-            declared: Declared {
-                policies: self.0.clone(),
-            },
-            own_node: None,
-        })
-    }
-}
-
-pub(super) struct Gate {
-    pub machine: Machine,
-    pub runtime_ran: bool,
-    pub runtime_fault: Option<RuntimeFault>,
-    /// No challenge reaches it.
-    pub deaf: bool,
-    pub challenges: Vec<Instant>,
-    /// Challenges that it refused with 409.
-    pub conflicts: usize,
-}
+use super::cluster::{OneOwner, SEALED, policy, shared};
+use super::gate::Gate;
 
 pub(super) struct Sim {
     pub planner: Planner,
@@ -145,7 +32,6 @@ pub(super) struct Sim {
     pub refuses: bool,
     pub seals: BTreeMap<String, PodSeal>,
     pub actions: Vec<Action>,
-    pub last: Option<Begun>,
 }
 
 impl Sim {
@@ -170,7 +56,6 @@ impl Sim {
             refuses: false,
             seals: BTreeMap::new(),
             actions: Vec::new(),
-            last: None,
         };
         sim.pods(pods);
         sim
@@ -178,14 +63,9 @@ impl Sim {
 
     pub(super) fn pods(&mut self, pods: Vec<SealedPod>) {
         for pod in &pods {
-            self.gates.entry(pod.uid.clone()).or_insert_with(|| Gate {
-                machine: machine(&pod.uid),
-                runtime_ran: false,
-                runtime_fault: None,
-                deaf: false,
-                challenges: Vec::new(),
-                conflicts: 0,
-            });
+            self.gates
+                .entry(pod.uid.clone())
+                .or_insert_with(|| Gate::new(&pod.uid));
         }
         self.view.pods = pods;
     }
@@ -196,7 +76,7 @@ impl Sim {
         let uid = pod.uid.clone();
         pod.gate_running = false;
         self.step();
-        self.gates.get_mut(&uid).expect("a gate").machine = machine(&uid);
+        self.gates.get_mut(&uid).expect("a gate").restart(&uid);
         self.view.pods[0].gate_running = true;
     }
 
@@ -265,45 +145,21 @@ impl Sim {
     /// The gate probes and answers at once; canaries tell what they saw.
     fn exchange(&mut self, begun: Begun) {
         let (nonce, now) = (begun.challenge.nonce.clone(), self.now);
+        let (leaks, one_way) = (self.leaks, self.one_way);
         let gate = self.gates.get_mut(&begun.uid).expect("a gate");
         let mut heard = Vec::new();
-        let answer = if gate.deaf {
-            Err("no connection".to_owned())
-        } else {
-            gate.challenges.push(now);
-            // As the driver's HTTP side does it.
-            let mut challenge = begun.challenge.clone();
-            let conflict = gate.machine.conflict();
-            if challenge.session != Some(conflict.session) {
-                let refused = gate.machine.begin(challenge.clone(), now);
-                assert_eq!(refused.err(), Some(Refused::Session));
-                gate.conflicts += 1;
-                challenge.session = Some(conflict.session);
+        let probe = |target: &Target| {
+            let out = leaks(target);
+            if out && target.name.starts_with("canary/") {
+                heard.push(target.clone());
             }
-            // Time here runs faster than the clock that another operator numbers by.
-            if challenge.seq <= conflict.last {
-                challenge.seq = conflict.last + 1;
+            if out && !one_way {
+                Observation::Connected
+            } else {
+                Observation::Silence { waited_ms: 1000 }
             }
-            let round = gate
-                .machine
-                .begin(challenge, now)
-                .expect("a good challenge");
-            let mut observed = Vec::new();
-            for target in &begun.challenge.targets {
-                let out = (self.leaks)(target);
-                if out && target.name.starts_with("canary/") {
-                    heard.push(target.clone());
-                }
-                observed.push(if out && !self.one_way {
-                    Observation::Connected
-                } else {
-                    Observation::Silence { waited_ms: 1000 }
-                });
-            }
-            gate.machine.finish(round, &observed, now);
-            Ok(report(gate, now))
         };
-        self.last = Some(begun.clone());
+        let answer = gate.answer(&begun.challenge, probe, now);
         let actions = self.planner.finished(Finished { begun, answer }, now);
         self.take(actions);
         for target in heard {
@@ -360,63 +216,5 @@ impl Sim {
     pub(super) fn restart_operator(&mut self) {
         self.planner = Planner::new(Config::default(), self.now);
         self.actions.clear();
-    }
-
-    pub(super) fn sealed(&self, uid: &str) -> &Sealed {
-        &self.seals[uid].sealed
-    }
-
-    pub(super) fn fault(&self, uid: &str) -> Option<RuntimeFault> {
-        self.seals[uid].runtime_fault
-    }
-
-    pub(super) fn state(&self, uid: &str) -> State {
-        self.gates[uid].machine.state(self.now)
-    }
-
-    /// (ready, reason) of every condition written.
-    pub(super) fn conditions(&self) -> Vec<(bool, &'static str)> {
-        let actions = self.actions.iter();
-        actions
-            .filter_map(|action| match action {
-                Action::Condition(one) => Some((one.ready, one.reason.as_str())),
-                _ => None,
-            })
-            .collect()
-    }
-
-    pub(super) fn deletions(&self) -> usize {
-        let deletions = self.actions.iter();
-        deletions
-            .filter(|action| matches!(action, Action::Delete { .. }))
-            .count()
-    }
-
-    pub(super) fn events(&self) -> Vec<&'static str> {
-        let actions = self.actions.iter();
-        actions
-            .filter_map(|action| match action {
-                Action::Event { reason, .. } => Some(reason.as_str()),
-                _ => None,
-            })
-            .collect()
-    }
-}
-
-fn machine(uid: &str) -> Machine {
-    let config = GateConfig {
-        when_stale: WhenStale::Serve,
-        grace: Duration::from_secs(30),
-        own_node: OwnNode::Report,
-    };
-    Machine::new(config, uid, Session::random())
-}
-
-fn report(gate: &Gate, now: Instant) -> Report {
-    Report {
-        locks: vec!["Kernel".to_owned()],
-        runtime_ran: gate.runtime_ran,
-        runtime_fault: gate.runtime_fault,
-        ..gate.machine.report(now)
     }
 }
