@@ -20,7 +20,7 @@ GO := $(SEALROOM_CACHE)/go
 
 .PHONY: help
 help: ## Show this
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 	@echo "  with PROVIDER=bed|kind|kubeconfig NODES=1|2 CNI=cilium|ptp KEEP=1 FILTER=... COLD=1"
 
 .PHONY: demo
@@ -41,9 +41,11 @@ unit: ## Unit, golden and API-server tests; FILTER=name for some of them
 
 .PHONY: lint
 lint: export HELM := $(GO)/helm/helm
+lint: export PROMTOOL := $(GO)/prometheus/promtool
+lint: export DASHBOARD := $(GO)/dashboard/dashboard
 lint: ## Formatting, lints, documents, the chart, the dependencies
 	cargo fmt --all --check
-	@e2e/with-go.sh helm cargo clippy $(CARGO) -- -D warnings
+	@e2e/with-go.sh "helm prometheus dashboard" cargo clippy $(CARGO) -- -D warnings
 	e2e/shell-lint.sh
 	docs/check.sh
 	charts/sealroom/tests/render.sh | grep -v '^ok '
@@ -98,6 +100,12 @@ crds: ## Write crds/ from the types, and the chart's copy
 	@e2e/products.sh programs
 	$(BIN)/sealroom-locked crds --to crds
 	cp crds/*.yaml charts/sealroom/crd-files/
+
+.PHONY: conformance
+conformance: ## MCP's official suite, directly and behind gate and bridge; writes docs/mcp-conformance.md
+	@e2e/bed/packages.sh
+	@e2e/products.sh programs
+	@SEALROOM=$(BIN)/sealroom-locked e2e/mcp/conformance.sh
 
 .PHONY: bench
 bench: ## Measure what docs/benchmarks.md lists, with the shipped binary; asserts nothing

@@ -41,6 +41,33 @@ for file in docs/design/[0-9]*.md; do
   grep -qF "($(basename "$file"))" docs/design/README.md || say "docs/design/README.md: $(basename "$file") is missing"
 done
 
+# Every test of the threat model is where its row says; … stands for the beginning of the name before it.
+rows=0
+while IFS=$'\t' read -r path name; do
+  rows=$((rows + 1))
+  if [[ ! -f $path ]]; then
+    say "docs/threat-model.md: there is no file $path"
+  elif [[ -z $name ]]; then
+    say "docs/threat-model.md: a row names $path and no test in it"
+  elif [[ $path == e2e/* ]]; then
+    # A group's tests are listed in its mod.rs.
+    [[ $name == …* ]] && ending=${name#…}\" || ending=\"$name\"
+    grep -rqF --include='*.rs' -- "$ending" "$(dirname "$path")" || say "docs/threat-model.md: no test $name in $(dirname "$path")"
+  else
+    grep -qE -- "fn $name\\(|\"$name\"" "$path" || say "docs/threat-model.md: no test $name in $path"
+  fi
+done < <(awk '/^\|.*`/ {
+  row = $0; sub(/ \|$/, "", row); sub(/.*\|/, "", row)
+  path = ""; named = 1
+  while (match(row, /`[^`]+`/)) {
+    word = substr(row, RSTART + 1, RLENGTH - 2); row = substr(row, RSTART + RLENGTH)
+    if (word ~ /^(src|tests|e2e)\//) { if (!named) print path "\t"; path = word; named = 0 }
+    else { print path "\t" word; named = 1 }
+  }
+  if (!named) print path "\t"
+}' docs/threat-model.md)
+[[ $rows -ge 150 ]] || say "docs/threat-model.md: found only $rows tests"
+
 # The chart and the program have one version.
 crate=$(awk -F'"' '/^version = /{ print $2; exit }' Cargo.toml)
 while read -r version; do

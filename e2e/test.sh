@@ -14,7 +14,7 @@ trap finish EXIT
 trap 'exit 130' INT TERM
 mkdir -p "$last" "$go"
 export KUBE_APISERVER_BIN=$go/kubernetes/kube-apiserver ETCD_BIN=$go/etcd/etcd SEALROOM_REQUIRE_APISERVER=1
-export HELM=$go/helm/helm
+export HELM=$go/helm/helm PROMTOOL=$go/prometheus/promtool DASHBOARD=$go/dashboard/dashboard
 # Also beside a Docker of the user's: what is tested has to be the same everywhere.
 export KIND_ENGINE=own
 
@@ -42,7 +42,7 @@ kind() { PROVIDER=kind NODES=1 unchanged "$e2e" demo --operator "$bin/sealroom-s
 setup packages 180 e2e/bed/packages.sh
 # The tests with an API server wait for the first two; everything else waits behind them for the same locks.
 background go-apiserver 1500 e2e/bed/build.sh etcd kubernetes
-background go 2700 nice -n 10 bash -c 'e2e/bed/build.sh && e2e/bed/build.sh ollama traefik prometheus prometheus-adapter kubeadm kind && e2e/kind/node-root.sh'
+background go 2700 nice -n 10 bash -c 'e2e/bed/build.sh && e2e/bed/build.sh ollama traefik prometheus prometheus-adapter dashboard kubeadm kind && e2e/kind/node-root.sh'
 check format 30 cargo fmt --all --check
 check shell 60 e2e/shell-lint.sh
 check docs 10 docs/check.sh

@@ -38,7 +38,7 @@ build() {
 mkdir -p "$SEALROOM_CACHE/go"
 [ $# -gt 0 ] || set -- "${FAMILIES[@]}"
 for family in "$@"; do
-  declare -f "build_$family" >/dev/null || die "unknown family $family, one of: ${FAMILIES[*]} ollama traefik kubeadm kind kubernetes-1.33 prometheus prometheus-adapter"
+  declare -f "build_$family" >/dev/null || die "unknown family $family, one of: ${FAMILIES[*]} ollama traefik kubeadm kind kubernetes-1.33 prometheus prometheus-adapter dashboard"
   # One builder a family: a second one waits and then finds the result.
   exec 9>"$SEALROOM_CACHE/go/$family.lock"
   flock 9

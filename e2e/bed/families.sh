@@ -5,7 +5,7 @@
 # What a cluster is made of. The engine of the tests, ollama, what only a kind cluster has (kubeadm, kind), and the
 # oldest Kubernetes that is supported (kubernetes-1.33) are built when they are named.
 # So are traefik, through which people outside the cluster ask, and prometheus with prometheus-adapter, by which the
-# tests scale.
+# tests scale; prometheus brings promtool, and with dashboard the chart's alerts and dashboard are checked.
 # shellcheck disable=SC2034 # read by build.sh
 FAMILIES=(etcd kubernetes containerd runc coredns pause cilium helm)
 
@@ -104,7 +104,11 @@ build_traefik() {
 build_prometheus() {
   # Of the service discoveries only that of Kubernetes: the others are the SDKs of many clouds.
   CGO_ENABLED=0 go build -trimpath -tags "netgo,remove_all_sd,enable_kubernetes_sd" -ldflags "-s -w" \
-    -o "$OUT/prometheus" github.com/prometheus/prometheus/cmd/prometheus
+    -o "$OUT/" github.com/prometheus/prometheus/cmd/prometheus github.com/prometheus/prometheus/cmd/promtool
+}
+
+build_dashboard() {
+  CGO_ENABLED=0 go build -trimpath -ldflags "-s -w" -o "$OUT/dashboard" .
 }
 
 build_prometheus-adapter() {

@@ -2,6 +2,8 @@
 # Checks of the chart that need Helm and no cluster. Prints one line per check, ends with 1 if any failed.
 #
 #   HELM=/path/to/helm charts/sealroom/tests/render.sh        UPDATE=1 writes tests/golden anew
+#
+# With PROMTOOL and DASHBOARD, which e2e/bed/build.sh builds (prometheus, dashboard), also alerts and dashboard.
 set -euo pipefail
 
 helm=${HELM:-helm}
@@ -122,6 +124,27 @@ check "crds: all $files are rendered" test "$(count '^kind: CustomResourceDefini
 check "crds: all $files are kept when the release goes" test "$(count '^    helm.sh/resource-policy: keep$' "$work/crds")" -eq "$files"
 check "crds: each has one metadata and one set of annotations" test \
   "$(count '^metadata:$' "$work/crds")/$(count '^  annotations:$' "$work/crds")" = "$files/$files"
+
+# Alerts and dashboard, by the programs that know what Prometheus and Grafana take.
+if [[ -n ${PROMTOOL:-}${DASHBOARD:-} ]]; then
+  # rules FILE: promtool takes all of its rules, and there are some.
+  rules() { "$PROMTOOL" check rules --lint=all --lint-fatal "$1" && test "$(count '(alert|record):' "$1")" -ge 5; }
+  not() { ! "$@"; }
+  documents "$work/full.yaml" PrometheusRule | sed -n '/^spec:$/,$p' | sed '1d; s/^  //' >"$work/alerts.yaml"
+  check "alerts: promtool takes them" rules "$work/alerts.yaml"
+  documents "$work/full.yaml" ConfigMap sealroom-dashboard | sed -n '/^  sealroom.json: |$/,$p' | sed '1d; /^ *$/d; s/^    //' >"$work/board.json"
+  check "dashboard: what is rendered is the chart's file" diff "$chart/dashboards/sealroom.json" "$work/board.json"
+  check "dashboard: it is as Grafana's types say" "$DASHBOARD" "$work/board.json"
+  "$DASHBOARD" "$work/board.json" >"$work/panels.yaml" 2>"$work/err" || true
+  check "dashboard: promtool takes its expressions" rules "$work/panels.yaml"
+  # Both can say no.
+  sed 's/max by (/max by ((/' "$work/alerts.yaml" >"$work/bad.yaml"
+  check "alerts: promtool refuses one with a bracket too many" not "$PROMTOOL" check rules "$work/bad.yaml"
+  sed 's/"gridPos"/"gridpos"/' "$work/board.json" >"$work/bad.json"
+  check "dashboard: a field that Grafana does not know is refused" not "$DASHBOARD" "$work/bad.json"
+else
+  echo 'note    alerts and dashboard are not checked: PROMTOOL and DASHBOARD are not set'
+fi
 
 # The example's values, with their placeholders filled in.
 digest=sha256:$(printf '%064d' 0)

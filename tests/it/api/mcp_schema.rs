@@ -11,7 +11,7 @@ use super::server;
 
 const DIGEST: &str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
-fn good(name: &str) -> Value {
+pub fn good(name: &str) -> Value {
     json!({
         "apiVersion": "sealroom.dev/v1alpha1", "kind": "McpServer",
         "metadata": { "name": name },
@@ -36,6 +36,10 @@ fn models(models: Value) -> Value {
 
 fn egress(port: Value) -> Value {
     json!({ "spec.egress": [{ "to": [{ "podSelector": {} }], "ports": [port] }] })
+}
+
+fn limits(limits: Value) -> Value {
+    json!({ "spec.limits": limits })
 }
 
 fn refused() -> Vec<(Value, &'static str)> {
@@ -230,6 +234,22 @@ fn refused() -> Vec<(Value, &'static str)> {
             json!({ "spec.isolation": { "maxChildren": 1 } }),
             "greater than or equal to 2",
         ),
+        (
+            limits(json!({ "perCaller": { "requestsPerMinute": 60 } })),
+            "write access.apiKeys or access.jwt",
+        ),
+        (
+            limits(json!({ "perCaller": {} })),
+            "requestsPerMinute: Required value",
+        ),
+        (
+            limits(json!({ "perCaller": { "requestsPerMinute": 0 } })),
+            "greater than or equal to 1",
+        ),
+        (
+            limits(json!({ "perCaller": { "requestsPerMinute": 100_001 } })),
+            "less than or equal to 100000",
+        ),
         (json!({ "metadata.name": "7b" }), "beginning with a letter"),
     ]
 }
@@ -250,6 +270,18 @@ fn taken() -> Vec<Value> {
         egress(json!({ "port": 5432 })),
         egress(json!({ "port": 8000, "endPort": 8010 })),
         json!({ "spec.tools": { "policy": "AllowListed", "allow": ["find"], "pin": format!("sha256:{}", "0".repeat(64)) } }),
+        json!({
+            "spec.limits": { "perCaller": { "requestsPerMinute": 60 } },
+            "spec.access": { "apiKeys": { "secretRef": { "name": "keys" } } },
+        }),
+        json!({
+            "spec.limits": { "perCaller": { "requestsPerMinute": 100_000 } },
+            "spec.access": { "jwt": {
+                "issuer": "https://sso.internal/realms/lab",
+                "audiences": ["tools"],
+                "jwks": { "configMapRef": { "name": "lab-keys" } },
+            } },
+        }),
     ]
 }
 

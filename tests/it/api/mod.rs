@@ -5,13 +5,17 @@
 
 mod adapters;
 mod chart;
+mod drift;
 mod examples;
 mod guard;
 mod kubelet;
 mod mcp;
 mod mcp_schema;
+mod monitoring;
 mod nodes;
 mod operator;
+mod restricted;
 mod schema;
 pub mod server;
 mod several;
+mod strict;

@@ -10,7 +10,7 @@ use super::server;
 
 const DIGEST: &str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
-fn good(name: &str) -> Value {
+pub fn good(name: &str) -> Value {
     json!({
         "apiVersion": "sealroom.dev/v1alpha1", "kind": "ModelDeployment",
         "metadata": { "name": name },
