@@ -1,22 +1,26 @@
 #!/usr/bin/env bash
 # The conformance suite of MCP (npm, @modelcontextprotocol/conformance) against its own fixture: directly over HTTP, behind
-# gate and bridge over HTTP, and over stdio, where the gate speaks both eras itself. Prints a table in Markdown.
+# gate and bridge over HTTP, and over stdio, where the gate speaks both eras itself. Writes the tables of
+# docs/mcp-conformance.md. Ends with 1 where a result behind the gate differs from the direct one and
+# conformance-differences does not say so and why, or says one that is not there.
 #
-#   SEALROOM=…/sealroom FIXTURE=…/everything-server.ts e2e/mcp/conformance.sh
-#
-# FIXTURE is examples/servers/typescript/everything-server.ts of github.com/modelcontextprotocol/conformance: it is not on
-# npm. Node 22 or later, npm and curl are on PATH.
+#   SEALROOM=…/sealroom e2e/mcp/conformance.sh
 set -euo pipefail
-here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-work=${WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/sealroom/mcp}
-suite=$work/node_modules/@modelcontextprotocol/conformance/dist/index.js
+export LC_ALL=C # one order for sort and join
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+: "${SEALROOM_CACHE:=${XDG_CACHE_HOME:-$HOME/.cache}/sealroom}"
+here=$PWD/e2e/mcp page=$PWD/docs/mcp-conformance.md explained=$PWD/e2e/mcp/conformance-differences
+root=$(e2e/node.sh e2e/mcp)
+node=$root/node suite=$root/node_modules/@modelcontextprotocol/conformance/dist/index.js
+work=$SEALROOM_CACHE/mcp
 mkdir -p "$work"
-cp "$here/package.json" "$here/stdio-modern.mjs" "$work/"
-[[ -e $suite ]] || (cd "$work" && npm install --silent)
-cp "$FIXTURE" "$work/everything-server.ts"
+rm -rf "$work"/run.* "$work/results"
+# Beside the fixture, since that is where modules are looked for.
+ln -sfn "$root/node_modules" "$work/node_modules"
+cp "$here/package.json" "$here/stdio-modern.mjs" "$here/fixture/everything-server.ts" "$work/"
 # The same tools, resources and prompts without the web server around them.
 {
-  sed '/^const app = createMcpExpressApp/,$d' "$FIXTURE"
+  sed '/^const app = createMcpExpressApp/,$d' "$here/fixture/everything-server.ts"
   cat <<'END'
 import { StdioServerTransport } from '@modelcontextprotocol/sdk/server/stdio.js';
 await createMcpServer().connect(new StdioServerTransport());
@@ -28,15 +32,12 @@ END
 trap 'kill "${pids[@]}" 2>/dev/null || true; wait' EXIT
 cd "$work"
 
-# scores URL REVISION: a line for each scenario, "name passed failed"
-scores() {
-  { node "$suite" server --url "$1" --requirements "$2" 2>&1 || true; } | sed -nE 's/^[✓✗] ([a-z0-9-]+): ([0-9]+) passed, ([0-9]+) failed$/\1 \2 \3/p'
-}
-
-node=$(command -v node)
 PORT=$port "$node" --import tsx everything-server.ts >/dev/null 2>&1 &
 pids+=($!)
-sleep 4
+until (: <"/dev/tcp/127.0.0.1/$port") 2>/dev/null; do
+  kill -0 "${pids[0]}" || { echo "the fixture does not start" >&2; exit 1; }
+  sleep 0.2
+done
 urls=("http://localhost:$port/mcp")
 inner=$((port + 1500))
 PORT=$inner behind http --mcp Http --mcp-port $inner -- --lock Streams --http-port $inner -- "$node" --import tsx everything-server.ts
@@ -46,18 +47,37 @@ urls+=("http://localhost:$port/mcp")
 behind modern --mcp Stdio --mcp-max-children 64 -- --lock Kernel --max-children 64 -- "$node" --import tsx stdio-modern.mjs
 urls+=("http://localhost:$port/mcp")
 
+# scores AT REVISION: a line for each scenario, "name passed made". The suite fails where any check does, and the fixture
+# itself fails some; what counts is what it printed, and there has to be enough of it.
+scores() {
+  local log=$work/results/$2.$1.log
+  "$node" "$suite" server --url "${urls[$1]}" --requirements "$2" --output-dir "$work/results/$2.$1" >"$log" 2>&1 || true
+  sed -nE 's/^(✓|✗) ([a-z0-9-]+): ([0-9]+) passed, ([0-9]+) failed$/\2 \3 \4/p' "$log" | awk '{ print $1, $2 "/" $2 + $3 }' | sort >"$work/scores.$1"
+  [[ $(wc -l <"$work/scores.$1") -ge 25 ]] || { echo "the suite did not run: $log" >&2; return 1; }
+}
+
+mkdir -p "$work/results"
+version=$(sed -n 's/.*"@modelcontextprotocol\/conformance": "\(.*\)".*/\1/p' package.json)
+printf '\nMeasured on %s with %s %s and Node %s.\n' "$(date +%F)" @modelcontextprotocol/conformance "$version" "$("$node" --version)" >"$work/tables"
+: >"$work/differences"
 for revision in 2025-11-25 2026-07-28; do
-  columns=()
-  for at in "${!urls[@]}"; do
-    scores "${urls[$at]}" "$revision" | sort >"$work/scores.$at"
-    columns+=("$work/scores.$at")
-  done
-  printf '\n### %s\n\n| scenario | direct | behind, HTTP | behind, stdio, sessions | behind, stdio, stateless |\n|---|---|---|---|---|\n' "$revision"
-  while read -r name passed failed; do
-    printf '| %s | %s/%s' "$name" "$passed" "$((passed + failed))"
-    for at in 1 2 3; do
-      awk -v name="$name" '$1 == name { printf " | %s/%s", $2, $2 + $3; f = 1 } END { if (!f) printf " | –" }' "${columns[$at]}"
-    done
-    printf ' |\n'
-  done <"${columns[0]}"
+  for at in "${!urls[@]}"; do scores "$at" "$revision"; done
+  printf '\n### %s\n\n| scenario | direct | behind, HTTP | behind, stdio, sessions | behind, stdio, stateless |\n|---|---|---|---|---|\n' "$revision" >>"$work/tables"
+  # A scenario that one of them lacks is a difference as well.
+  join -a 1 -a 2 -e – -o 0,1.2,2.2 "$work/scores.0" "$work/scores.1" | join -a 1 -a 2 -e – -o 0,1.2,1.3,2.2 - "$work/scores.2" |
+    join -a 1 -a 2 -e – -o 0,1.2,1.3,1.4,2.2 - "$work/scores.3" >"$work/scores"
+  awk '{ printf "| %s | %s | %s | %s | %s |\n", $1, $2, $3, $4, $5 }' "$work/scores" >>"$work/tables"
+  awk -v revision="$revision" '$3 != $2 || $4 != $2 || $5 != $2 { print revision, $0 }' "$work/scores" >>"$work/differences"
 done
+
+awk -v tables="$work/tables" '/^<!-- \/results -->$/ { skip = 0 } !skip
+  /^<!-- results -->$/ { skip = 1; while ((getline line < tables) > 0) print line; print "" }' "$page" >"$work/page"
+cp "$work/page" "$page"
+
+# What is explained, without its reason, is what there is.
+sed -E '/^(#|$)/d; s/ *#.*//' "$explained" | tr -s ' ' >"$work/explained"
+if ! diff -U 0 --label "$explained" --label "this run" "$work/explained" "$work/differences" | tail -n +3; then
+  echo "conformance: results differ from what is explained; details in $work/results" >&2
+  exit 1
+fi
+echo "conformance: $(grep -cE '^\| [a-z0-9-]+ \| [0-9–]' "$work/tables") results, $(wc -l <"$work/differences") explained differences, no other"
