@@ -20,7 +20,7 @@ pub use models::{
     DeploymentRef, InjectedValue, InjectedVar, ModelBinding, ServiceRef, default_environment,
 };
 pub use network::{Egress, EgressPort, EgressProtocol};
-pub use runs::{Isolation, IsolationType, ServerLimits};
+pub use runs::{CallerBudget, Isolation, IsolationType, ServerLimits};
 pub use status::{BoundModel, McpServerStatus, ServerInfoStatus, ToolsStatus};
 pub use tools::{Tools, ToolsPolicy};
 pub use transport::{Http, Stdio, Transport, TransportType};
@@ -68,6 +68,9 @@ pub use transport::{Http, Stdio, Transport, TransportType};
 #[x_kube(validation = Rule::new(
     "!has(self.models) || !has(self.env) || self.models.all(m, !has(m.env) || m.env.all(e, !self.env.exists(f, f.name == e.name)))"
 ).message("a variable of models[].env is in env too: leave one of them out"))]
+#[x_kube(validation = Rule::new("!has(self.limits.perCaller) || has(self.access.apiKeys) || has(self.access.jwt)").message(
+    "limits.perCaller is for each API key and person: write access.apiKeys or access.jwt, or nobody can be told from another"
+))]
 pub struct McpServerSpec {
     /// The server's image by digest, with the server and everything that it needs baked in.
     #[schemars(length(min = 1, max = 512))]
@@ -121,7 +124,7 @@ pub struct McpServerSpec {
     /// Whether clients share a process of the server.
     #[serde(default)]
     pub isolation: Isolation,
-    /// How much each pod takes on at once.
+    /// How much each pod takes on at once, and how much each caller may ask.
     #[serde(default)]
     pub limits: ServerLimits,
     /// Variables of the server.

@@ -109,9 +109,8 @@ pub struct Args {
     /// Largest request body
     #[arg(long, env = "SEALROOM_MAX_BODY_BYTES", default_value_t = 4_194_304, value_parser = clap::value_parser!(u64).range(1..=67_108_864))]
     max_body_bytes: u64,
-    /// Seconds for a whole answer, however much of it comes
-    #[arg(long, env = "SEALROOM_ANSWER_SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
-    answer_seconds: u64,
+    #[command(flatten)]
+    patience: super::limits::PatienceArgs,
     #[command(flatten)]
     queue: super::limits::QueueArgs,
     #[command(flatten)]
@@ -222,7 +221,6 @@ impl Args {
                         },
                         further: self.also,
                     },
-                    budgets: self.budgets.config(),
                 }),
             },
             pod_uid: given(self.pod_uid, "--pod-uid")?,
@@ -239,8 +237,9 @@ impl Args {
             tokens: self.tokens.config(),
             drain,
             max_body: size(self.max_body_bytes)?,
-            answer_limit: Duration::from_secs(self.answer_seconds),
+            patience: self.patience.config(),
             queue: self.queue.config(),
+            budgets: self.budgets.config(),
             models: self.models.config(),
         })
     }

@@ -33,7 +33,12 @@ enum Tools {
 #[derive(Debug, clap::Args)]
 pub struct McpArgs {
     /// The gate is in front of an MCP server, which speaks so
-    #[arg(long, env = "SEALROOM_MCP", value_enum, conflicts_with_all = ["model", "digest"])]
+    #[arg(
+        long,
+        env = "SEALROOM_MCP",
+        value_enum,
+        conflicts_with_all = ["model", "digest", "tokens_per_minute", "tokens_per_day"]
+    )]
     mcp: Option<Transport>,
     /// The port of 127.0.0.1 on which a server listens that speaks HTTP
     #[arg(long, env = "SEALROOM_MCP_PORT", value_name = "PORT")]
@@ -55,6 +60,9 @@ pub struct McpArgs {
     /// A session that was not used for so long ends
     #[arg(long, env = "SEALROOM_MCP_IDLE_SECONDS", default_value_t = 600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
     mcp_idle_seconds: u64,
+    /// Between two looks at tools that said nothing about a change, where it is not the usual time
+    #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    mcp_inspect_seconds: Option<u64>,
     /// Which tools clients see and may call
     #[arg(long, env = "SEALROOM_MCP_TOOLS", value_enum, default_value_t = Tools::All)]
     mcp_tools: Tools,
@@ -105,6 +113,7 @@ impl McpArgs {
                 isolation: self.mcp_isolation,
                 max_children: self.mcp_max_children.into(),
                 idle: Duration::from_secs(self.mcp_idle_seconds),
+                inspect: self.mcp_inspect_seconds.map(Duration::from_secs),
             },
             http,
             policy,

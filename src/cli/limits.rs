@@ -1,8 +1,47 @@
-//! Flags of `sealroom gate` about how much may be under way, wait, and be taken by a caller.
+//! Flags of `sealroom gate` about how much may be under way, wait, and be taken by a caller, and how long it may take.
 
 use std::time::Duration;
 
-use crate::gate::{budgets, queue};
+use crate::gate::engine_view::{self, LOAD_LIMIT, START_LIMIT};
+use crate::gate::listen::READER_PATIENCE;
+use crate::gate::{Patience, budgets, queue};
+
+/// How long it may take.
+#[derive(Debug, clap::Args)]
+pub struct PatienceArgs {
+    /// Seconds for a whole answer, however much of it comes
+    #[arg(long = "answer-seconds", env = "SEALROOM_ANSWER_SECONDS", value_name = "SECONDS", default_value_t = 3_600, value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    answer: u64,
+    // From here on for tests alone: no variable of a pod's environment changes these.
+    /// Seconds for a client to send its whole body
+    #[arg(long = "body-seconds", value_name = "SECONDS", hide = true, default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    body: u64,
+    /// Seconds for a client to take some of its answer
+    #[arg(long = "reader-seconds", value_name = "SECONDS", hide = true, default_value_t = READER_PATIENCE.as_secs(), value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    reader: u64,
+    /// Seconds for an engine to listen after its start
+    #[arg(long = "start-seconds", value_name = "SECONDS", hide = true, default_value_t = START_LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    start: u64,
+    /// Seconds for an engine to load
+    #[arg(long = "load-seconds", value_name = "SECONDS", hide = true, default_value_t = LOAD_LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    load: u64,
+}
+
+impl PatienceArgs {
+    /// As the gate takes it.
+    #[must_use]
+    pub fn config(&self) -> Patience {
+        Patience {
+            answer: Duration::from_secs(self.answer),
+            body: Duration::from_secs(self.body),
+            reader: Duration::from_secs(self.reader),
+            engine: engine_view::Limits {
+                start: Duration::from_secs(self.start),
+                load: Duration::from_secs(self.load),
+            },
+        }
+    }
+}
 
 /// How much at once.
 #[derive(Debug, clap::Args)]

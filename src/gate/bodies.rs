@@ -14,8 +14,6 @@ use tokio::time::timeout;
 use super::answer::Refusal;
 use super::metrics::{Limit, Metrics};
 
-/// For a client to send its whole body.
-const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// For a place in the memory that all bodies share.
 const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
 /// Bodies in memory at once, as a multiple of the largest.
@@ -27,6 +25,7 @@ const BUDGET_BYTES: usize = 64 * 1024 * 1024;
 #[derive(Debug)]
 pub struct Bodies {
     max: usize,
+    patience: Duration,
     /// KiB of bodies.
     budget: Arc<Semaphore>,
 }
@@ -41,12 +40,16 @@ pub struct Taken {
 }
 
 impl Bodies {
-    /// Of at most `max` bytes each.
+    /// Of at most `max` bytes each; a client has `patience` to send one.
     #[must_use]
-    pub fn new(max: usize) -> Self {
+    pub fn new(max: usize, patience: Duration) -> Self {
         let all = (BUDGET_BODIES * max).min(BUDGET_BYTES).max(max);
         let budget = Arc::new(Semaphore::new(kib(all)));
-        Self { max, budget }
+        Self {
+            max,
+            patience,
+            budget,
+        }
     }
 
     /// Reads a body, once there is memory for the largest that it may become; keeps what it takes.
@@ -75,7 +78,7 @@ impl Bodies {
             let message = "the bodies of other requests take all memory";
             metrics.limited(Limit::BodyMemory, message, 1)
         })?;
-        let bytes = match timeout(BODY_PATIENCE, whole(body, self.max)).await {
+        let bytes = match timeout(self.patience, whole(body, self.max)).await {
             Ok(Ok(bytes)) => bytes,
             Ok(Err(NotWhole::TooLong)) => return Err(too_large()),
             Ok(Err(NotWhole::Broken)) => {

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::remote::Remote;
+use super::walk::{Found, Most, Walk};
 
 /// What one look at a JSON object tells: everything that the gate decides by, and all of the object is read for it.
 ///
@@ -21,7 +21,56 @@ pub struct Peek {
     pub remote: bool,
     /// Whether it says by how much adapters count (llama-server: `lora`), which the object says.
     pub adapters: bool,
+    /// A member that could end the engine, or make it stand still or take memory without bound.
+    pub costly: Option<&'static str>,
 }
+
+/// Members that an engine takes as they come, and what each may be at most. What they do was seen with llama-server of
+/// Debian (libllama 0.7.0).
+const MOST: [(&str, Most); 11] = [
+    // Its reader calls itself for each parenthesis and each rule in a rule: 100,000 end the engine.
+    ("grammar", size(16 * 1024)),
+    // Reserved as so many tokens of four bytes in each sampler: 2,147,483,647 took 8.6 GB.
+    ("repeat_last_n", size(64 * 1024)),
+    ("dry_penalty_last_n", size(64 * 1024)),
+    // A list, or a text of a letter for each.
+    (
+        "samplers",
+        Most {
+            size: 32,
+            parts: 32,
+        },
+    ),
+    // Each is looked for in the whole vocabulary.
+    ("dry_sequence_breakers", parts(32)),
+    // So many tokens are named for each token of the answer: the whole vocabulary is megabytes.
+    ("n_probs", size(100)),
+    ("logprobs", size(100)),
+    ("top_logprobs", size(100)),
+    // Each is a generation or a reading of its own, and one request waits for all of them in one place of the queue.
+    // One prompt may be a list of many tokens.
+    ("prompt", parts(64)),
+    ("input", parts(2_048)),
+    ("documents", parts(2_048)),
+];
+
+const fn size(size: usize) -> Most {
+    Most {
+        size,
+        ..Most::ANYTHING
+    }
+}
+
+const fn parts(parts: usize) -> Most {
+    Most {
+        parts,
+        ..Most::ANYTHING
+    }
+}
+
+/// How many references the schemas of a request may have together. A chain of 20,000 ends the engine, which follows
+/// them by calling itself.
+const REFERENCES: usize = 1_000;
 
 impl<'de> Deserialize<'de> for Peek {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
@@ -41,7 +90,8 @@ impl<'de> Visitor<'de> for Members {
 
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Peek, A::Error> {
         let mut model: Option<Option<String>> = None;
-        let (mut remote, mut adapters) = (false, false);
+        let mut found = Found::default();
+        let (mut adapters, mut costly) = (false, None);
         while let Some(name) = members.next_key::<Cow<'_, str>>()? {
             if name == "model" {
                 if model.replace(members.next_value()?).is_some() {
@@ -51,18 +101,31 @@ impl<'de> Visitor<'de> for Members {
             }
             match name.to_uppercase().as_str() {
                 "MODEL" => return Err(A::Error::custom("model in another case")),
-                "MESSAGES" => remote |= members.next_value_seed(Remote::default())?,
+                "MESSAGES" => {
+                    members.next_value_seed(Walk::messages(&mut found))?;
+                }
                 other => {
                     adapters |= other == "LORA";
-                    // Engines read a value as deep as it is: the limit holds for all of them.
-                    members.next_value_seed(Remote::default())?;
+                    let bound = MOST
+                        .iter()
+                        .find(|(name, _)| name.eq_ignore_ascii_case(other));
+                    // Engines read a value as deep as it is: the limit on depth holds for all of them.
+                    let most = bound.map_or(Most::ANYTHING, |(_, most)| *most);
+                    members.next_value_seed(Walk::value(&mut found, most))?;
+                    if std::mem::take(&mut found.over) {
+                        costly = bound.map(|(name, _)| *name);
+                    }
                 }
             }
         }
+        if found.references > REFERENCES {
+            costly = Some("$ref");
+        }
         Ok(Peek {
             model: model.flatten(),
-            remote,
+            remote: found.remote,
             adapters,
+            costly,
         })
     }
 }
@@ -115,6 +178,46 @@ mod tests {
             serde_json::from_str::<Peek>(body).unwrap().adapters,
             expected
         );
+    }
+
+    #[rstest::rstest]
+    #[case(
+        r#"{"repeat_last_n":65536,"n_probs":100,"samplers":["top_k"],"dry_sequence_breakers":[]}"#,
+        None
+    )]
+    #[case(
+        r#"{"repeat_last_n":-1,"logprobs":true,"top_logprobs":20,"grammar":null}"#,
+        None
+    )]
+    #[case(
+        r#"{"max_tokens":1000000,"seed":18446744073709551615,"top_k":1e9}"#,
+        None
+    )]
+    #[case(r#"{"repeat_last_n":65537}"#, Some("repeat_last_n"))]
+    #[case(
+        r#"{"repeat_last_n":2147483647,"repeat_last_n":1}"#,
+        Some("repeat_last_n")
+    )]
+    #[case(r#"{"repeat_last_n":2.0e9}"#, Some("repeat_last_n"))]
+    #[case(r#"{"repeat_last_n":99999999999999999999999}"#, Some("repeat_last_n"))]
+    #[case(r#"{"r\u0065peat_last_n":65537}"#, Some("repeat_last_n"))]
+    #[case(r#"{"repeat_last_n":-2147483649}"#, Some("repeat_last_n"))]
+    #[case(r#"{"repeat_last_n":-2147483649.0}"#, Some("repeat_last_n"))]
+    #[case(r#"{"n_probs":101}"#, Some("n_probs"))]
+    #[case(&format!(r#"{{"prompt":[{}1]}}"#, "[1],".repeat(64)), None)]
+    #[case(&format!(r#"{{"prompt":[{}"x"]}}"#, "[1],".repeat(64)), Some("prompt"))]
+    #[case(&format!(r#"{{"prompt":[{}1]}}"#, "1,".repeat(100_000)), None)]
+    #[case(&format!(r#"{{"prompt":"{}"}}"#, "x".repeat(100_000)), None)]
+    #[case(&format!(r#"{{"input":[{}"x"]}}"#, r#""x","#.repeat(2_048)), Some("input"))]
+    #[case(&format!(r#"{{"documents":[{}"x"]}}"#, r#""x","#.repeat(2_048)), Some("documents"))]
+    #[case(r#"{"Top_Logprobs":101}"#, Some("top_logprobs"))]
+    #[case(&format!(r#"{{"samplers":"{}"}}"#, "d".repeat(33)), Some("samplers"))]
+    #[case(&format!(r#"{{"samplers":["d"{}]}}"#, r#","d""#.repeat(32)), Some("samplers"))]
+    #[case(&format!(r#"{{"grammar":"{}"}}"#, "(".repeat(16_385)), Some("grammar"))]
+    #[case(&format!(r#"{{"tools":[{}0]}}"#, r##"{"$ref":"#"},"##.repeat(1_000)), None)]
+    #[case(&format!(r#"{{"tools":[{}0]}}"#, r##"{"\u0024ref":"#"},"##.repeat(1_001)), Some("$ref"))]
+    fn what_an_engine_cannot_bear_is_found(#[case] body: &str, #[case] expected: Option<&str>) {
+        assert_eq!(serde_json::from_str::<Peek>(body).unwrap().costly, expected);
     }
 
     #[rstest::rstest]

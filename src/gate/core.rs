@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use super::doors::Doors;
 pub use super::drain_state::{Drain, DrainFor};
 use super::drain_state::{DrainNumber, DrainState};
-use super::engine_view::RuntimeView;
+use super::engine_view::{Limits, RuntimeView};
 use crate::launch::lock::NAMES;
 use crate::seal::lease::{Runtime, Word};
 use crate::seal::probe::Observation;
@@ -189,6 +189,13 @@ impl Core {
     #[must_use]
     pub fn unsealed(self) -> Self {
         self.inner().unsealed = true;
+        self
+    }
+
+    /// Of an engine that may take this long.
+    #[must_use]
+    pub fn with_limits(self, limits: Limits) -> Self {
+        self.inner().runtime.limits = limits;
         self
     }
 

@@ -1,14 +1,16 @@
 //! The client connections, and how all of them are cut at once.
 
 use std::io;
+use std::os::fd::AsRawFd as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use nix::sys::socket::{Shutdown, shutdown};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Sleep, sleep};
+use tokio::time::{Sleep, sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// What a connection watches.
@@ -85,27 +87,44 @@ impl Doors {
     }
 }
 
-/// A client's connection: reset rather than closed once it was cut, so that a cut answer does not look like a
-/// complete one and nothing that waits in the send buffer still leaves; given up when the client takes nothing
-/// for too long.
+/// A client's connection, given up when the client takes nothing for too long.
 #[derive(Debug)]
 pub struct ClientIo {
-    stream: TcpStream,
-    cut: CancellationToken,
+    stream: Arc<TcpStream>,
+    given_up: CancellationToken,
     patience: Duration,
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl ClientIo {
-    /// `patience` is how long a client may take no byte while some wait for it.
+    /// `patience` is how long a client may take no byte while some wait for it; then it is `given_up`. The stream
+    /// outlives it, so that its end is not the connection's.
     #[must_use]
-    pub fn new(stream: TcpStream, cut: CancellationToken, patience: Duration) -> Self {
+    pub fn new(stream: Arc<TcpStream>, given_up: CancellationToken, patience: Duration) -> Self {
         Self {
             stream,
-            cut,
+            given_up,
             patience,
             stalled: None,
         }
+    }
+
+    fn write(
+        &mut self,
+        cx: &mut Context<'_>,
+        write: impl Fn(&TcpStream) -> io::Result<usize>,
+    ) -> Poll<io::Result<usize>> {
+        let progress = loop {
+            match self.stream.poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {}
+                other => break other.map_ok(|()| 0),
+            }
+            match write(&self.stream) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                written => break Poll::Ready(written),
+            }
+        };
+        self.watched(cx, progress)
     }
 
     fn watched<T>(
@@ -122,17 +141,24 @@ impl ClientIo {
             .stalled
             .get_or_insert_with(|| Box::pin(sleep(patience)));
         ready!(stalled.as_mut().poll(cx));
+        self.given_up.cancel();
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
 impl AsyncRead for ClientIo {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         cx: &mut Context<'_>,
         into: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, into)
+        loop {
+            ready!(self.stream.poll_read_ready(cx))?;
+            match self.stream.try_read_buf(into) {
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                read => return Poll::Ready(read.map(drop)),
+            }
+        }
     }
 }
 
@@ -142,8 +168,7 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         from: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.stream).poll_write(cx, from);
-        self.watched(cx, progress)
+        self.write(cx, |stream| stream.try_write(from))
     }
 
     fn poll_write_vectored(
@@ -151,27 +176,54 @@ impl AsyncWrite for ClientIo {
         cx: &mut Context<'_>,
         from: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let progress = Pin::new(&mut self.stream).poll_write_vectored(cx, from);
-        self.watched(cx, progress)
+        self.write(cx, |stream| stream.try_write_vectored(from))
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.stream.is_write_vectored()
+        true
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(Ok(()))
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_shutdown(cx)
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Poll::Ready(hang_up(&self.stream))
     }
 }
 
-impl Drop for ClientIo {
-    fn drop(&mut self) {
-        if self.cut.is_cancelled() {
-            let _ = self.stream.set_zero_linger();
-        }
+/// How long a client may take to close after us, and how much of what it still sends is read.
+const LINGER: (Duration, u64) = (Duration::from_secs(1), 1024 * 1024);
+
+fn hang_up(stream: &TcpStream) -> io::Result<()> {
+    Ok(shutdown(stream.as_raw_fd(), Shutdown::Write)?)
+}
+
+/// Ends a connection so that the client gets all that was written to it (RFC 9112, section 9.6): says that nothing more
+/// comes, and throws away what still arrives until the client closes too. Bytes that reach a closed socket are
+/// answered with a reset, and a client that hears of one may lose what it has not read yet: an answer, or the GOAWAY
+/// which says that its request can be sent again.
+pub async fn linger(stream: &TcpStream) {
+    if hang_up(stream).is_err() {
+        return;
     }
+    let (time, most) = LINGER;
+    let read = async {
+        let (mut waste, mut left) = ([0; 1024], most);
+        while left > 0 && stream.readable().await.is_ok() {
+            match stream.try_read(&mut waste) {
+                Ok(0) => return,
+                Ok(n) => left = left.saturating_sub(n as u64),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                Err(_) => return,
+            }
+        }
+    };
+    let _ = timeout(time, read).await;
+}
+
+/// Lets a connection end with a reset, so that an answer that was cut does not look like a complete one, and nothing that
+/// waits in the send buffer still leaves.
+pub fn reset(stream: &TcpStream) {
+    let _ = stream.set_zero_linger();
 }

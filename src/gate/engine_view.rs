@@ -6,11 +6,11 @@ use crate::seal::lease::Runtime;
 use crate::seal::wire::RuntimeFault;
 
 /// An engine that was started and whose socket is not there after this time hangs.
-const START_LIMIT: Duration = Duration::from_secs(300);
+pub const START_LIMIT: Duration = Duration::from_secs(300);
 /// An engine whose socket is there and that gives no sign of life for this time hangs.
 const SIGN_LIMIT: Duration = Duration::from_secs(30);
 /// An engine that says for so long that it is loading is told of; it may go on.
-const LOAD_LIMIT: Duration = Duration::from_secs(1800);
+pub const LOAD_LIMIT: Duration = Duration::from_secs(1800);
 /// Who has served for so long has left its faults behind.
 const STEADY: Duration = Duration::from_secs(300);
 /// So many ends are more than an accident.
@@ -18,9 +18,29 @@ const AGAIN_AND_AGAIN: u32 = 3;
 /// The exit code of a process that SIGKILL ended. What launch kills itself it does not tell as an end.
 const KILLED: i32 = 137;
 
+/// How long an engine may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Until its socket is there.
+    pub start: Duration,
+    /// Until it has loaded, as it says itself.
+    pub load: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            start: START_LIMIT,
+            load: LOAD_LIMIT,
+        }
+    }
+}
+
 /// What launch has said, and what the gate saw of the engine.
 #[derive(Clone, Debug)]
 pub struct RuntimeView {
+    /// How long it may take.
+    pub limits: Limits,
     /// A launch is connected.
     pub connected: bool,
     /// What it says that it has locked and seen to hold.
@@ -50,6 +70,7 @@ impl RuntimeView {
     #[must_use]
     pub fn new(now: Instant) -> Self {
         Self {
+            limits: Limits::default(),
             connected: false,
             locks: Vec::new(),
             phase: Runtime::Waiting,
@@ -145,14 +166,14 @@ impl RuntimeView {
 
     fn loads_for_ever(&self, now: Instant) -> bool {
         let loads = self.phase == Runtime::Running && !self.warm;
-        loads && now.duration_since(self.since) > LOAD_LIMIT
+        loads && now.duration_since(self.since) > self.limits.load
     }
 
     /// Whether a started engine hangs.
     #[must_use]
     pub fn hangs(&self, now: Instant) -> bool {
         match self.phase {
-            Runtime::Starting => now.duration_since(self.since) > START_LIMIT,
+            Runtime::Starting => now.duration_since(self.since) > self.limits.start,
             Runtime::Running => now.duration_since(self.sign) > SIGN_LIMIT,
             _ => false,
         }

@@ -18,7 +18,7 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Body, Refusal, whole};
-use super::doors::{ClientIo, Door};
+use super::doors::{self, ClientIo, Door};
 use super::streams::{self, Client, Streams};
 use super::tls::Tls;
 
@@ -27,7 +27,7 @@ pub const MAX_HEAD: usize = 16 * 1024;
 /// Most header fields.
 const MAX_FIELDS: usize = 64;
 /// A client that takes no byte of its answer for this long is gone.
-const WRITE_PATIENCE: Duration = Duration::from_secs(60);
+pub const READER_PATIENCE: Duration = Duration::from_secs(60);
 /// Sent without looking at the request when there are too many connections.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
@@ -38,6 +38,8 @@ pub struct Limits {
     pub connections: usize,
     /// For a whole request head, and for a connection without a request.
     pub head: Duration,
+    /// How long a client may take no byte of its answer before it is given up.
+    pub reader: Duration,
 }
 
 /// What clients of one port may speak.
@@ -114,15 +116,19 @@ pub async fn serve<D, H, F>(
                 request.extensions_mut().insert(peer);
                 handle(request)
             };
+            let stream = Arc::new(stream);
             tokio::select! {
                 biased;
-                () = door.cut.cancelled() => {}
-                () = port.connection(stream, &door, handle) => {}
+                () = door.cut.cancelled() => doors::reset(&stream),
+                () = port.connection(&stream, &door, handle) => {}
             }
             drop(slot);
         });
     }
 }
+
+/// What a connection counts by from its first request on.
+type Carries = OnceLock<Option<Arc<()>>>;
 
 /// What a connection knows of its port.
 struct Port {
@@ -133,26 +139,41 @@ struct Port {
 }
 
 impl Port {
-    async fn connection<H, F>(&self, stream: TcpStream, door: &Door, handle: H)
+    async fn connection<H, F>(&self, stream: &Arc<TcpStream>, door: &Door, handle: H)
     where
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         // Tokens of a stream leave one by one.
         let _ = stream.set_nodelay(true);
-        let io = ClientIo::new(stream, door.cut.clone(), WRITE_PATIENCE);
+        let given_up = CancellationToken::new();
+        let io = ClientIo::new(Arc::clone(stream), given_up.clone(), self.limits.reader);
+        // From the first request until the client has had time to take the last answer.
+        let carries = OnceLock::new();
         match &self.speaks {
             Speaks::Both(Some(tls)) => {
                 if let Some(io) = tls.accept(io).await {
-                    self.talk(io, door, handle).await;
+                    self.talk(io, door, (&carries, &given_up), handle).await;
                 }
             }
-            Speaks::Http1 | Speaks::Both(None) => self.talk(io, door, handle).await,
+            Speaks::Http1 | Speaks::Both(None) => {
+                self.talk(io, door, (&carries, &given_up), handle).await;
+            }
+        }
+        if given_up.is_cancelled() {
+            doors::reset(stream);
+        } else {
+            doors::linger(stream).await;
         }
     }
 
-    async fn talk<I, H, F>(&self, io: I, door: &Door, handle: H)
-    where
+    async fn talk<I, H, F>(
+        &self,
+        io: I,
+        door: &Door,
+        (carries, given_up): (&Carries, &CancellationToken),
+        handle: H,
+    ) where
         I: AsyncRead + AsyncWrite + Unpin + 'static,
         H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
@@ -160,9 +181,7 @@ impl Port {
         let client = Arc::new(Client::default());
         let ended = CancellationToken::new();
         let _ends = ended.clone().drop_guard();
-        let builder = self.builder(Streams::new(ended, WRITE_PATIENCE));
-        // Until the connection ends, and with it the last of its answers.
-        let carries = OnceLock::new();
+        let builder = self.builder(Streams::new(ended, self.limits.reader));
         let service = service_fn(|request: Request<Incoming>| {
             carries.get_or_init(|| door.carries());
             let turn = client.enter(request.version());
@@ -203,8 +222,8 @@ impl Port {
             tokio::select! {
                 biased;
                 _ = connection.as_mut() => return,
-                () = client.abuses() => return,
-                () = client.idle_for(WRITE_PATIENCE), if leaves => return,
+                () = client.abuses() => return given_up.cancel(),
+                () = client.idle_for(self.limits.reader), if leaves => return given_up.cancel(),
                 () = client.idle_for(self.limits.head), if !leaves => {}
                 () = client.leaves(door), if !leaves => {}
             }

@@ -8,7 +8,6 @@
 pub mod admin;
 pub mod answer;
 pub mod audit;
-pub mod audit_log;
 pub mod bodies;
 pub mod body;
 pub mod budgets;
@@ -31,7 +30,6 @@ pub mod passing;
 pub mod proxy;
 pub mod queue;
 pub mod ready;
-pub mod remote;
 pub mod reply;
 pub mod rounds;
 pub mod routes;
@@ -41,6 +39,7 @@ pub mod tls;
 pub mod tokens;
 pub mod upstream;
 pub mod usage;
+pub mod walk;
 
 use std::io;
 use std::net::SocketAddr;
@@ -70,11 +69,13 @@ const KEYS_EVERY: Duration = Duration::from_secs(1);
 const ADMIN_LIMITS: Limits = Limits {
     connections: 64,
     head: Duration::from_secs(5),
+    reader: listen::READER_PATIENCE,
 };
 /// Connections on the metrics port.
 const METRICS_LIMITS: Limits = Limits {
     connections: 16,
     head: Duration::from_secs(5),
+    reader: listen::READER_PATIENCE,
 };
 
 /// What the gate needs to know.
@@ -110,12 +111,27 @@ pub struct Config {
     pub drain: drain::Config,
     /// Largest request body in bytes.
     pub max_body: usize,
-    /// For a whole answer, however much of it comes.
-    pub answer_limit: Duration,
+    /// How long clients, answers and the engine may take.
+    pub patience: Patience,
     /// Requests at once, and those that wait.
     pub queue: queue::Config,
+    /// What each caller may take.
+    pub budgets: budgets::Config,
     /// The models that the pod's program may ask.
     pub models: Vec<models::Config>,
+}
+
+/// How long clients, answers and the engine may take.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// For a whole answer, however much of it comes.
+    pub answer: Duration,
+    /// For a client to send its whole body.
+    pub body: Duration,
+    /// For a client to take some of its answer.
+    pub reader: Duration,
+    /// For the engine.
+    pub engine: engine_view::Limits,
 }
 
 /// What the gate is in front of.
@@ -136,8 +152,6 @@ pub struct Model {
     pub engine: Engine,
     /// What it serves.
     pub models: Models,
-    /// What each caller may take.
-    pub budgets: budgets::Config,
 }
 
 /// Why the gate does not run.
@@ -188,7 +202,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
     let mut interrupt = signal(SignalKind::interrupt())?;
 
     let machine = Machine::new(config.seal, config.pod_uid, Session::random());
-    let core = Core::new(machine);
+    let core = Core::new(machine).with_limits(config.patience.engine);
     let core = Arc::new(if config.unsealed {
         core.unsealed()
     } else {
@@ -223,6 +237,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
     let api_limits = Limits {
         connections: 2 * (config.queue.concurrent + config.queue.queued) + 64,
         head: Duration::from_secs(10),
+        reader: config.patience.reader,
     };
     let door_core = Arc::clone(&core);
     let mut tasks = JoinSet::new();
@@ -239,8 +254,8 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
                 model.models.clone(),
                 config.max_body,
                 config.queue,
-                model.budgets,
-                config.answer_limit,
+                config.budgets,
+                config.patience,
             ));
             tasks.spawn(listen::serve(
                 api,
@@ -260,8 +275,9 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
             let (core, callers) = (Arc::clone(&core), Arc::clone(&callers));
             let limits = mcp::Limits {
                 max_body: config.max_body,
-                answer: config.answer_limit,
+                patience: config.patience,
                 queue: config.queue,
+                budgets: config.budgets,
             };
             let (front, keeps) = mcp::start(server, &limits, core, callers, metrics, audit);
             tasks.spawn(listen::serve(

@@ -1,7 +1,7 @@
 //! The API port: who may ask what, and the engine's answer as it comes.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
@@ -9,15 +9,16 @@ use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
+use super::Patience;
 use super::answer::{Body, Refusal, json_response};
 use super::audit::{Audit, Outcome, Record};
 use super::bodies::{Bodies, Taken};
 use super::body::{Peek, with_model};
-use super::budgets::{self, Budgets, Purse, Spent, Standing, Unit};
-use super::callers::{Caller, Callers};
+use super::budgets::{self, Budgets, Standing, till};
+use super::callers::Callers;
 use super::core::{Core, Drain};
 use super::listen::Peer;
-use super::metrics::{Limit, Metrics};
+use super::metrics::Metrics;
 use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
 use super::queue::{self, NoSlot, Queue, Slot};
 use super::reply;
@@ -55,7 +56,7 @@ impl Proxy {
         max_body: usize,
         queue: queue::Config,
         budgets: budgets::Config,
-        answer_limit: Duration,
+        patience: Patience,
     ) -> Self {
         let queue = Queue::new(queue, metrics.waiting.clone());
         Self {
@@ -66,8 +67,8 @@ impl Proxy {
             upstream,
             engine,
             models,
-            bodies: Bodies::new(max_body),
-            answer_limit,
+            bodies: Bodies::new(max_body, patience.body),
+            answer_limit: patience.answer,
             queue,
             budgets: Budgets::new(budgets),
         }
@@ -143,7 +144,8 @@ impl Proxy {
             // Said before a body is read in vain.
             self.path(route, only).map_err(refused)?;
         }
-        let purse = self.purse(&caller, standing).map_err(refused)?;
+        let purse = till::charge(self.budgets.as_ref(), &caller, &self.metrics, standing);
+        let purse = purse.map_err(refused)?;
         let taken = self.take(route, request, record).await;
         let (body, path, entered) = taken.map_err(refused)?;
         // From here on the engine works for the caller.
@@ -177,22 +179,6 @@ impl Proxy {
             return Err(unavailable("NotReady", "the model is being loaded"));
         }
         Ok(())
-    }
-
-    /// Counts the request in its caller's budgets.
-    fn purse(&self, caller: &Caller, standing: &mut Standing) -> Result<Option<Purse>, Refusal> {
-        let Some(budgets) = &self.budgets else {
-            return Ok(None);
-        };
-        let (purse, left) = budgets.enter(caller, Clock::now());
-        *standing = left;
-        purse.map(Some).map_err(|spent: Spent| {
-            let limit = match spent.unit {
-                Unit::Request => Limit::RequestBudget,
-                Unit::Token => Limit::TokenBudget,
-            };
-            (self.metrics).limited(limit, &spent.message(), spent.seconds())
-        })
     }
 
     /// Takes a request's body, finds the engine's path by the model that it names, and then waits for a slot: a slow body
@@ -271,6 +257,10 @@ impl Proxy {
                 "adapters_fixed",
                 message,
             ));
+        }
+        if let Some(member) = peek.costly {
+            let message = format!("the body asks for more by {member} than an engine can bear");
+            return Err(Refusal::new(StatusCode::BAD_REQUEST, "too_costly", message));
         }
         Ok((model, named))
     }

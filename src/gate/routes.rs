@@ -1,6 +1,6 @@
 //! Which requests exist: pure.
 
-use http::{HeaderMap, Method, StatusCode, Uri, Version, header};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 
 use super::answer::Refusal;
 
@@ -15,7 +15,8 @@ impl Route {
     /// The raw path is compared byte by byte: nothing is decoded, no slash is folded, no dot is resolved.
     ///
     /// # Errors
-    /// 404 for everything that is no route, 400 for a proxy's request form, an upgrade or a query string.
+    /// 404 for everything that is no route, 400 for a proxy's request form, an upgrade, a query string, or a body in
+    /// another coding than chunks.
     pub fn find(
         version: Version,
         method: &Method,
@@ -36,6 +37,10 @@ impl Route {
         if headers.contains_key(header::UPGRADE) {
             return Err(bad("upgrade", "no other protocol is spoken here"));
         }
+        if !is_plain(headers) {
+            let message = "send the body with its length, or in chunks and no other coding";
+            return Err(bad("transfer_coding", message));
+        }
         let route = Self::ALL
             .iter()
             .copied()
@@ -54,6 +59,14 @@ impl Route {
             Method::POST
         }
     }
+}
+
+/// Whether a body comes in chunks at most. Others might find its end elsewhere where a coding stands beside them
+/// (RFC 9112, section 6.1); a length beside them has been taken out when the head was read, and ends the connection.
+fn is_plain(headers: &HeaderMap) -> bool {
+    let mut codings = headers.get_all(header::TRANSFER_ENCODING).iter();
+    let chunks = |coding: &HeaderValue| coding.as_bytes().eq_ignore_ascii_case(b"chunked");
+    codings.next().is_none_or(chunks) && codings.next().is_none()
 }
 
 #[cfg(test)]
@@ -142,5 +155,32 @@ mod tests {
             found.map_err(|refusal| refusal.code),
             Err("upgrade".to_owned())
         );
+    }
+
+    #[rstest::rstest]
+    #[case::none(&[], true)]
+    #[case::chunks(&["chunked"], true)]
+    #[case::in_capitals(&["Chunked"], true)]
+    #[case::another_before(&["identity, chunked"], false)]
+    #[case::compressed(&["gzip, chunked"], false)]
+    #[case::another_after(&["chunked, identity"], false)]
+    #[case::chunks_of_chunks(&["chunked, chunked"], false)]
+    #[case::two_fields(&["chunked", "chunked"], false)]
+    #[case::two_codings(&["identity", "chunked"], false)]
+    #[case::unknown(&["xchunked"], false)]
+    #[case::empty(&[""], false)]
+    fn bodies_come_in_chunks_at_most(#[case] codings: &[&str], #[case] plain: bool) {
+        let mut headers = HeaderMap::new();
+        for coding in codings {
+            headers.append(header::TRANSFER_ENCODING, coding.parse().unwrap());
+        }
+        let uri = "/v1/completions".parse().unwrap();
+        let found = Route::find(Version::HTTP_11, &Method::POST, &uri, &headers);
+        let expected = if plain {
+            Ok(Route::Completions)
+        } else {
+            Err("transfer_coding".to_owned())
+        };
+        assert_eq!(found.map_err(|refusal| refusal.code), expected);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether a request asks the engine to fetch something: pure.
+//! What the gate looks for in the values of a request, at any depth: pure.
 //!
 //! The OpenAI API lets a message name an image by URL (`image_url`), and engines fetch it. A sealed pod could not,
 //! and an engine that tries must not be the one to find out.
@@ -7,16 +7,79 @@ use std::borrow::Cow;
 
 use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
-/// Whether a value has, at any depth, a member `url` or `…_url` that is not a `data:` URL.
-///
-/// It is meant for `messages`: tools describe members of that name without fetching anything.
-#[derive(Clone, Copy, Default)]
-pub struct Remote {
-    /// The value is that of a member that names a URL.
-    url: bool,
+/// What was found on the walks through a request.
+#[derive(Debug, Default)]
+pub struct Found {
+    /// A member `url` or `…_url` of a message that is not a `data:` URL.
+    pub remote: bool,
+    /// A value is more than it may be.
+    pub over: bool,
+    /// How many members are named `$ref`, as references of JSON schemas are.
+    pub references: usize,
 }
 
-impl<'de> DeserializeSeed<'de> for Remote {
+/// A walk through one value.
+pub struct Walk<'a> {
+    found: &'a mut Found,
+    /// It is in a message: tools describe members named `url` without fetching anything.
+    fetches: bool,
+    /// It is that of a member that names a URL.
+    url: bool,
+    most: Most,
+}
+
+/// What a value may be at most.
+#[derive(Clone, Copy)]
+pub struct Most {
+    /// A number itself, or a text's bytes.
+    pub size: usize,
+    /// A list's elements that are no numbers: each may be work of its own.
+    pub parts: usize,
+}
+
+impl Most {
+    /// As much as the body holds.
+    pub const ANYTHING: Self = Self {
+        size: usize::MAX,
+        parts: usize::MAX,
+    };
+}
+
+impl<'a> Walk<'a> {
+    /// Through the messages, where URLs are looked for.
+    pub fn messages(found: &'a mut Found) -> Self {
+        Self {
+            fetches: true,
+            ..Self::value(found, Most::ANYTHING)
+        }
+    }
+
+    /// Through any other value.
+    pub fn value(found: &'a mut Found, most: Most) -> Self {
+        Self {
+            found,
+            fetches: false,
+            url: false,
+            most,
+        }
+    }
+
+    fn within(&mut self, url: bool) -> Walk<'_> {
+        Walk {
+            found: self.found,
+            fetches: self.fetches,
+            url,
+            most: Most::ANYTHING,
+        }
+    }
+
+    fn measure(&mut self, size: usize) {
+        self.found.over |= size > self.most.size;
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for Walk<'_> {
+    /// Whether it is a number.
     type Value = bool;
 
     fn deserialize<D: Deserializer<'de>>(self, from: D) -> Result<bool, D::Error> {
@@ -24,7 +87,7 @@ impl<'de> DeserializeSeed<'de> for Remote {
     }
 }
 
-impl<'de> Visitor<'de> for Remote {
+impl<'de> Visitor<'de> for Walk<'_> {
     type Value = bool;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -39,42 +102,58 @@ impl<'de> Visitor<'de> for Remote {
         Ok(false)
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_i64<E>(mut self, number: i64) -> Result<bool, E> {
+        // Below zero: what is not is visited as u64. -1 says "all"; what is less wraps around in an engine.
+        if number < -1 {
+            self.measure(usize::MAX);
+        }
+        Ok(true)
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_u64<E>(mut self, number: u64) -> Result<bool, E> {
+        self.measure(usize::try_from(number).unwrap_or(usize::MAX));
+        Ok(true)
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_f64<E>(mut self, number: f64) -> Result<bool, E> {
+        let beyond = number < -1.0;
+        // An engine that wants an integer cuts 1e9 to one; what is larger than the largest counts as that.
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "the cast saturates"
+        )]
+        self.measure(if beyond { usize::MAX } else { number as usize });
+        Ok(true)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<bool, E> {
+    fn visit_str<E>(mut self, text: &str) -> Result<bool, E> {
         let data = text
             .get(..5)
             .is_some_and(|scheme| scheme.eq_ignore_ascii_case("data:"));
-        Ok(self.url && !data)
+        self.found.remote |= self.fetches && self.url && !data;
+        self.measure(text.len());
+        Ok(false)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
-        let mut found = false;
-        while let Some(remote) = seq.next_element_seed(self)? {
-            found |= remote;
+    fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<bool, A::Error> {
+        let (url, mut parts) = (self.url, 0);
+        while let Some(number) = seq.next_element_seed(self.within(url))? {
+            parts += usize::from(!number);
         }
-        Ok(found)
+        self.found.over |= parts > self.most.parts;
+        Ok(false)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
-        let mut found = false;
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<bool, A::Error> {
         while let Some(name) = map.next_key::<Cow<'_, str>>()? {
             let end = name.as_bytes().last_chunk::<4>();
             let url = name.eq_ignore_ascii_case("url")
                 || end.is_some_and(|end| end.eq_ignore_ascii_case(b"_url"));
-            found |= map.next_value_seed(Self { url })?;
+            self.found.references += usize::from(name == "$ref");
+            map.next_value_seed(self.within(url))?;
         }
-        Ok(found)
+        Ok(false)
     }
 }
 

@@ -12,6 +12,12 @@ const HEAD: [&str; 6] = ["jsonrpc", "id", "method", "params", "result", "error"]
 const NOTIFICATION: &str = "notifications/";
 /// The method by which a request is given up.
 pub const CANCELLED: &str = "notifications/cancelled";
+
+/// The method by which a server logs.
+pub const LOG: &str = "notifications/message";
+
+/// The method by which a server tells that its tools changed.
+pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
 /// Longest id in bytes.
 const MAX_ID: usize = 256;
 /// Longest name of a method in bytes.

@@ -22,7 +22,7 @@ pub mod translate;
 pub use asks::Askable;
 pub use era::{Era, LATEST_LEGACY, MODERN, Version};
 pub use error::RpcError;
-pub use message::{CANCELLED, Id, Kind, Malformed, Message};
+pub use message::{CANCELLED, Id, Kind, LOG, Malformed, Message, TOOLS_CHANGED};
 pub use object::Object;
 pub use pin::{Hash, Inventory};
 pub use tools::Policy;

@@ -53,7 +53,7 @@ impl IsolationType {
     }
 }
 
-/// Limits of each pod, for all callers together.
+/// Limits of each pod.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerLimits {
@@ -65,6 +65,22 @@ pub struct ServerLimits {
     #[serde(default = "body_bytes")]
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub body_bytes: u32,
+    /// A budget of each API key and each person (`access.apiKeys`, `access.jwt`), the same for all. Each pod counts for
+    /// itself, in memory: with several pods a caller may take as much of each, and a new pod begins anew. A budget may be
+    /// spent at once, and fills up again evenly; a request beyond it is refused with 429 and told when to try again.
+    /// Without it a caller may take as much as the other limits leave.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub per_caller: Option<CallerBudget>,
+}
+
+/// What one caller may ask of a pod.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct CallerBudget {
+    /// Requests in a minute, and streams that are opened. Notifications, answers to what a server asks and the end of a
+    /// session cost nothing.
+    #[schemars(range(min = 1, max = 100_000))]
+    pub requests_per_minute: u32,
 }
 
 impl Default for ServerLimits {
@@ -72,6 +88,7 @@ impl Default for ServerLimits {
         Self {
             concurrent_requests: concurrent_requests(),
             body_bytes: body_bytes(),
+            per_caller: None,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
+use k8s_openapi::api::core::v1::{
+    ClientIPConfig, Service, ServicePort, ServiceSpec, SessionAffinityConfig,
+};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::{Resource, ResourceExt};
 
@@ -12,6 +14,10 @@ use crate::controller::names::child_meta;
 
 /// The gate's port for clients.
 pub const PORT: i32 = 8080;
+/// Least and most seconds for which an address is led to the same pod: what Kubernetes takes where nothing is written,
+/// and the most that it lets be written. The time begins anew with each connection, and not with what passes over one,
+/// so that a session whose connection was kept needs more of it than it may be idle.
+const SAME_POD: [u32; 2] = [10_800, 86_400];
 
 /// The Service that leads clients to the pods of this selector; its name is the owner's.
 ///
@@ -49,6 +55,22 @@ pub fn build<K: Resource<DynamicType = ()>>(
     }
 }
 
+/// The same Service, which leads whoever comes from one address to one pod, for what a pod remembers of its clients
+/// for so many seconds.
+#[must_use]
+pub fn same_pod(mut service: Service, idle_seconds: u32) -> Service {
+    let [least, most] = SAME_POD;
+    if let Some(spec) = &mut service.spec {
+        spec.session_affinity = Some("ClientIP".to_owned());
+        spec.session_affinity_config = Some(SessionAffinityConfig {
+            client_ip: Some(ClientIPConfig {
+                timeout_seconds: i32::try_from(idle_seconds.clamp(least, most)).ok(),
+            }),
+        });
+    }
+    service
+}
+
 /// Whether one pod is all that there ever is: a rollout ends it before the next one begins.
 #[must_use]
 pub fn lone(rollout: &Rollout, replicas: i32) -> bool {
@@ -78,5 +100,20 @@ mod tests {
         #[case] expected: bool,
     ) {
         assert_eq!(lone(&Rollout { rollout_type }, replicas), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::at_least_what_kubernetes_takes(600, 10_800)]
+    #[case::as_long_as_a_session(40_000, 40_000)]
+    #[case::at_most_a_day(100_000, 86_400)]
+    fn an_address_is_led_to_one_pod(#[case] idle_seconds: u32, #[case] expected: i32) {
+        let service = Service {
+            spec: Some(ServiceSpec::default()),
+            ..Service::default()
+        };
+        let spec = same_pod(service, idle_seconds).spec.unwrap();
+        assert_eq!(spec.session_affinity.as_deref(), Some("ClientIP"));
+        let config = spec.session_affinity_config.unwrap().client_ip.unwrap();
+        assert_eq!(config.timeout_seconds, Some(expected));
     }
 }

@@ -4,6 +4,7 @@
 //! one in, and what that takes beyond it is made up for by waiting.
 
 pub mod rate;
+pub mod till;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

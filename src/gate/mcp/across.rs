@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::answers::{Denied, failed, json};
 use super::budget::Share;
 use super::call::{Heard, Said};
+use super::calls::Hears;
 use super::front::{Front, Held, Reply};
 use super::legacy::too_many;
 use super::live::Live;
@@ -72,7 +73,7 @@ impl Across {
         let mut params = base.clone();
         for _ in 0..MAX_ROUNDS {
             let request = Message::request(&self.id, &self.method, params);
-            let Ok(call) = self.live.child.call(request).await else {
+            let Ok(call) = self.live.child.ask(request, None, Hears::Log).await else {
                 return broken();
             };
             let pump = Pump {

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Weak};
 
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::mpsc;
 
 use super::call::Said;
 use super::house::House;
@@ -16,13 +16,12 @@ pub async fn attend(
     house: Arc<House>,
     hears: impl Fn(&Arc<Live>, Said) + Send,
 ) {
-    let changed = Notify::new();
+    let Some(changed) = live.upgrade().map(|live| live.child.changed()) else {
+        return;
+    };
     let heard = async {
         while let Some(said) = loose.recv().await {
             let Some(live) = live.upgrade() else { return };
-            if said.message.method() == Some("notifications/tools/list_changed") {
-                changed.notify_one();
-            }
             hears(&live, said);
         }
     };

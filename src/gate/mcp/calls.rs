@@ -40,8 +40,19 @@ pub struct Waiter {
     pub notes: mpsc::Sender<Said>,
     /// Where its answer goes.
     pub answer: oneshot::Sender<Said>,
-    /// Whether its client can be asked something.
-    pub asks: bool,
+    /// What its client hears.
+    pub hears: Hears,
+}
+
+/// What a call hears before its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Hears {
+    /// What names it: the gate asks, or a client that only listens.
+    Own,
+    /// What the server logs, too.
+    Log,
+    /// What it asks, too.
+    Questions,
 }
 
 impl Calls {
@@ -106,7 +117,9 @@ impl Calls {
         self.given_up.retain(|(_, at)| lingers(*at));
         let mut waiting = self.waiting.values();
         match (waiting.next(), waiting.next()) {
-            (Some(waiter), None) if waiter.asks && self.given_up.is_empty() => {
+            (Some(waiter), None)
+                if waiter.hears == Hears::Questions && self.given_up.is_empty() =>
+            {
                 waiter.notes.try_send(said).map_err(|error| match error {
                     mpsc::error::TrySendError::Full(said)
                     | mpsc::error::TrySendError::Closed(said) => said,
@@ -127,7 +140,9 @@ impl Calls {
         };
         let mut meta = params.object("_meta").unwrap_or_default();
         let token = params.read::<u64>("progressToken");
+        // Some servers write the id that they were given as a number as a text.
         let subscription = meta.read::<u64>(SUBSCRIPTION);
+        let subscription = subscription.or_else(|| meta.text(SUBSCRIPTION)?.parse().ok());
         let waiter = token
             .or(subscription)
             .and_then(|number| self.waiting.get(&number));
@@ -148,12 +163,20 @@ impl Calls {
         Ok(())
     }
 
-    /// Gives a note to the only call that is under way; to nobody, where there are several.
-    pub fn to_only(&self, note: Said) {
-        let mut waiting = self.waiting.values();
-        if let (Some(waiter), None) = (waiting.next(), waiting.next()) {
-            let _ = waiter.notes.try_send(note);
-        }
+    /// Gives a note to the only call under way that hears the log.
+    ///
+    /// # Errors
+    /// The note, where there are several or none.
+    pub fn to_only(&self, note: Said) -> Result<(), Said> {
+        let mut waiting = self
+            .waiting
+            .values()
+            .filter(|waiter| waiter.hears >= Hears::Log);
+        let (Some(waiter), None) = (waiting.next(), waiting.next()) else {
+            return Err(note);
+        };
+        let _ = waiter.notes.try_send(note);
+        Ok(())
     }
 }
 
@@ -178,7 +201,7 @@ mod tests {
     use super::*;
     use crate::mcp::Object;
 
-    fn begin(calls: &mut Calls, asks: bool) -> (u64, mpsc::Receiver<Said>) {
+    fn begin(calls: &mut Calls, hears: Hears) -> (u64, mpsc::Receiver<Said>) {
         let (notes, heard) = mpsc::channel(1);
         let number = calls.number().unwrap();
         let waiter = Waiter {
@@ -186,7 +209,7 @@ mod tests {
             token: None,
             notes,
             answer: oneshot::channel().0,
-            asks,
+            hears,
         };
         calls.begin(number, waiter);
         (number, heard)
@@ -201,17 +224,17 @@ mod tests {
         let now = Instant::now();
         let mut calls = Calls::default();
         assert!(calls.question(question(), now).is_err(), "of nobody");
-        let (one, mut heard) = begin(&mut calls, true);
+        let (one, mut heard) = begin(&mut calls, Hears::Questions);
         calls.question(question(), now).unwrap();
         assert!(heard.try_recv().is_ok());
-        let (two, mut other) = begin(&mut calls, true);
+        let (two, mut other) = begin(&mut calls, Hears::Questions);
         assert!(calls.question(question(), now).is_err(), "of which?");
         assert!(heard.try_recv().is_err() && other.try_recv().is_err());
         assert!(calls.answered(one).is_some());
         calls.question(question(), now).unwrap();
         assert!(other.try_recv().is_ok());
         assert!(calls.answered(two).is_some());
-        let (_three, _heard) = begin(&mut calls, false);
+        let (_three, _heard) = begin(&mut calls, Hears::Log);
         assert!(calls.question(question(), now).is_err(), "nothing is asked");
     }
 
@@ -219,17 +242,57 @@ mod tests {
     fn a_call_that_was_given_up_may_be_the_one_that_asks() {
         let now = Instant::now();
         let mut calls = Calls::default();
-        let (gone, _heard) = begin(&mut calls, true);
+        let (gone, _heard) = begin(&mut calls, Hears::Questions);
         assert!(calls.forget(gone, now));
-        let (_there, mut heard) = begin(&mut calls, true);
+        let (_there, mut heard) = begin(&mut calls, Hears::Questions);
         assert!(calls.question(question(), now).is_err());
         assert!(calls.answered(gone).is_none());
         calls.question(question(), now).unwrap();
         assert!(heard.try_recv().is_ok(), "it was answered late");
-        let (again, _heard) = begin(&mut calls, true);
+        let (again, _heard) = begin(&mut calls, Hears::Questions);
         calls.forget(again, now);
         assert!(calls.question(question(), now).is_err());
         calls.question(question(), now + LINGERS).unwrap();
         assert!(heard.try_recv().is_ok(), "it had its time");
+    }
+
+    fn of_subscription(id: &serde_json::Value) -> Said {
+        let meta = serde_json::json!({ SUBSCRIPTION: id });
+        let params = Object::default().with("_meta", &meta);
+        Message::notification("notifications/x", &params).into()
+    }
+
+    /// The id of a subscription goes out as a number, and some servers give it back as a text.
+    #[test]
+    fn a_note_belongs_to_the_subscription_that_it_names() {
+        let mut calls = Calls::default();
+        let (number, mut heard) = begin(&mut calls, Hears::Own);
+        for id in [serde_json::json!(number), number.to_string().into()] {
+            calls.note(of_subscription(&id)).unwrap();
+            let said = heard.try_recv().unwrap().message;
+            let meta = said.params().unwrap().object("_meta").unwrap();
+            assert_eq!(meta.read::<u64>(SUBSCRIPTION), Some(7), "the client's own");
+        }
+        for id in ["", "two", "-1"] {
+            assert!(calls.note(of_subscription(&id.into())).is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn a_log_is_for_the_only_client_that_waits() {
+        let log = || {
+            Said::from(Message::notification(
+                "notifications/message",
+                &Object::default(),
+            ))
+        };
+        let mut calls = Calls::default();
+        let (_own, _heard) = begin(&mut calls, Hears::Own);
+        assert!(calls.to_only(log()).is_err(), "no client waits");
+        let (_one, mut heard) = begin(&mut calls, Hears::Log);
+        calls.to_only(log()).unwrap();
+        assert!(heard.try_recv().is_ok());
+        let (_two, _heard) = begin(&mut calls, Hears::Log);
+        assert!(calls.to_only(log()).is_err(), "of which?");
     }
 }

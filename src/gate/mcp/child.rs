@@ -10,14 +10,15 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use serde_json::value::RawValue;
 use tokio::net::UnixStream;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, mpsc, oneshot};
 use tokio::time::timeout;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::answers::to_server;
 use super::budget::{Budget, Share};
 use super::call::{Call, Said};
-use super::calls::{Calls, Waiter, numbered};
+use super::calls::{Calls, Hears, Waiter, numbered};
+use super::house::Owner;
 use super::pipes::{Reader, write};
 use crate::mcp::translate::SUBSCRIPTION;
 use crate::mcp::{CANCELLED, Id, Kind, Message, Object};
@@ -53,6 +54,9 @@ pub type Line = (Bytes, Option<Share>);
 /// A child. When the last of its owners goes, its connection ends and the bridge ends it.
 #[derive(Debug)]
 pub struct Child {
+    owner: Owner,
+    /// It said that its tools changed, to whomever.
+    changed: Arc<Notify>,
     to: mpsc::Sender<Line>,
     calls: Mutex<Calls>,
     /// Requests of the child that wait for an answer.
@@ -71,12 +75,15 @@ impl Child {
     pub async fn connect(
         socket: &Path,
         limits: Limits,
+        owner: Owner,
     ) -> io::Result<(Arc<Self>, mpsc::Receiver<Said>)> {
         let (from, writer) = UnixStream::connect(socket).await?.into_split();
         let (to, lines) = mpsc::channel(QUEUE);
         let (loose_in, loose) = mpsc::channel(LOOSE);
         let (ended, closing) = (CancellationToken::new(), CancellationToken::new());
         let child = Arc::new(Self {
+            owner,
+            changed: Arc::default(),
             to,
             calls: Mutex::default(),
             asked: Mutex::default(),
@@ -112,6 +119,12 @@ impl Child {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Told when it has said that its tools changed, to whomever.
+    #[must_use]
+    pub fn changed(&self) -> Arc<Notify> {
+        Arc::clone(&self.changed)
+    }
+
     /// Ends when the child has.
     pub async fn ended(&self) {
         self.ended.cancelled().await;
@@ -141,16 +154,16 @@ impl Child {
         self.calls().under_way()
     }
 
-    /// Sends a request; its answer will carry the id that it has now.
+    /// Sends a request of the gate's own; its answer will carry the id that it has now.
     ///
     /// # Errors
     /// [`Gone`]; it may have been read all the same.
     pub async fn call(self: &Arc<Self>, request: Message) -> Result<Call, Gone> {
-        self.ask(request, None, false).await
+        self.ask(request, None, Hears::Own).await
     }
 
-    /// The same with the request's share of the memory, free again when the child has it. Where its client can be asked
-    /// something, the questions of the child are among what comes before the answer.
+    /// The same with the request's share of the memory, free again when the child has it. What it hears comes before the
+    /// answer.
     ///
     /// # Errors
     /// [`Gone`]; it may have been read all the same.
@@ -158,7 +171,7 @@ impl Child {
         self: &Arc<Self>,
         request: Message,
         share: Option<Share>,
-        asks: bool,
+        hears: Hears,
     ) -> Result<Call, Gone> {
         let Kind::Request { id, .. } = request.kind.clone() else {
             return Err(Gone);
@@ -174,7 +187,7 @@ impl Child {
                 token,
                 notes,
                 answer,
-                asks,
+                hears,
             };
             calls.begin(number, waiter);
             (number, request)
@@ -264,9 +277,16 @@ impl Child {
         Ok(())
     }
 
-    /// Gives a note to the only call that is under way; to nobody, where there are several.
-    pub fn to_only(&self, note: Said) {
-        self.calls().to_only(note);
+    /// Gives what it logs to the only call of a client that is under way. A child that serves several could say
+    /// something of another one.
+    ///
+    /// # Errors
+    /// The note, where there are several calls or none, or the child is the gate's own.
+    pub fn log(&self, note: Said) -> Result<(), Said> {
+        match self.owner {
+            Owner::Client => self.calls().to_only(note),
+            Owner::Gate => Err(note),
+        }
     }
 
     /// Gives an answer to the call of that number, and to no other.
@@ -319,7 +339,9 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let socket = dir.path().join("socket");
         let listener = UnixListener::bind(&socket).unwrap();
-        let (child, _loose) = Child::connect(&socket, limits()).await.unwrap();
+        let (child, _loose) = Child::connect(&socket, limits(), Owner::Client)
+            .await
+            .unwrap();
         let (stream, _) = listener.accept().await.unwrap();
         let stream = stream.into_std().unwrap();
         stream.shutdown(Shutdown::Read).unwrap();

@@ -25,6 +25,7 @@ use super::stream::{self, Reader};
 use crate::gate::answer::{Body, Refusal};
 use crate::gate::audit::{Audit, Record, Told};
 use crate::gate::bodies::{Bodies, Taken};
+use crate::gate::budgets::{Budgets, Standing, till};
 use crate::gate::callers::Callers;
 use crate::gate::core::{Core, InFlight};
 use crate::gate::listen::Peer;
@@ -70,6 +71,8 @@ pub struct Front {
     pub bodies: Bodies,
     /// How many requests are under way.
     pub queue: Queue,
+    /// How many each caller may send.
+    pub budgets: Option<Arc<Budgets>>,
     /// For a whole answer.
     pub answer_limit: Duration,
 }
@@ -114,7 +117,9 @@ impl Front {
             return Denied::from(refusal).into_response();
         };
         let id = record.id();
-        let mut response = match self.serve(request, &mut record).await {
+        let mut standing = Standing::default();
+        let served = self.serve(request, &mut record, &mut standing);
+        let mut response = match served.await {
             Ok(Reply::Whole(response, error)) => {
                 record.answered(response.status());
                 record.rpc_error(error);
@@ -136,9 +141,11 @@ impl Front {
                 denied.into_response()
             }
         };
+        let headers = response.headers_mut();
         if let Some(id) = id {
-            response.headers_mut().insert("x-request-id", id);
+            headers.insert("x-request-id", id);
         }
+        standing.write(headers);
         response
     }
 
@@ -146,6 +153,7 @@ impl Front {
         self: &Arc<Self>,
         request: Request<Incoming>,
         record: &mut Record,
+        standing: &mut Standing,
     ) -> Result<Reply, Denied> {
         if request.uri().path() == PATH {
             record.at(PATH);
@@ -160,6 +168,13 @@ impl Front {
         }
         self.fitting()?;
         let (head, body) = request.into_parts();
+        let mut charge = {
+            let caller = caller.clone();
+            move || till::charge(self.budgets.as_ref(), &caller, &self.metrics, standing).map(drop)
+        };
+        if head.method == Method::GET {
+            charge()?;
+        }
         let caller = caller.identity();
         if let Some(http) = &self.http
             && (head.method == Method::GET || head.method == Method::DELETE)
@@ -202,6 +217,10 @@ impl Front {
             Kind::Request { id, .. } => denied.to(id),
             _ => denied,
         };
+        // Who leaves, gives a call up or answers what a call asks gives room back, and is never kept from it.
+        if let Kind::Request { .. } = &message.kind {
+            charge().map_err(|spent| about(spent.into()))?;
+        }
         let version = match head::version(&head.headers) {
             Ok(version) => version,
             // A server that is asked directly says itself what it speaks.

@@ -57,6 +57,8 @@ pub struct Config {
     pub max_children: usize,
     /// A session that was not used for so long ends.
     pub idle: Duration,
+    /// Between two looks at tools that said nothing about a change, where it is not the usual time.
+    pub inspect: Option<Duration>,
 }
 
 /// Why there is no child.
@@ -245,7 +247,8 @@ impl House {
                 Some(place.map_err(|_| NoChild::Full)?)
             }
         };
-        let (child, loose) = Child::connect(&self.config.socket, self.limits.clone()).await?;
+        let (child, loose) =
+            Child::connect(&self.config.socket, self.limits.clone(), owner).await?;
         Ok((child, loose, place))
     }
 
@@ -324,6 +327,7 @@ mod tests {
             isolation: Isolation::PerSession,
             max_children: 2,
             idle: Duration::from_secs(1),
+            inspect: None,
         };
         let _bridge = UnixListener::bind(&config.socket).unwrap();
         let seal = Seal {

@@ -32,6 +32,7 @@ struct Client {
 
 /// Looks after the server, for ever.
 pub async fn keep(house: Arc<House>, http: Arc<Http>) {
+    let every = house.config.inspect.unwrap_or(INSPECT);
     loop {
         sleep(LOOK).await;
         let view = house.core.runtime();
@@ -49,18 +50,16 @@ pub async fn keep(house: Arc<House>, http: Arc<Http>) {
             if run.run != view.run || run.phase != Runtime::Running {
                 break;
             }
-            let lives = if inspected.is_none_or(|at| at.elapsed() > INSPECT) {
+            let mut lives = client.ping().await;
+            if lives && inspected.is_none_or(|at| at.elapsed() > every) {
                 inspected = Some(Instant::now());
                 match client.list().await {
                     Some(list) => {
                         house.sees(list);
-                        true
                     }
-                    None => false,
+                    None => lives = false,
                 }
-            } else {
-                client.ping().await
-            };
+            }
             if !lives {
                 break;
             }

@@ -14,7 +14,7 @@ use super::house::{House, NoChild, Owner};
 use super::live::Live;
 use super::loose::Loose;
 use crate::mcp::translate::without_subscription;
-use crate::mcp::{Askable, Era, Kind, Object};
+use crate::mcp::{Askable, Era, Kind, Object, TOOLS_CHANGED};
 use crate::seal::lease::Runtime;
 
 /// Between two looks at the bridge.
@@ -86,7 +86,8 @@ async fn live_with(
             return "the lease ended";
         }
         let drifts = house.drifts();
-        let every = if drifts { INSPECT_SOON } else { INSPECT };
+        let usual = house.config.inspect.unwrap_or(INSPECT);
+        let every = if drifts { INSPECT_SOON } else { usual };
         let due = changed || inspected.is_none_or(|at| at.elapsed() > every);
         let answered = if due {
             changed = false;
@@ -126,7 +127,7 @@ async fn live_with(
                 Some(heard) = subscribed(&mut changes) => heard,
                 () = sleep_until(next) => break,
             };
-            let list = heard.message.method() == Some("notifications/tools/list_changed");
+            let list = heard.message.method() == Some(TOOLS_CHANGED);
             changed |= list;
             answer(&live, &heard, loose);
             if list {

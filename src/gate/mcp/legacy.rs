@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode};
 use super::across::Across;
 use super::answers::{Denied, accepted, failed, json, not_allowed};
 use super::budget::Share;
+use super::calls::Hears;
 use super::front::{Asked, Front, Held, Reply};
 use super::head;
 use super::outbox::Outbox;
@@ -133,7 +134,7 @@ impl Front {
         tokio::spawn(async move {
             match live
                 .child
-                .ask(asked.message, Some(asked.share), false)
+                .ask(asked.message, Some(asked.share), Hears::Log)
                 .await
             {
                 Ok(call) => pump.run(call).await,

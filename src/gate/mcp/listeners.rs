@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::modern::subscribed;
 use super::outbox::Outbox;
-use crate::mcp::{Id, Message, Object};
+use crate::mcp::{Id, Message, Object, TOOLS_CHANGED};
 
 /// Most of them.
 const MAX: usize = 4096;
@@ -22,7 +22,7 @@ struct Listener {
 
 /// What a filter names, and what is then heard.
 const KINDS: [(&str, &str); 3] = [
-    ("toolsListChanged", "notifications/tools/list_changed"),
+    ("toolsListChanged", TOOLS_CHANGED),
     ("promptsListChanged", "notifications/prompts/list_changed"),
     (
         "resourcesListChanged",

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::call::Said;
 use super::listeners::Listeners;
 use super::sessions::Sessions;
+use crate::mcp::TOOLS_CHANGED;
 
 /// Who hears of it.
 #[derive(Debug)]
@@ -22,7 +23,7 @@ impl Loose {
             return;
         };
         let uri = match method {
-            "notifications/tools/list_changed"
+            TOOLS_CHANGED
             | "notifications/prompts/list_changed"
             | "notifications/resources/list_changed" => None,
             "notifications/resources/updated" => {

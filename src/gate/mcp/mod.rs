@@ -47,14 +47,15 @@ pub mod through;
 pub mod turns;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use ::http::Uri;
 use prometheus_client::metrics::gauge::Gauge;
 
 use self::http::Http;
+use super::Patience;
 use super::audit::Audit;
 use super::bodies::Bodies;
+use super::budgets::{self, Budgets};
 use super::callers::Callers;
 use super::core::Core;
 use super::metrics::Metrics;
@@ -99,10 +100,12 @@ pub struct Config {
 pub struct Limits {
     /// Largest request body in bytes.
     pub max_body: usize,
-    /// For a whole answer.
-    pub answer: Duration,
+    /// How long they and answers may take.
+    pub patience: Patience,
     /// Requests at once, and those that wait.
     pub queue: queue::Config,
+    /// Requests of each caller.
+    pub budgets: budgets::Config,
 }
 
 /// The endpoint, and what keeps it alive.
@@ -156,8 +159,9 @@ pub fn start(
             house: Arc::clone(&house),
         },
         hosts: config.hosts,
-        bodies: Bodies::new(limits.max_body),
-        answer_limit: limits.answer,
+        bodies: Bodies::new(limits.max_body, limits.patience.body),
+        answer_limit: limits.patience.answer,
+        budgets: Budgets::new(limits.budgets),
     };
     let keeps = async move {
         if let Some(http) = http {

@@ -8,6 +8,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::answers::{Denied, accepted, json, not_there};
 use super::asking::{self, Asking};
 use super::begin::no_child;
+use super::calls::Hears;
 use super::claims;
 use super::front::{Asked, Front, Held, Reply};
 use super::house::Isolation;
@@ -126,9 +127,14 @@ impl Front {
             self.listeners
                 .add(id, &message.params().unwrap_or_default(), &outbox);
         } else {
+            let hears = match &asking {
+                Some(_) => Hears::Questions,
+                None if listens => Hears::Own,
+                None => Hears::Log,
+            };
             let call = live
                 .child
-                .ask(message, Some(asked.share), asking.is_some())
+                .ask(message, Some(asked.share), hears)
                 .await
                 .map_err(|gone| no_child(gone.into()))?;
             let shape = shape(method, &live, self.shown.clone());

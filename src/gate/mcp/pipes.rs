@@ -16,7 +16,7 @@ use super::lines::{Lines, Taken};
 use super::outbox::STANDING;
 use super::skipped::Skipped;
 use crate::mcp::error::INTERNAL;
-use crate::mcp::{Id, Kind, Message, RpcError};
+use crate::mcp::{Id, Kind, LOG, Message, RpcError, TOOLS_CHANGED};
 
 /// Lines that are no messages, before the log says no more about them.
 const GARBAGE: u32 = 5;
@@ -132,11 +132,16 @@ impl Reader {
                     child.refuse(&id, &method);
                 }
             }
-            Kind::Notification { .. } => {
+            Kind::Notification { method } => {
                 let child = self.child.upgrade()?;
+                if method == TOOLS_CHANGED {
+                    child.changed().notify_one();
+                }
                 // Notifications never wait: they would hold up answers.
                 if let Some(said) = self.now(message, bytes, share)
                     && let Err(said) = child.note(said)
+                    // Here, too: what comes before an answer is to be heard before it.
+                    && let Err(said) = if method == LOG { child.log(said) } else { Err(said) }
                     && bytes <= STANDING.bytes
                 {
                     // Nobody may read it for long, so it takes nothing from others.

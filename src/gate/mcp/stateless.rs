@@ -168,14 +168,10 @@ impl Stateless {
     }
 }
 
-/// What the child says beside answers: what it asks of which nobody knows by whom it is to be answered, and its log,
-/// which goes to a call that is alone.
+/// What the child says beside answers: what it asks of which nobody knows by whom it is to be answered.
 fn hears(live: &Arc<Live>, said: Said) {
     match &said.message.kind {
         Kind::Request { id, method } => live.child.refuse(id, method),
-        Kind::Notification { method } if method == "notifications/message" => {
-            live.child.to_only(said);
-        }
         Kind::Notification { method } if method == CANCELLED => {
             // It waits for no answer any more.
             if let Some(id) = said.message.cancelled() {

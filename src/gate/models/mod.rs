@@ -34,6 +34,7 @@ const AT_ONCE: usize = 64;
 const LIMITS: Limits = Limits {
     connections: 2 * AT_ONCE,
     head: Duration::from_secs(10),
+    reader: listen::READER_PATIENCE,
 };
 
 /// Labels of `sealroom_gate_model_requests_total`.

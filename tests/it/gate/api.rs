@@ -96,6 +96,11 @@ async fn bodies_are_looked_at() {
             400,
             "adapters_fixed",
         ),
+        (
+            r#"{"prompt":"x","repeat_last_n":2147483647}"#,
+            400,
+            "too_costly",
+        ),
         ("", 400, "invalid_json"),
     ];
     for (body, status, code) in cases {

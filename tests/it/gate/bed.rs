@@ -368,7 +368,8 @@ pub async fn raw(addr: SocketAddr, text: &str) -> Answer {
     answer(&String::from_utf8_lossy(&all))
 }
 
-fn answer(text: &str) -> Answer {
+/// The answer that this text is.
+pub fn answer(text: &str) -> Answer {
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
     let status = head
         .split(' ')

@@ -261,3 +261,20 @@ async fn an_opening_outweighs_the_drain() {
         Some(0)
     );
 }
+
+/// A reset would take from a slow client what it has not read yet.
+#[tokio::test]
+async fn a_client_that_still_sends_after_its_last_answer_is_not_reset() {
+    let (gate, _engine, _launch) = serving(&[]).await;
+    let mut client = TcpStream::connect(gate.api).await.unwrap();
+    let request = b"GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    client.write_all(request).await.unwrap();
+    let (mut from, mut to) = client.split();
+    let mut answer = String::new();
+    from.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    // The gate reads on for a second. Otherwise the first of them is answered with a reset, which the second one meets.
+    to.write_all(request).await.unwrap();
+    sleep(Duration::from_millis(100)).await;
+    to.write_all(request).await.unwrap();
+}

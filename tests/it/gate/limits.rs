@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::bed::{FILES, Gate, PATIENCE, post, raw, request};
 use super::engine::chunk;
@@ -83,6 +83,57 @@ async fn slow_heads_are_cut_off() {
         assert!(ended.is_ok(), "held for {:?}", begun.elapsed());
     }
     assert!(begun.elapsed() >= Duration::from_secs(9));
+}
+
+#[tokio::test]
+async fn slow_bodies_are_cut_off() {
+    let (mut gate, engine, _launch) = serving(&["--body-seconds", "1"]).await;
+    let begun = Instant::now();
+    let client = TcpStream::connect(gate.api).await.unwrap();
+    let (mut from, mut to) = client.into_split();
+    let head = "POST /v1/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 1000\r\n\r\n";
+    to.write_all(head.as_bytes()).await.unwrap();
+    // It never stands still: what counts is the whole.
+    let trickle = tokio::spawn(async move {
+        while to.write_all(b" ").await.is_ok() {
+            sleep(Duration::from_millis(50)).await;
+        }
+    });
+    let mut answer = Vec::new();
+    // The gate reads on for a second, so that what still comes does not reset the connection under the answer.
+    timeout(PATIENCE, from.read_to_end(&mut answer))
+        .await
+        .unwrap()
+        .unwrap();
+    let answer = String::from_utf8(answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert!(answer.contains("body_slow"), "{answer}");
+    assert!(begun.elapsed() >= Duration::from_secs(1));
+    timeout(PATIENCE, trickle).await.unwrap().unwrap();
+    assert_eq!(gate.audit_line().await["status"], 408);
+    assert!(engine.requests().is_empty());
+}
+
+#[tokio::test]
+async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
+    let (mut gate, engine, _launch) = serving(&["--reader-seconds", "1"]).await;
+    let chunks = engine.stream();
+    let mut client = TcpStream::connect(gate.api).await.unwrap();
+    client
+        .write_all(request("/v1/completions", BODY, "").as_bytes())
+        .await
+        .unwrap();
+    // The buffers on the way take some megabytes. Then nothing moves until the gate hangs up on both sides.
+    let event = format!("data: \"{}\"\n\n", "x".repeat(64 * 1024));
+    let work = async { while chunks.send(chunk(&event)).await.is_ok() {} };
+    timeout(PATIENCE, work).await.unwrap();
+    let line = gate.audit_line().await;
+    assert_eq!(line["outcome"], "clientClosed", "{line}");
+    let mut rest = Vec::new();
+    let _ = timeout(PATIENCE, client.read_to_end(&mut rest))
+        .await
+        .unwrap();
+    assert!(!rest.ends_with(b"0\r\n\r\n"), "a cut is no end");
 }
 
 #[tokio::test]

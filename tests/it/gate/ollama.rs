@@ -1,6 +1,6 @@
 //! The gate before an engine on a port of loopback.
 
-use super::bed::{FakeLaunch, Gate, get, post};
+use super::bed::{FakeLaunch, Gate, get, post, raw};
 use super::engine::Engine;
 
 async fn serving(locks: &[&str]) -> (Gate, Engine, FakeLaunch) {
@@ -102,6 +102,31 @@ async fn the_engines_own_api_is_not_there() {
     }
     for path in ["/", "/api/tags", "/api/ps", "/api/version", "/debug/pprof/"] {
         assert_eq!(get(gate.api, path).await.status, 404, "{path}");
+    }
+    assert!(engine.requests().is_empty());
+}
+
+#[tokio::test]
+async fn nothing_is_written_by_the_engines_own_methods() {
+    let (gate, engine, _launch) = serving(&["KernelStream"]).await;
+    let blob = format!("/api/blobs/sha256:{}", "0".repeat(64));
+    let blob = blob.as_str();
+    let body = r#"{"model":"assistant","source":"assistant","destination":"other"}"#;
+    for (method, path) in [
+        ("DELETE", "/api/delete"),
+        ("HEAD", blob),
+        ("POST", blob),
+        ("POST", "/api/copy"),
+        ("POST", "/api/create"),
+        ("POST", "/api/pull"),
+        ("POST", "/api/push"),
+    ] {
+        let length = body.len();
+        let text = format!(
+            "{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n{body}"
+        );
+        let answer = raw(gate.api, &text).await;
+        assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
     }
     assert!(engine.requests().is_empty());
 }

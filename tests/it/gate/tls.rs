@@ -22,13 +22,13 @@ const NAME: &str = "assistant.team-a.svc";
 const BODY: &str = r#"{"prompt":"x"}"#;
 
 /// The CA of the closed network.
-struct Ca {
+pub struct Ca {
     root: CertificateDer<'static>,
     issuer: Issuer<'static, KeyPair>,
 }
 
 impl Ca {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut params = CertificateParams::new(vec![]).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let key = KeyPair::generate().unwrap();
@@ -38,7 +38,7 @@ impl Ca {
     }
 
     /// Lays a new certificate with its key down as the kubelet does; gives the certificate.
-    fn lay(&self, dir: &Path) -> CertificateDer<'static> {
+    pub fn lay(&self, dir: &Path) -> CertificateDer<'static> {
         let key = KeyPair::generate().unwrap();
         let params = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
         let leaf = params.signed_by(&key, &self.issuer).unwrap();
@@ -46,7 +46,11 @@ impl Ca {
         leaf.der().clone()
     }
 
-    async fn connect(&self, gate: &Gate, alpn: &[&[u8]]) -> std::io::Result<TlsStream<TcpStream>> {
+    pub async fn connect(
+        &self,
+        gate: &Gate,
+        alpn: &[&[u8]],
+    ) -> std::io::Result<TlsStream<TcpStream>> {
         let mut roots = RootCertStore::empty();
         roots.add(self.root.clone()).unwrap();
         let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -12,7 +12,7 @@ use super::seal::serving;
 const BODY: &str = r#"{"model":"assistant","prompt":"x"}"#;
 
 /// A provider's key and its public half.
-fn key(id: &str) -> (EncodingKey, Value) {
+pub fn key(id: &str) -> (EncodingKey, Value) {
     let pair = rcgen::KeyPair::generate().unwrap();
     let key = EncodingKey::from_ec_der(&pair.serialize_der());
     let mut jwk =
@@ -21,21 +21,26 @@ fn key(id: &str) -> (EncodingKey, Value) {
     (key, jwk)
 }
 
-/// An `Authorization` field with a token that holds for five minutes.
+/// An `Authorization` field with a token of ada's that holds for five minutes.
 fn field(key: &EncodingKey, id: &str, audience: &str) -> String {
+    field_of(key, id, audience, "ada")
+}
+
+/// The same of this person's.
+pub fn field_of(key: &EncodingKey, id: &str, audience: &str, person: &str) -> String {
     let now = jiff::Timestamp::now().as_second();
     let header = Header {
         kid: Some(id.to_owned()),
         ..Header::new(Algorithm::ES256)
     };
-    let claims = json!({ "iss": "https://sso", "aud": audience, "exp": now + 300, "sub": "ada" });
+    let claims = json!({ "iss": "https://sso", "aud": audience, "exp": now + 300, "sub": person });
     format!(
         "authorization: Bearer {}\r\n",
         encode(&header, &claims, key).unwrap()
     )
 }
 
-fn write(dir: &Path, keys: &[&Value]) {
+pub fn write(dir: &Path, keys: &[&Value]) {
     std::fs::write(dir.join("jwks.json"), json!({ "keys": keys }).to_string()).unwrap();
 }
 

@@ -3,6 +3,7 @@
 use sealroom::seal::lease::{Runtime, Word};
 
 use super::bed::{FakeGate, Launch, engine, under_lease};
+use crate::gate::bed::Gate;
 
 /// The line of a process's limits (proc_pid_limits(5)) about core files, without its unit.
 fn core_files(limits: &str) -> Vec<&str> {
@@ -10,6 +11,13 @@ fn core_files(limits: &str) -> Vec<&str> {
         .lines()
         .find_map(|line| line.strip_prefix("Max core file size"));
     line.unwrap().split_whitespace().take(2).collect()
+}
+
+/// Zero is what a machine may have set for everybody: then it shows nothing of ours.
+fn leaves_none(limits: &str) {
+    let own = std::fs::read_to_string("/proc/self/limits").unwrap();
+    let none = if core_files(&own)[1] == "0" { "0" } else { "1" };
+    assert_eq!(core_files(limits), [none, none], "{limits}");
 }
 
 #[tokio::test]
@@ -24,12 +32,13 @@ async fn neither_launch_nor_its_engine_leaves_a_core_file() {
     let of_engine = under_lease(&mut lease, &gate.path("limits")).await;
     let of_launch = std::fs::read_to_string(format!("/proc/{}/limits", launch.pid())).unwrap();
     for limits in [&of_engine, &of_launch] {
-        let held = core_files(limits);
-        assert!(held == ["1", "1"] || held == ["0", "0"], "{limits}");
+        leaves_none(limits);
     }
-    // Zero is what a machine may have set for everybody: then it shows nothing of ours.
-    let own = std::fs::read_to_string("/proc/self/limits").unwrap();
-    if core_files(&own)[1] != "0" {
-        assert_eq!(core_files(&of_engine), ["1", "1"]);
-    }
+}
+
+#[tokio::test]
+async fn the_gate_leaves_no_core_file() {
+    let gate = Gate::start(&[]).await;
+    let limits = format!("/proc/{}/limits", gate.child.id().unwrap());
+    leaves_none(&std::fs::read_to_string(limits).unwrap());
 }

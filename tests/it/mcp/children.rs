@@ -217,6 +217,34 @@ async fn what_a_child_prints_is_logged_until_it_has_answered() {
     assert!(!printed.contains("diagnosis"), "{printed}");
 }
 
+/// So many that a server which does not come up can say why, and no more.
+#[tokio::test]
+async fn two_hundred_lines_of_what_a_child_prints_pass_and_no_more() {
+    let flags = ["--mcp-isolation", "Shared"];
+    let mut bed = Bed::start(&flags, &["legacy", "wordy"]).await;
+    let client = bed.session().await;
+    assert_eq!(client.text("errors", "").await, "told");
+    bed.bridge.terminate();
+    let printed = bed.bridge.printed().await;
+    let lines: Vec<Value> = printed
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .filter(|line: &Value| line["kind"] == "engine")
+        .collect();
+    assert_eq!(lines.len(), 200, "{printed}");
+    let longest = lines
+        .iter()
+        .map(|line| line["line"].as_str().unwrap().len());
+    assert_eq!(longest.max(), Some(512), "{printed}");
+    assert_eq!(lines[0]["line"], "starting");
+    // Those of a second are bounded, too: the first seconds do not take all.
+    let of_the_third = lines.iter().filter(|line| {
+        let text = line["line"].as_str().unwrap();
+        text.starts_with("loading part 3-")
+    });
+    assert!(of_the_third.count() > 0, "{printed}");
+}
+
 #[tokio::test]
 async fn the_bridge_ends_with_everything_when_it_is_told() {
     let mut bed = Bed::start(&[], &["legacy"]).await;

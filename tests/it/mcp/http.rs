@@ -6,23 +6,26 @@ use serde_json::json;
 use tokio::process::Command;
 
 use super::bed::{Bed, Client, call, message, text};
-use crate::gate::bed::{Gate, binary, raw};
+use crate::gate::bed::{Gate, PATIENCE, binary, raw};
 use crate::launch::bed::Launch;
 use crate::ports::free_port;
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":"l","method":"tools/list"}"#;
 
-async fn bed(flags: &[&str]) -> Bed {
+/// With the server's options; `DIR` in them is the test's directory.
+pub async fn bed(flags: &[&str], options: &[&str]) -> Bed {
     let port = free_port().port().to_string();
     let flags = [&["--mcp", "Http", "--mcp-port", &port], flags].concat();
     let mut gate = Gate::start_with(&flags).await;
+    let dir = gate.dir.path().to_str().unwrap().to_owned();
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp/http.pl");
     let mut command = Command::new(binary());
     command
         .args(["bridge", "--lock", "Streams", "--http-port", &port])
         .arg("--lease-socket")
         .arg(gate.path("lease.sock"))
-        .args(["--", "/usr/bin/perl", script, &port]);
+        .args(["--", "/usr/bin/perl", script, &port])
+        .args(options.iter().map(|part| part.replace("DIR", &dir)));
     let bridge = Launch::spawn(&mut command);
     gate.prove().await;
     gate.until("/readyz", 200).await;
@@ -49,7 +52,7 @@ async fn keys_filter_and_audit_are_in_front_of_it() {
         "--mcp-tool",
         "echo",
     ];
-    let mut bed = bed(&flags).await;
+    let mut bed = bed(&flags, &[]).await;
     assert!(
         bed.gate
             .sealz()
@@ -108,7 +111,7 @@ async fn keys_filter_and_audit_are_in_front_of_it() {
 
 #[tokio::test]
 async fn a_call_that_takes_too_long_is_answered_in_time() {
-    let bed = bed(&["--answer-seconds", "2"]).await;
+    let bed = bed(&["--answer-seconds", "2"], &[]).await;
     let client = bed.session().await;
     let begun = Instant::now();
     let answer = client.post(&call(&json!(7), "slow", "")).await;
@@ -122,7 +125,7 @@ async fn a_call_that_takes_too_long_is_answered_in_time() {
 
 #[tokio::test]
 async fn an_error_of_the_gate_says_to_which_call_it_belongs() {
-    let bed = bed(&[]).await;
+    let bed = bed(&[], &[]).await;
     let client = bed.session().await;
     let answer = client.post(&call(&json!(7), "odd", "")).await;
     assert_eq!(answer.status, 502, "{answer:?}");
@@ -134,10 +137,89 @@ async fn an_error_of_the_gate_says_to_which_call_it_belongs() {
 #[case::filtered(&["--mcp-tools", "AllowListed", "--mcp-tool", "fail"])]
 #[tokio::test]
 async fn an_error_in_a_stream_is_in_the_audit(#[case] flags: &[&str]) {
-    let mut bed = bed(flags).await;
+    let mut bed = bed(flags, &[]).await;
     let client = bed.session().await;
     let answer = client.call(&json!(1), "fail", "").await;
     assert_eq!(answer["error"]["code"], -32050);
     let line = bed.audited("tools/call").await;
     assert_eq!(line["rpcError"], -32050, "{line}");
+}
+
+/// A call that got no answer was made once, whatever came of it.
+fn called_once(bed: &Bed, tool: &str) {
+    let noted = std::fs::read_to_string(bed.path("note")).unwrap();
+    let calls = noted.matches(&format!("call {tool}")).count();
+    assert_eq!(calls, 1, "{noted}");
+}
+
+/// The server is not there, and a call is told so.
+async fn not_there(bed: &Bed, client: &Client) {
+    let (begun, mut answer) = (
+        Instant::now(),
+        client.post(&call(&json!(8), "echo", "")).await,
+    );
+    while answer.status != 503 {
+        assert!(begun.elapsed() < PATIENCE, "{answer:?}");
+        answer = client.post(&call(&json!(8), "echo", "")).await;
+    }
+    let error = message(&answer);
+    assert_eq!(error["id"], 8, "{error}");
+    assert_eq!(error["error"]["data"]["reason"], "NotReady", "{error}");
+    assert!(answer.head.contains("retry-after: "), "{answer:?}");
+    let (status, why) = bed.gate.admin_status("/readyz").await;
+    assert_eq!((status, why.starts_with("NotReady")), (503, true), "{why}");
+}
+
+#[tokio::test]
+async fn a_server_that_dies_is_not_ready_at_once_and_comes_back() {
+    let bed = bed(&[], &["note=DIR/note", "back=DIR/back"]).await;
+    let client = bed.session().await;
+    let begun = Instant::now();
+    let answer = client.post(&call(&json!(7), "die", "")).await;
+    assert_eq!(answer.status, 502, "{answer:?}");
+    let error = message(&answer);
+    assert_eq!(
+        (&error["id"], error["error"]["code"].is_i64()),
+        (&json!(7), true),
+        "{error}"
+    );
+    bed.gate.until("/readyz", 503).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        begun.elapsed()
+    );
+    // It is started again, and does not listen yet.
+    not_there(&bed, &client).await;
+    std::fs::write(bed.path("back"), "").unwrap();
+    bed.gate.until("/readyz", 200).await;
+    // It knows no session of the one before.
+    let answer = client.post(&call(&json!(9), "echo", "")).await;
+    assert_eq!(answer.status, 404, "{answer:?}");
+    let client = bed.session().await;
+    assert_eq!(client.text("echo", "x").await, "without key");
+    called_once(&bed, "die");
+}
+
+/// Connections to it are made, and nobody answers.
+#[tokio::test]
+async fn a_server_that_hangs_is_not_ready_within_seconds_and_comes_back() {
+    let bed = bed(&[], &["note=DIR/note", "back=DIR/back"]).await;
+    let client = bed.session().await;
+    let hangs = client.clone();
+    let hangs = tokio::spawn(async move { hangs.text("hang", "").await });
+    bed.noted("call hang").await;
+    let begun = Instant::now();
+    bed.gate.until("/readyz", 503).await;
+    assert!(
+        begun.elapsed() < Duration::from_secs(12),
+        "{:?}",
+        begun.elapsed()
+    );
+    not_there(&bed, &client).await;
+    std::fs::write(bed.path("back"), "").unwrap();
+    bed.gate.until("/readyz", 200).await;
+    assert_eq!(client.text("echo", "x").await, "without key");
+    assert_eq!(hangs.await.unwrap(), "back", "it waits as long as it may");
+    called_once(&bed, "hang");
 }

@@ -3,10 +3,15 @@
 pub mod bed;
 
 mod asks;
+mod attack;
 mod audit;
+mod callers;
 mod children;
+mod crowds;
 mod drift;
 mod endpoint;
 mod eras;
 mod http;
+mod limits;
 mod sessions;
+mod streams;

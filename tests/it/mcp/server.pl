@@ -9,6 +9,7 @@
 #   drift=FILE     has another description of a tool once FILE is there
 #   faces          lists its tools with another description from the second time on
 #   nagging        says again and again that its tools changed, and lists them once
+#   wordy          prints 640 lines within nine seconds before it says anything
 #   disguise       lists its tools a second time under a name in another case
 #   note=FILE      appends what happens to it
 use strict;
@@ -32,6 +33,13 @@ sub note {
 if ($option{deaf}) { $SIG{TERM} = 'IGNORE' }
 note("start $$");
 print STDERR "starting\n";
+if ($option{wordy}) {
+    for my $round (1 .. 8) {
+        print STDERR 'loading ', 'x' x 2000, "\n";
+        print STDERR "loading part $round-$_\n" for 1 .. 79;
+        select undef, undef, undef, 1.1;
+    }
+}
 
 # What is due when `time`, which counts whole seconds, says so: up to a second earlier than it looks.
 my (@later, %asked, %subscribed, %quiz);

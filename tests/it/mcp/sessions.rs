@@ -13,15 +13,15 @@ use crate::gate::bed::{PATIENCE, raw};
 /// Hundreds of clients with equal ids, whose answers come in reverse order.
 #[rstest::rstest]
 #[case::shared("Shared", 300, 4)]
-#[case::per_session("PerSession", 24, 8)]
+#[case::per_session("PerSession", 100, 4)]
 #[tokio::test]
 async fn no_answer_reaches_another_client(
     #[case] isolation: &str,
     #[case] clients: usize,
     #[case] calls: usize,
 ) {
-    let flags = ["--mcp-isolation", isolation, "--mcp-max-children", "64"];
-    let mut bed = Bed::unready(&flags, &["--max-children", "64"], &["legacy"]).await;
+    let flags = ["--mcp-isolation", isolation, "--mcp-max-children", "128"];
+    let mut bed = Bed::unready(&flags, &["--max-children", "128"], &["legacy"]).await;
     bed.gate.until("/readyz", 200).await;
     let first = bed.client();
     let tasks: Vec<_> = (0..clients)

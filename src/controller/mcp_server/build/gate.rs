@@ -79,6 +79,9 @@ fn arguments(object: &McpServer, inputs: &Inputs<'_>) -> Vec<String> {
     );
     flags.set("max-concurrent", spec.limits.concurrent_requests);
     flags.set("max-body-bytes", spec.limits.body_bytes);
+    if let Some(budget) = &spec.limits.per_caller {
+        flags.set("requests-per-minute", budget.requests_per_minute);
+    }
     access::flags(&mut flags, &spec.access);
     if !inputs.server.sealed {
         flags.on("unsealed");

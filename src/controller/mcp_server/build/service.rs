@@ -7,12 +7,13 @@ use super::deployment::selector;
 use crate::api::McpServer;
 use crate::controller::serving::service;
 
-/// The Service; its name is the object's.
+/// The Service; its name is the object's. Sessions are in the memory of a pod, so a client stays with one.
 #[must_use]
 pub fn build(object: &McpServer) -> Service {
     let spec = &object.spec;
     let lone = service::lone(&spec.rollout, spec.replicas);
-    service::build(object, "mcp", selector(object), &spec.access, lone)
+    let service = service::build(object, "mcp", selector(object), &spec.access, lone);
+    service::same_pod(service, spec.isolation.idle_seconds)
 }
 
 /// The names by which pods of the cluster find it. The cluster's domain is not known here: the usual one is taken, and

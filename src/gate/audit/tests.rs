@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use super::*;
 use crate::engine::Engine;
-use crate::gate::core::DrainFor;
+use crate::gate::core::{Drain, DrainFor};
 use crate::seal::session::Session;
 use crate::seal::state::{Config, Machine, OwnNode, WhenStale};
 

@@ -1,0 +1,7 @@
+//! The models that a pod's program asks through the gate, with a model played by the test.
+
+mod asks;
+mod played;
+mod pod;
+mod streams;
+mod tls;
