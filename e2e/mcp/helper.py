@@ -2,7 +2,7 @@
 
 Some of its tools do what a server in a sealed pod may do: answer, and ask its model by the variables that it is given.
 The others do what it must not be able to do, or what goes wrong with servers: dial out, write down what it is asked,
-end, come back late, change its tools. With CALL_HOME, `address:port address:port`, every process of it dials these
+end, take all memory, come back late, change its tools. With CALL_HOME, `address:port address:port`, every process of it dials these
 again and again; with HTTP_PORT it listens there instead of reading its standard input.
 """
 
@@ -15,9 +15,15 @@ import time
 
 from mcp.server.mcpserver import MCPServer
 
-# What one process leaves for the next ones: when they may begin, and that their tools are others.
+# What one process leaves for the next ones: when they may begin, that their tools are others, and a letter for each time
+# that all memory was to be taken.
 LATE = "/tmp/late"
 TURNED = "/tmp/turned"
+EXHAUSTED = "/tmp/exhausted"
+
+# More than any limit of the tests: where there is none, the machine is not to suffer.
+MOST_BYTES = 1 << 30
+STEP_BYTES = 8 << 20
 
 server = MCPServer("helper", version="1.2.3", log_level="ERROR")
 
@@ -95,6 +101,23 @@ def die(late_seconds: float) -> str:
     for pid in sorted(processes, key=lambda pid: pid == os.getpid()):
         if left(f"/proc/{pid}/cmdline") == own:
             os.kill(pid, signal.SIGKILL)
+
+
+@server.tool()
+def exhaust(late_seconds: float) -> str:
+    """Takes memory until somebody ends the server. The next process begins to work so many seconds later."""
+    leave(LATE, str(time.time() + late_seconds))
+    leave(EXHAUSTED, left(EXHAUSTED) + "x")
+    taken = []
+    while len(taken) * STEP_BYTES < MOST_BYTES:
+        taken.append(b"x" * STEP_BYTES)
+    return "survived"
+
+
+@server.tool()
+def exhausted() -> str:
+    """How often that was begun."""
+    return str(len(left(EXHAUSTED)))
 
 
 @server.tool()

@@ -76,6 +76,7 @@ impl Image {
                 ("root", root),
                 ("helper.py", source().join("mcp/helper.py")),
                 ("fast.mjs", source().join("mcp/fast.mjs")),
+                ("fast.py", source().join("mcp/fast.py")),
                 ("records.py", source().join("mcp/records.py")),
             ],
             limit: 400_000_000,

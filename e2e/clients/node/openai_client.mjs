@@ -1,6 +1,6 @@
 // What the official client of Node sees. Each check is made with the library's own types; one that held is a line.
-// `config` stands before this text: base, model and key say who is asked, checks what, tools what the
-// engine can do, retries how often the client may try again by itself.
+// `config` stands before this text: base, model and key say who is asked, checks what, tools whether its template has a
+// place for them, retries how often the client may try again by itself.
 import assert from "node:assert/strict";
 import OpenAI from "openai";
 
@@ -8,18 +8,35 @@ const FRANCE = [
   { role: "system", content: "You are a helpful assistant." },
   { role: "user", content: "What is the capital of France?" },
 ];
+const CITIES = ["Paris", "Rome"];
 const WEATHER = {
   type: "function",
   function: {
     name: "weather",
     description: "The weather of a city",
-    parameters: { type: "object", properties: { city: { type: "string" } }, required: ["city"] },
+    parameters: {
+      type: "object",
+      properties: { city: { type: "string", enum: CITIES } },
+      required: ["city"],
+      additionalProperties: false,
+    },
   },
 };
+// SmolLM2-135M's width.
+const WIDTH = 576;
 
 const { model } = config;
 const client = new OpenAI({ baseURL: config.base, apiKey: config.key, maxRetries: config.retries, timeout: 90_000 });
 const question = { model, temperature: 0, seed: 7, max_tokens: 24, messages: FRANCE };
+// One call, and enough tokens for all of it.
+const required = {
+  ...question,
+  messages: [{ role: "user", content: "What is the weather in Paris?" }],
+  tools: [WEATHER],
+  tool_choice: "required",
+  parallel_tool_calls: false,
+  max_tokens: 96,
+};
 
 /** `ask` must end in this class of error with this code. */
 async function refused(kind, code, ask) {
@@ -30,6 +47,18 @@ async function refused(kind, code, ask) {
   assert.ok(answer instanceof kind, `expected ${kind.name}, got ${answer}`);
   assert.equal(answer.code ?? null, code);
   assert.ok(answer.requestID);
+}
+
+function bySchema(name, text) {
+  const said = JSON.parse(text);
+  assert.equal(name, "weather");
+  assert.deepEqual(Object.keys(said), ["city"]);
+  assert.ok(CITIES.includes(said.city), text);
+}
+
+function agree(one, other) {
+  assert.equal(one.length, other.length);
+  one.forEach((value, i) => assert.ok(Math.abs(value - other[i]) < 1e-4, `${value} and ${other[i]} at ${i}`));
 }
 
 const checks = {
@@ -66,18 +95,61 @@ const checks = {
   },
 
   async tools() {
-    const ask = (tool_choice) => client.chat.completions.create({ ...question, tools: [WEATHER], tool_choice });
+    const ask = (tool_choice) => client.chat.completions.create({ ...required, tool_choice });
     if (!config.tools) return refused(OpenAI.BadRequestError, null, () => ask("auto"));
-    // So small a model calls no tool: the requests are accepted, and each answer is one.
-    for (const choice of ["auto", "none", "required"]) {
+    // Here the model may call or not: the requests are accepted, and each answer is one.
+    for (const choice of ["auto", "none"]) {
       const { message } = (await ask(choice)).choices[0];
       assert.ok(message.content || message.tool_calls?.length, JSON.stringify(message));
     }
+    const [whole] = (await ask("required")).choices;
+    assert.equal(whole.finish_reason, "tool_calls");
+    assert.equal(whole.message.tool_calls.length, 1);
+    const [call] = whole.message.tool_calls;
+    assert.ok(call.id && call.type === "function", JSON.stringify(call));
+    bySchema(call.function.name, call.function.arguments);
+
+    let [name, text, pieces, reason] = ["", "", 0, null];
+    for await (const chunk of await client.chat.completions.create({ ...required, stream: true })) {
+      for (const { delta, finish_reason } of chunk.choices) {
+        reason = finish_reason ?? reason;
+        for (const piece of delta.tool_calls ?? []) {
+          assert.equal(piece.index, 0);
+          name += piece.function.name ?? "";
+          text += piece.function.arguments ?? "";
+          pieces += 1;
+        }
+      }
+    }
+    assert.ok(reason === "tool_calls" && pieces > 1, `${reason}, ${pieces} pieces`);
+    bySchema(name, text);
   },
 
   // An object serves chats or makes embeddings, and says which.
   async embeddings() {
-    await assert.rejects(client.embeddings.create({ model, input: ["Paris", "Rome"] }), OpenAI.NotFoundError);
+    await refused(OpenAI.NotFoundError, "wrong_mode", () => client.embeddings.create({ model, input: CITIES }));
+  },
+
+  async no_chat() {
+    await refused(OpenAI.NotFoundError, "wrong_mode", () => client.chat.completions.create(question));
+  },
+
+  async vectors() {
+    const ask = async (input, more) => (await client.embeddings.create({ model, input, ...more })).data;
+    for (const input of [CITIES[0], CITIES]) {
+      // Without a format the library asks for base64, and decodes it.
+      const packed = await ask(input);
+      const plain = await ask(input, { encoding_format: "float" });
+      assert.equal(packed.length, input === CITIES ? CITIES.length : 1);
+      assert.equal(plain.length, packed.length);
+      packed.forEach((one, i) => {
+        assert.ok(one.index === i && one.embedding.length === WIDTH && one.embedding.some((value) => value !== 0));
+        agree(one.embedding, plain[i].embedding);
+      });
+      if (input === CITIES) assert.notDeepEqual(plain[0].embedding, plain[1].embedding);
+    }
+    const [raw] = await ask(CITIES[0], { encoding_format: "base64" });
+    assert.equal(typeof raw.embedding, "string");
   },
 
   async errors() {

@@ -1,5 +1,7 @@
 """What LangChain's ChatOpenAI sees. `config` stands before this text: base, model, key, tools and checks."""
 
+from typing import Literal
+
 import openai
 from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
 from langchain_core.output_parsers import StrOutputParser
@@ -10,9 +12,15 @@ from langchain_openai import ChatOpenAI
 FRANCE = [SystemMessage("You are a helpful assistant."), HumanMessage("What is the capital of France?")]
 
 
-def chat_model(key=config["key"]):
+def chat_model(key=config["key"], max_tokens=24):
     return ChatOpenAI(
-        base_url=config["base"], api_key=key, model=config["model"], temperature=0, max_tokens=24, max_retries=0, timeout=90
+        base_url=config["base"],
+        api_key=key,
+        model=config["model"],
+        temperature=0,
+        max_tokens=max_tokens,
+        max_retries=0,
+        timeout=90,
     )
 
 
@@ -43,19 +51,22 @@ def chain():
 
 
 @tool
-def weather(city: str) -> str:
+def weather(city: Literal["Paris", "Rome"]) -> str:
     """The weather of a city."""
     return f"sunny in {city}"
 
 
 def tools():
-    ask = lambda: chat_model().bind_tools([weather]).invoke(FRANCE)
+    bound = chat_model(max_tokens=96).bind_tools([weather], tool_choice="required", parallel_tool_calls=False)
+    question = "What is the weather in Paris?"
     if not config["tools"]:
-        refused(openai.BadRequestError, ask)
+        refused(openai.BadRequestError, lambda: bound.invoke(question))
         return
-    # So small a model calls none: the request is accepted and the answer is one.
-    message = ask()
-    assert isinstance(message, AIMessage) and (message.content or message.tool_calls), message
+    message = bound.invoke(question)
+    assert isinstance(message, AIMessage) and len(message.tool_calls) == 1, message
+    # Its arguments fit the tool, which runs.
+    result = weather.invoke(message.tool_calls[0])
+    assert result.name == "weather" and result.content.startswith("sunny in "), result
 
 
 def wrong_key():

@@ -107,14 +107,28 @@ async def turn(client):
     await call(client, "turn")
 
 
-async def die(client):
-    """The call during which all processes end gets an error, and nobody waits."""
+async def ends(client, tool):
+    """The call during which the server ends gets an error, and nobody waits."""
     try:
-        result = await client.call_tool("die", {"late_seconds": config["late_seconds"]})
+        result = await client.call_tool(tool, {"late_seconds": config["late_seconds"]})
     except MCPError as error:
         assert error.code == -32603, error
     else:
         raise AssertionError(f"expected an error, got {result!r}")
+
+
+async def die(client):
+    await ends(client, "die")
+
+
+async def exhaust(client):
+    await ends(client, "exhaust")
+
+
+async def exhausted(client):
+    """It was begun once: nobody has made the call again."""
+    times = await call(client, "exhausted")
+    assert times == "1", times
 
 
 async def inventory(client):
@@ -161,9 +175,24 @@ async def status():
     print(answer.status_code, json.dumps(answer.json()))
 
 
+async def session():
+    """Past the package: a session, each of whose messages comes over a connection of its own."""
+    fields = {"authorization": f"Bearer {config['key']}", "accept": "application/json, text/event-stream"}
+    about = {"protocolVersion": config["protocol"], "capabilities": {}, "clientInfo": {"name": "e2e", "version": "1"}}
+    messages = [{"id": 0, "method": "initialize", "params": about}]
+    messages += [{"id": number, "method": "ping"} for number in range(1, 21)]
+    for message in messages:
+        async with httpx2.AsyncClient(headers=fields, timeout=60) as http:
+            answer = await http.post(config["url"], json={"jsonrpc": "2.0", **message})
+        assert answer.status_code == 200, (message, answer.status_code, answer.text)
+        if message["method"] == "initialize":
+            fields["mcp-session-id"] = answer.headers["mcp-session-id"]
+            fields["mcp-protocol-version"] = config["protocol"]
+
+
 # What shows something instead of its name, and what begins without a connection.
 SHOWN = ("inventory", "status")
-ALONE = ("wrong_key", "unreachable", "status")
+ALONE = ("wrong_key", "unreachable", "session", "status")
 
 
 async def main():

@@ -38,8 +38,9 @@ find "$root/node_modules" \( -name '*.ts' -o -name '*.mts' -o -name '*.map' \) -
 
 # A pod's root is read-only, so Python could not keep what it compiles. By content, so that the same files come out.
 chroot "$root" /usr/bin/python3 -m compileall -q --invalidation-mode unchecked-hash /usr/lib/python3.11 /usr/lib/python3
-chroot --userspec=65532:65532 "$root" /usr/bin/python3 -c 'import openai, langchain_openai, mcp.server.mcpserver; print("openai of Python", openai.__version__)'
+chroot --userspec=65532:65532 "$root" /usr/bin/python3 -c 'import openai, langchain_openai, fastmcp, mcp.server.mcpserver; print("openai of Python", openai.__version__)'
 chroot --userspec=65532:65532 "$root" /usr/bin/node -e 'import("openai").then(m => console.log("openai of Node", typeof m.OpenAI))' | grep function
+chroot --userspec=65532:65532 "$root" /usr/bin/node -e 'import("@modelcontextprotocol/client").then(m => console.log("MCP of Node", typeof m.Client))' | grep function
 chroot --userspec=65532:65532 "$root" /usr/bin/curl --version | head -n 1
 
 rm -rf "$SEALROOM_CACHE/clients"/root-*

@@ -8,7 +8,8 @@ use super::{Demo, NAME, NAMESPACE, Show};
 use crate::kube::wait;
 
 impl Demo<'_> {
-    /// Opens a hole from the examples, watches the model shut, closes the hole, watches it open again.
+    /// Opens a hole from the examples, watches the model and the MCP server shut, closes the hole, watches both open
+    /// again.
     pub(super) async fn hole(
         &self,
         show: &mut Show,
@@ -67,6 +68,8 @@ impl Demo<'_> {
             took,
             format!("the Service gives {refused}, the pod's own address {past}"),
         );
+        let caught = self.caught(reason).await?;
+        show.done_in("caught", begun.elapsed(), caught);
         let begun = Instant::now();
         self.world
             .environment
@@ -86,6 +89,7 @@ impl Demo<'_> {
             begun.elapsed(),
             format!("hole removed, proven and serving again by itself: {answer:?}"),
         );
+        self.server_ready().await?;
         Ok(())
     }
 }

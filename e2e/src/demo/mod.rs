@@ -13,6 +13,7 @@ use crate::objects::{API, Condition, condition_of};
 use crate::suite::fixtures::{capital_of_france, tool_pod};
 use crate::world::{World, name_of};
 
+mod circle;
 mod hole;
 mod seal;
 mod show;
@@ -46,6 +47,7 @@ pub async fn run(world: &World, props: &Props, show: &mut Show) -> Result<Record
     let answer = demo.answer(show).await?;
     demo.counters(show).await?;
     demo.print_seal(show).await?;
+    demo.circle(show).await?;
     demo.hole(show, "hole", "one-address.yaml", "PolicyWidens")
         .await?;
     demo.hole(show, "wide", "wide.yaml", "EgressOpen").await?;
@@ -91,10 +93,11 @@ impl Demo<'_> {
         ))?;
         client["metadata"]["labels"] = serde_json::json!({"assistant-client": "true"});
         self.world.apply(&client.to_string()).await?;
+        self.world.apply(&self.server().to_string()).await?;
         show.done(
             "apply",
             format!(
-                "examples/assistant applied to namespace {NAMESPACE}, model {}",
+                "examples/assistant applied to namespace {NAMESPACE}, model {}, and an MCP server beside it",
                 self.props.model
             ),
         );
@@ -226,18 +229,21 @@ impl Demo<'_> {
         self.world.fetch(NAMESPACE, url, data, None, patience).await
     }
 
-    /// One chat completion through the Service, as an application asks.
-    async fn chat(&self, nonce: &str) -> Result<String> {
-        let url = self.object().await?["status"]["url"]
-            .as_str()
-            .unwrap_or_default()
-            .trim_end_matches('/')
-            .to_owned();
-        let base = if url.ends_with("/v1") {
-            url
+    /// The base URL of the model's API.
+    async fn base(&self) -> Result<String> {
+        let object = self.object().await?;
+        let url = object["status"]["url"].as_str().unwrap_or_default();
+        let url = url.trim_end_matches('/');
+        Ok(if url.ends_with("/v1") {
+            url.to_owned()
         } else {
             format!("{url}/v1")
-        };
+        })
+    }
+
+    /// One chat completion through the Service, as an application asks.
+    async fn chat(&self, nonce: &str) -> Result<String> {
+        let base = self.base().await?;
         let (status, body) = self
             .fetch(
                 &format!("{base}/chat/completions"),

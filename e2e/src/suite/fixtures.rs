@@ -67,6 +67,15 @@ impl Model {
         self.set("/runtime", json!({"engine": "Ollama", "ollama": settings}))
     }
 
+    /// With a template that has a place for tools. Without tools it is the one in the model's file; with them it shows
+    /// calls of another one first: llama.cpp's grammar also lets a model talk before a call that is required, and so small
+    /// a model calls when it sees that others did.
+    #[must_use]
+    pub fn calls_tools(self) -> Self {
+        let template = include_str!("../../clients/tools.jinja");
+        self.set("/runtime/llamaCpp/chatTemplate", template.trim_end())
+    }
+
     /// Runs another image in the engine's place.
     #[must_use]
     pub fn runtime(self, image: &str) -> Self {

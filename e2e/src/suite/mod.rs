@@ -239,5 +239,7 @@ pub async fn prepared(shape: &Shape, program: &Path, hostile: bool) -> Result<St
     let world = World::new(cluster.environment()?).await?;
     let pushed = install::push(&cluster, program, hostile).await?;
     install::install(&world, &pushed).await?;
-    Ok(Stage::new(world, cluster, pushed.images, pushed.model.oras))
+    let (images, artifact) = (pushed.images, pushed.model.oras);
+    let operator = std::path::absolute(program)?;
+    Ok(Stage::new(world, cluster, operator, images, artifact))
 }

@@ -1,13 +1,15 @@
 //! The second engine: the same object, URL, model and answers, and what is different about its lock.
 
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::fixtures::{Model, capital_of_france, tool_pod};
-use super::{Case, Needs, Stage};
+use super::{Case, Needs, PROGRAM, Stage};
 use crate::asking::PATIENCE;
+use crate::dial::Attempt;
 use crate::kube::wait;
 
 const NS: &str = "second-engine";
@@ -40,6 +42,11 @@ const NOT_THERE: [&str; 16] = [
     "/v1/messages",
     "/v1/models/second",
 ];
+
+/// Where whoever was let in may ask.
+const API: u16 = 8080;
+/// The pod's other ports: the engine's own, the gate's for the operator, and the one for metrics.
+const OTHERS: [u16; 3] = [11434, 8081, 8082];
 
 async fn serves(stage: &Stage) -> Result<()> {
     let room = stage.room(NS).await?;
@@ -75,6 +82,8 @@ async fn inside(stage: &Stage) -> Result<()> {
             );
         }
     }
+    deletes_nothing(stage).await?;
+    past_the_gate(stage).await?;
     locks(stage).await?;
     let sealed = world.condition(NS, NAME, "Sealed").await?;
     ensure!(
@@ -118,6 +127,65 @@ async fn answers(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// Nor by the method that the engine has for it.
+async fn deletes_nothing(stage: &Stage) -> Result<()> {
+    let url = format!("{}/api/delete", base());
+    let fetch = [
+        PROGRAM,
+        "tool",
+        "fetch",
+        "--exit-zero",
+        "--method",
+        "DELETE",
+        "--data",
+        r#"{"model":"second"}"#,
+        &url,
+    ];
+    let told = stage.world.exec(NS, "client", "tool", &fetch).await?.stdout;
+    ensure!(told.starts_with("404 "), "expected 404, got {told}");
+    Ok(())
+}
+
+/// At the pod's own addresses there is one port for a client: the gate's.
+async fn past_the_gate(stage: &Stage) -> Result<()> {
+    let pods = stage.world.pods(NS, NAME).await?;
+    let pod = pods.first().context("failed to find a pod")?;
+    let addresses: Vec<IpAddr> = pod["status"]["podIPs"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|address| address["ip"].as_str()?.parse().ok())
+        .collect();
+    let to: Vec<String> = addresses
+        .iter()
+        .flat_map(|ip| [API].into_iter().chain(OTHERS).map(move |port| (*ip, port)))
+        .map(|to| SocketAddr::from(to).to_string())
+        .collect();
+    ensure!(!to.is_empty(), "expected an address of the pod");
+    // Whoever speaks HTTP answers, so that a connection is told from silence.
+    let text = "GET / HTTP/1.0\r\n\r\n";
+    let mut dial = vec![PROGRAM, "dial", "--protocol", "tcp", "--text", text];
+    dial.extend(["--patience", "5000"]);
+    dial.extend(to.iter().flat_map(|to| ["--to", to.as_str()]));
+    let told = stage.world.exec(NS, "client", "tool", &dial).await?.stdout;
+    let attempts: Vec<Attempt> = told
+        .lines()
+        .map(serde_json::from_str)
+        .collect::<Result<_, _>>()?;
+    ensure!(
+        attempts.len() == to.len(),
+        "expected {} attempts, got {told}",
+        to.len()
+    );
+    for attempt in attempts {
+        ensure!(
+            attempt.reached == (attempt.to.port() == API),
+            "expected a connection to {API} alone, got {attempt:?}"
+        );
+    }
+    Ok(())
+}
+
 /// The status claims the smaller lock, and never the whole one.
 async fn locks(stage: &Stage) -> Result<()> {
     let shown = wait(Duration::from_secs(60), "the locks", async || {
@@ -133,7 +201,11 @@ async fn locks(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+fn base() -> String {
+    format!("http://{NAME}.{NS}.svc.cluster.local:{API}")
+}
+
 async fn ask(stage: &Stage, path: &str, data: Option<&str>) -> Result<(u16, String)> {
-    let url = format!("http://{NAME}.{NS}.svc.cluster.local:8080{path}");
+    let url = base() + path;
     stage.world.fetch(NS, &url, data, None, PATIENCE).await
 }

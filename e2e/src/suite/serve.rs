@@ -1,9 +1,16 @@
 //! What an application sees.
 
-use anyhow::{Result, ensure};
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
-use super::fixtures::capital_of_france;
+use anyhow::{Context as _, Result, bail, ensure};
+use serde_json::Value;
+
+use super::fixtures::{capital_of_france, tool_pod};
+use super::stage::Served;
 use super::{Case, Needs, PROGRAM, Stage};
+use crate::kube::wait;
+use crate::world::name_of;
 
 pub(super) fn cases() -> Vec<Case> {
     let needs = Needs::BothLocks;
@@ -32,6 +39,11 @@ pub(super) fn cases() -> Vec<Case> {
             name: "serve/a_stranger_gets_nothing",
             needs,
             run: |s| Box::pin(stranger(s)),
+        },
+        Case {
+            name: "serve/every_probe_is_blocked_and_its_control_answers",
+            needs,
+            run: |s| Box::pin(probes(s)),
         },
         Case {
             name: "serve/the_status_says_what_is_not_evaluated",
@@ -124,20 +136,111 @@ async fn routes(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// A namespace that nobody let in.
+const ELSEWHERE: &str = "elsewhere";
+
+/// Neither a pod of the model's namespace with another label nor one elsewhere that wears the client's.
 async fn stranger(stage: &Stage) -> Result<()> {
     let model = stage.assistant().await?;
-    let url = format!("{}/v1/models", model.url);
-    let answered = stage
-        .world
-        .exec(
-            &model.namespace,
-            "stranger",
-            "tool",
-            &[PROGRAM, "tool", "fetch", "--timeout-seconds", "3", &url],
-        )
-        .await;
-    ensure!(answered.is_err(), "expected no answer, got {answered:?}");
+    no_connection(stage, &model, &model.namespace, "stranger").await?;
+    let room = stage.room(ELSEWHERE).await?;
+    let done = impostor(stage, &model).await;
+    // Others of the group ask from outside, so that packets cannot be counted here.
+    room.leave().await?;
+    done
+}
+
+async fn impostor(stage: &Stage, model: &Served) -> Result<()> {
+    let tool = &stage.images.tool;
+    let pod = tool_pod(ELSEWHERE, "client", tool, "client", &["tool", "idle"]);
+    stage.world.apply(&pod).await?;
+    stage.world.pods_ready(ELSEWHERE, &["client"]).await?;
+    no_connection(stage, model, ELSEWHERE, "client").await
+}
+
+/// Neither by the Service nor at the pod's own address.
+async fn no_connection(stage: &Stage, model: &Served, namespace: &str, pod: &str) -> Result<()> {
+    let pods = stage.world.pods(&model.namespace, &model.name).await?;
+    let address = pods.first().and_then(|pod| pod["status"]["podIP"].as_str());
+    let address: IpAddr = address.context("failed to find a pod's address")?.parse()?;
+    let past = format!("http://{}", SocketAddr::new(address, 8080));
+    for base in [&model.url, &past] {
+        let url = format!("{base}/v1/models");
+        let fetch = [PROGRAM, "tool", "fetch", "--timeout-seconds", "3", &url];
+        match stage.world.exec(namespace, pod, "tool", &fetch).await {
+            Ok(output) => bail!("expected no answer to {namespace}/{pod}, got {output:?}"),
+            Err(error) => {
+                let told = error.to_string();
+                ensure!(
+                    told.contains("failed to send the request") && !told.contains("dns error"),
+                    "expected no connection from {namespace}/{pod} to {url}, got {told}"
+                );
+            }
+        }
+    }
     Ok(())
+}
+
+/// The operator's canaries.
+const CANARIES: &str =
+    "/api/v1/namespaces/sealroom-system/pods?labelSelector=app.kubernetes.io/component%3Dcanary";
+
+async fn probes(stage: &Stage) -> Result<()> {
+    let model = stage.assistant().await?;
+    // On a busy machine a control may miss its round.
+    wait(Duration::from_secs(60), "every probe blocked", async || {
+        probed(stage, &model).await.map(Some)
+    })
+    .await
+}
+
+/// What the gate tells of its last round.
+async fn probed(stage: &Stage, model: &Served) -> Result<()> {
+    let (world, ns) = (&stage.world, model.namespace.as_str());
+    let pods = world.pods(ns, &model.name).await?;
+    let pod = pods.first().context("failed to find a pod")?;
+    let report = world.pod_json(ns, name_of(pod), 8081, "/sealz").await?;
+    ensure!(
+        report["state"] == "proven" && report["closure"] == "equal",
+        "expected a proof, got {report}"
+    );
+    let targets = report["targets"].as_array().cloned().unwrap_or_default();
+    for target in &targets {
+        let required = target["required"] == true;
+        let control = if required { "ok" } else { "none" };
+        ensure!(
+            target["verdict"] == "blocked" && target["control"] == control,
+            "expected it to be blocked and its control to be {control}, got {target}"
+        );
+    }
+    let canaries = world.list(CANARIES).await?;
+    for (name, required) in expected(pod, &canaries) {
+        let is = |target: &Value| target["name"] == name && target["required"] == required;
+        ensure!(
+            targets.iter().any(is),
+            "expected {name} with required {required}, got {report}"
+        );
+    }
+    Ok(())
+}
+
+/// The names of what a pod is asked to probe over IPv4, and whether each is required: the other family is there where
+/// the cluster has it.
+fn expected(pod: &Value, canaries: &[Value]) -> Vec<(String, bool)> {
+    let own = |canary: &&Value| canary["spec"]["nodeName"] == pod["spec"]["nodeName"];
+    let own = canaries.iter().filter(own).count();
+    let mut both = vec!["canary-service", "dns"];
+    both.extend((own > 0).then_some("canary/own-node"));
+    both.extend((own < canaries.len()).then_some("canary/other-node"));
+    let both = both.into_iter().flat_map(|name| {
+        let names = ["tcp4", "udp4"].map(|over| format!("{name}/{over}"));
+        names.map(|name| (name, true))
+    });
+    let tripwires = ["metadata/tcp4", "metadata/tcp6", "own-node/tcp4"];
+    let tripwires = tripwires.map(|name| (name.to_owned(), false));
+    both.chain([("api-server/tcp4".to_owned(), true)])
+        .chain(tripwires)
+        .collect()
 }
 
 /// The cluster's CNI has kinds of policy of its own.

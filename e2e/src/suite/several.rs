@@ -95,6 +95,7 @@ async fn answers(stage: &Stage) -> Result<()> {
     );
     // One is loaded at a time: each question but the first takes the other one's place.
     let [one, other] = NAMES;
+    let mut before = vec![];
     for name in [one, other, one] {
         let question = capital_of_france(name, "");
         let (status, body) = ask(stage, "/v1/chat/completions", Some(&question)).await?;
@@ -103,6 +104,15 @@ async fn answers(stage: &Stage) -> Result<()> {
             status == 200 && body.contains("Paris") && answer["model"] == name,
             "expected Paris of {name}, got {status} {body}"
         );
+        // An existing cluster has its nodes on other machines.
+        if stage.cluster().cgroup().is_ok() {
+            let now = loaded(stage).await?;
+            ensure!(
+                now.len() == 1 && now != before,
+                "expected another model than {before:?} alone, got {now:?}"
+            );
+            before = now;
+        }
     }
     for (body, status, code) in [
         (
@@ -125,6 +135,31 @@ async fn answers(stage: &Stage) -> Result<()> {
         );
     }
     Ok(())
+}
+
+/// The files of the models that the engine has loaded: it runs `ollama runner … --model <file>` for each.
+async fn loaded(stage: &Stage) -> Result<Vec<String>> {
+    let pods = stage.world.pods(NS, NAME).await?;
+    let uid = pods.first().and_then(|pod| pod["metadata"]["uid"].as_str());
+    let uid = uid.context("failed to find a pod")?;
+    let mut files = vec![];
+    for entry in std::fs::read_dir("/proc")? {
+        let process = entry?.path();
+        let read = |file: &str| std::fs::read_to_string(process.join(file)).unwrap_or_default();
+        let line = read("cmdline");
+        let words: Vec<&str> = line.split('\0').collect();
+        let model = words.iter().position(|word| *word == "--model");
+        let file = model.and_then(|at| words.get(at + 1));
+        // A cgroup has the UID with dashes, or with underscores where systemd made it.
+        let of_the_pod = || read("cgroup").replace('_', "-").contains(uid);
+        if let Some(file) = file
+            && words.get(1) == Some(&"runner")
+            && of_the_pod()
+        {
+            files.push((*file).to_owned());
+        }
+    }
+    Ok(files)
 }
 
 /// Each line has the digest of the model that answered.

@@ -1,6 +1,7 @@
 //! A cluster with the operator in it, set for tests: rooms to work in, a model to ask, packets to count.
 
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
@@ -38,6 +39,7 @@ pub struct Stage {
     /// Images to run.
     pub images: Images,
     cluster: Cluster,
+    operator: PathBuf,
     artifact: String,
     assistant: OnceCell<Served>,
     languages: OnceCell<String>,
@@ -83,11 +85,18 @@ pub(super) const HOME: &str = "e2e";
 impl Stage {
     /// A stage on a running cluster.
     #[must_use]
-    pub fn new(world: World, cluster: Cluster, images: Images, artifact: String) -> Self {
+    pub fn new(
+        world: World,
+        cluster: Cluster,
+        operator: PathBuf,
+        images: Images,
+        artifact: String,
+    ) -> Self {
         Self {
             world,
             images,
             cluster,
+            operator,
             artifact,
             assistant: OnceCell::new(),
             languages: OnceCell::new(),
@@ -101,6 +110,12 @@ impl Stage {
     #[must_use]
     pub fn artifact(&self) -> &str {
         &self.artifact
+    }
+
+    /// The operator's program, by its whole path: users have the same one for its other subcommands.
+    #[must_use]
+    pub fn operator(&self) -> &Path {
+        &self.operator
     }
 
     /// The cluster itself.

@@ -15,6 +15,9 @@ pub struct Args {
     /// A JSON body: makes it a POST
     #[arg(long)]
     data: Option<String>,
+    /// Another method than the body makes it
+    #[arg(long)]
+    method: Option<reqwest::Method>,
     /// Sent as a bearer token
     #[arg(long)]
     key: Option<String>,
@@ -109,13 +112,18 @@ impl Args {
 
     async fn once(&self, client: &reqwest::Client) -> anyhow::Result<bool> {
         let begun = Instant::now();
-        let mut request = match &self.data {
-            Some(data) => client
-                .post(&self.url)
-                .header("content-type", "application/json")
-                .body(data.clone()),
-            None => client.get(&self.url),
+        let by_body = if self.data.is_some() {
+            reqwest::Method::POST
+        } else {
+            reqwest::Method::GET
         };
+        let method = self.method.clone().unwrap_or(by_body);
+        let mut request = client.request(method, &self.url);
+        if let Some(data) = &self.data {
+            request = request
+                .header("content-type", "application/json")
+                .body(data.clone());
+        }
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }

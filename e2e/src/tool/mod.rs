@@ -11,9 +11,11 @@ mod fetch;
 mod hostile;
 mod listen;
 mod load;
+mod mcp;
 
 pub use hostile::{Failure, Hostile, run_as_engine};
 pub use load::Summary;
+pub use mcp::NO_CONNECTION;
 
 /// Subcommands of the tool image.
 #[derive(Debug, Subcommand)]
@@ -24,6 +26,10 @@ pub enum Tool {
     Listen(listen::Args),
     /// Asks for streams from many clients at once, until standard input ends, and prints what became of them
     Load(load::Args),
+    /// Speaks MCP on standard input and output: a server with a tool that asks its model
+    McpServer(mcp::Server),
+    /// Asks an MCP server once and prints its answer
+    McpCall(mcp::Call),
     /// Sleeps until it is told to stop: a pod to exec into
     Idle,
 }
@@ -38,6 +44,8 @@ impl Tool {
             Self::Fetch(args) => args.run().await,
             Self::Listen(args) => args.run().await,
             Self::Load(args) => args.run().await,
+            Self::McpServer(args) => args.run().await,
+            Self::McpCall(args) => args.run().await,
             Self::Idle => told_to_stop().await,
         }
     }

@@ -1,12 +1,14 @@
 //! The official clients and curl, and a pod that was not let in.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::place::{CLIENT, NS, run, stranger};
-use crate::suite::fixtures::capital_of_france;
+use crate::suite::PROGRAM;
+use crate::suite::fixtures::{capital_of_france, random, tool_pod};
 use crate::suite::languages::{CONTAINER, Language};
 use crate::suite::stage::{Served, Stage};
 
@@ -33,35 +35,76 @@ const NODE: [&str; 8] = [
     "errors",
     "aborted",
 ];
+/// What both are asked to show of a model that makes vectors.
+const VECTORS: [&str; 3] = ["models", "vectors", "no_chat"];
 /// What LangChain is asked to show.
 const LANGCHAIN: [&str; 5] = ["invoke", "stream", "chain", "tools", "wrong_key"];
 
+/// A pod that wears the client's label and is another one.
+const IMPOSTOR: &str = "impostor";
+
 pub(super) async fn unchanged(stage: &Stage) -> Result<()> {
     let place = stage.clients().await?;
-    // Ollama takes no tools where the template has no place.
-    let config = |model: &Served, llama: bool| {
+    let base = |model: &Served| format!("{}/v1", model.url);
+    let config = |model: &Served, tools: bool| {
         json!({
-            "base": format!("{}/v1", model.url), "model": model.name, "key": place.key,
-            "tools": llama, "retries": 0,
+            "base": base(model), "model": model.name, "key": place.key, "tools": tools, "retries": 0,
         })
     };
-    let (chat, second) = (config(&place.chat, true), config(&place.second, false));
     let python = async |script: &str, config: &Value, checks: &[&str]| {
         run(stage, Language::Python, script, config, checks).await
     };
-    python("openai_client.py", &chat, &PYTHON).await?;
-    python("openai_client.py", &second, &PYTHON).await?;
-    python("langchain_client.py", &chat, &LANGCHAIN).await?;
-    run(stage, Language::Node, "openai_client.mjs", &chat, &NODE).await?;
-    curl(stage, &place.chat, &place.key).await?;
+    let node = async |config: &Value, checks: &[&str]| {
+        run(stage, Language::Node, "openai_client.mjs", config, checks).await
+    };
+    // Ollama takes no tools where the template has no place.
+    for (model, tools) in [(&place.chat, true), (&place.second, false)] {
+        let config = config(model, tools);
+        python("openai_client.py", &config, &PYTHON).await?;
+        python("langchain_client.py", &config, &LANGCHAIN).await?;
+        node(&config, &NODE).await?;
+        curl(stage, model, &place.key).await?;
+    }
+    let vectors = config(&place.vectors, false);
+    python("openai_client.py", &vectors, &VECTORS).await?;
+    node(&vectors, &VECTORS).await?;
 
-    let base = |model: &Served| format!("{}/v1", model.url);
-    let bases = json!({"chat": base(&place.chat), "second": base(&place.second)});
+    let models = [&place.chat, &place.second, &place.vectors];
+    let bases: BTreeMap<_, _> = models.map(|model| (&model.name, base(model))).into();
     let reached_nobody = stranger(stage, &json!({"bases": bases, "key": place.key})).await?;
     ensure!(
-        reached_nobody == ["chat", "second"],
-        "expected no connection to either, got {reached_nobody:?}"
+        reached_nobody == ["chat", "second", "vectors"],
+        "expected no connection to any, got {reached_nobody:?}"
     );
+    without_a_key(stage, &place.chat).await
+}
+
+/// Another pod of the namespace that wears the client's label: the network lets it in, and it has no key.
+async fn without_a_key(stage: &Stage, model: &Served) -> Result<()> {
+    let world = &stage.world;
+    let tool = &stage.images.tool;
+    let pod = tool_pod(NS, IMPOSTOR, tool, CLIENT, &["tool", "idle"]);
+    world.apply(&pod).await?;
+    world.pods_ready(NS, &[IMPOSTOR]).await?;
+    let url = format!("{}/v1/models", model.url);
+    let without = [
+        PROGRAM,
+        "tool",
+        "fetch",
+        "--exit-zero",
+        "--timeout-seconds",
+        "40",
+        &url,
+    ];
+    let key = random();
+    let guessed = [&without[..], &["--key", &key]].concat();
+    for fetch in [&without[..], &guessed[..]] {
+        let told = world.exec(NS, IMPOSTOR, "tool", fetch).await?.stdout;
+        ensure!(
+            told.starts_with("401 ") && told.contains("invalid_api_key"),
+            "expected a refusal without the key, got {told}"
+        );
+    }
     Ok(())
 }
 

@@ -1,4 +1,5 @@
-//! A namespace with a client that is let in, a stranger, and a model of each engine that asks for a key.
+//! A namespace with a client that is let in, a stranger, and models that ask for a key: one of each engine, and one
+//! that makes vectors.
 
 use std::time::Duration;
 
@@ -32,10 +33,12 @@ pub struct Place {
     pub(super) chat: Served,
     /// Served by Ollama.
     pub(super) second: Served,
+    /// Served by llama.cpp, as vectors.
+    pub(super) vectors: Served,
 }
 
 impl Place {
-    /// Makes it all, and waits until both models serve.
+    /// Makes it all, and waits until the models serve.
     pub(in crate::suite) async fn make(stage: &Stage) -> Result<Self> {
         let world = &stage.world;
         let image = stage.languages().await?;
@@ -54,15 +57,18 @@ impl Place {
         objects.extend([CLIENT, STRANGER].map(|app| pod(app, image, node)));
         stage.apply(&objects).await?;
         for model in [
-            Model::new(NS, "chat", stage.artifact()),
+            Model::new(NS, "chat", stage.artifact()).calls_tools(),
             Model::new(NS, "second", stage.artifact()).ollama(),
+            Model::new(NS, "vectors", stage.artifact())
+                .set("/runtime/llamaCpp/mode", "Embedding")
+                .set("/runtime/llamaCpp/pooling", "Mean"),
         ] {
             let keys = json!({"secretRef": {"name": KEYS}});
             world
                 .apply(&model.set("/access/apiKeys", keys).yaml())
                 .await?;
         }
-        for model in ["chat", "second"] {
+        for model in ["chat", "second", "vectors"] {
             ready(stage, model).await?;
         }
         stage.world.pods_ready(NS, &[CLIENT, STRANGER]).await?;
@@ -71,6 +77,7 @@ impl Place {
             authority,
             chat: Served::of(NS, "chat"),
             second: Served::of(NS, "second"),
+            vectors: Served::of(NS, "vectors"),
         })
     }
 }

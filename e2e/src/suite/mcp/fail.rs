@@ -1,14 +1,17 @@
-//! A server's processes are killed.
+//! A server's processes are killed, by one of their own and for want of memory.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Result, ensure};
+use serde_json::{Value, json};
 
-use super::place::{HELPER, NS, Place};
+use super::place::{HELPER, NS, Place, delete};
 use crate::kube::wait;
 use crate::objects::Subject;
 use crate::suite::stage::Stage;
 
+/// Has little memory, and one process for all of its clients.
+const HUNGRY: &str = "hungry";
 /// How long the next processes take before they work: long enough for everybody to see that nobody does.
 const LATE_SECONDS: u32 = 20;
 const SOON: Duration = Duration::from_secs(40);
@@ -16,12 +19,50 @@ const RECOVERY: Duration = Duration::from_secs(90);
 
 pub(super) async fn killed(stage: &Stage) -> Result<()> {
     let place = stage.helper().await?;
-    let mut config = place.config(HELPER, "auto");
-    config["late_seconds"] = LATE_SECONDS.into();
-    config["phrase"] = "again".into();
-    let begun = std::time::Instant::now();
-    place.checks(stage, &config, &["die"]).await?;
-    let server = Subject::server(NS, HELPER);
+    ends(stage, place, HELPER, "die").await?;
+    serves(stage, place, HELPER, &["echo"]).await?;
+    // What ended were children of the bridge: no container did.
+    let restarts = restarts(stage, HELPER).await?;
+    ensure!(
+        restarts == 0,
+        "expected no container to begin anew, {restarts} did"
+    );
+    Ok(())
+}
+
+pub(super) async fn exhausted(stage: &Stage) -> Result<()> {
+    let done = hungry(stage).await;
+    delete(stage, &[HUNGRY]).await?;
+    done
+}
+
+/// The kernel ends the process that takes too much, or with cgroup v2 all of its container. In either case the call is
+/// not made again.
+async fn hungry(stage: &Stage) -> Result<()> {
+    let place = stage.helper().await?;
+    let mut server = place.server(HUNGRY);
+    server["spec"]["resources"]["limits"] = json!({"memory": "256Mi"});
+    server["spec"]["isolation"] = json!({"type": "Shared"});
+    stage.apply(&[server]).await?;
+    place.ready(stage, HUNGRY).await?;
+    serves(stage, place, HUNGRY, &["echo"]).await?;
+    ends(stage, place, HUNGRY, "exhaust").await?;
+    serves(stage, place, HUNGRY, &["echo", "exhausted"]).await?;
+    let restarts = restarts(stage, HUNGRY).await?;
+    ensure!(
+        restarts <= 1,
+        "expected its container to begin anew once at most, {restarts} times it did"
+    );
+    println!("e2e note   out of memory once, containers that began anew: {restarts}");
+    Ok(())
+}
+
+/// By a call that gets an error its processes end. It is not ready then, and comes back by itself.
+async fn ends(stage: &Stage, place: &Place, name: &str, by: &str) -> Result<()> {
+    let config = config(place, name);
+    let begun = Instant::now();
+    place.checks(stage, &config, &[by]).await?;
+    let server = Subject::server(NS, name);
     let world = &stage.world;
     world.wait_for(server, "Ready", "False", "", SOON).await?;
     world
@@ -32,26 +73,34 @@ pub(super) async fn killed(stage: &Stage) -> Result<()> {
         seconds >= LATE_SECONDS.into(),
         "expected it to be away for {LATE_SECONDS} s, it was back after {seconds}"
     );
-    serves(stage, place, &config).await?;
-    // What ended were children of the bridge: no container did.
-    for pod in world.pods_of(server).await? {
-        for status in ["initContainerStatuses", "containerStatuses"] {
-            for container in pod["status"][status].as_array().into_iter().flatten() {
-                ensure!(
-                    container["restartCount"] == 0,
-                    "expected no container to begin anew, got {container}"
-                );
-            }
-        }
-    }
     Ok(())
 }
 
 /// The Service leads to it again a moment after it is ready.
-async fn serves(stage: &Stage, place: &Place, config: &serde_json::Value) -> Result<()> {
+async fn serves(stage: &Stage, place: &Place, name: &str, checks: &[&str]) -> Result<()> {
+    let config = config(place, name);
     wait(SOON, "it answer", async || {
-        let echoes = place.checks(stage, config, &["echo"]).await;
-        echoes.map(Some)
+        place.checks(stage, &config, checks).await.map(Some)
     })
     .await
+}
+
+fn config(place: &Place, name: &str) -> Value {
+    let mut config = place.config(name, "auto");
+    config["late_seconds"] = LATE_SECONDS.into();
+    config["phrase"] = "again".into();
+    config
+}
+
+/// How often containers of its pods began anew.
+async fn restarts(stage: &Stage, name: &str) -> Result<u64> {
+    let mut restarts = 0;
+    for pod in stage.world.pods_of(Subject::server(NS, name)).await? {
+        for status in ["initContainerStatuses", "containerStatuses"] {
+            let containers = pod["status"][status].as_array().into_iter().flatten();
+            let each = containers.filter_map(|container| container["restartCount"].as_u64());
+            restarts += each.sum::<u64>();
+        }
+    }
+    Ok(restarts)
 }

@@ -1,9 +1,12 @@
-//! Servers of two libraries, over stdio and over HTTP on loopback, by the libraries' own defaults, and an official one.
+//! Servers of three libraries, over stdio and over HTTP on loopback, by their own defaults, and an official one.
 
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
-use super::place::{ERAS, HELPER, NS, Place, TOOLS, expect, outside, protocol, told};
+use super::place::{
+    AGENT, ERAS, HELPER, NS, Place, TOOLS, TYPESCRIPT, delete, expect, outside, protocol, told,
+};
+use crate::suite::languages;
 use crate::suite::stage::Stage;
 
 const PORT: u16 = 3000;
@@ -23,7 +26,7 @@ struct Kind {
     more: &'static [&'static str],
 }
 
-const KINDS: [Kind; 4] = [
+const KINDS: [Kind; 6] = [
     Kind {
         name: "python-http",
         command: ["/usr/bin/python3", "/srv/helper.py"],
@@ -49,6 +52,24 @@ const KINDS: [Kind; 4] = [
         server: ["fast", "4.5.6"],
         tools: &["echo"],
         modern: false,
+        more: &[],
+    },
+    Kind {
+        name: "fastmcp-python-stdio",
+        command: ["/usr/bin/python3", "/srv/fast.py"],
+        http: false,
+        server: ["fast", "7.8.9"],
+        tools: &["echo"],
+        modern: true,
+        more: &[],
+    },
+    Kind {
+        name: "fastmcp-python-http",
+        command: ["/usr/bin/python3", "/srv/fast.py"],
+        http: true,
+        server: ["fast", "7.8.9"],
+        tools: &["echo"],
+        modern: true,
         more: &[],
     },
     // The official one, most of whose tools are there only for clients that can be asked something.
@@ -77,10 +98,7 @@ pub(super) async fn answer(stage: &Stage) -> Result<()> {
         anyhow::Ok(())
     }
     .await;
-    let servers = KINDS.map(|kind| format!("mcps/{}", kind.name));
-    let mut delete = vec!["delete", "-n", NS, "--wait=false", "--ignore-not-found"];
-    delete.extend(servers.iter().map(String::as_str));
-    stage.world.kubectl(&delete).await?;
+    delete(stage, &KINDS.map(|kind| kind.name)).await?;
     done
 }
 
@@ -134,6 +152,7 @@ impl Kind {
             checks.extend(self.more);
             checks.push("wrong_key");
             place.checks(stage, &config, &checks).await?;
+            languages::run(stage, (NS, AGENT), TYPESCRIPT, &config, &checks).await?;
         }
         Ok(())
     }

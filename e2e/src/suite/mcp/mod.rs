@@ -10,6 +10,8 @@ mod kinds;
 mod pin;
 mod place;
 mod reach;
+mod rollout;
+mod session;
 
 pub(super) use place::Place;
 
@@ -33,7 +35,22 @@ pub(super) fn cases() -> Vec<Case> {
             run: |s| Box::pin(fail::killed(s)),
         },
         Case {
-            name: "mcp/servers_of_two_libraries_answer_over_stdio_and_http",
+            name: "mcp/a_server_without_memory_comes_back",
+            needs,
+            run: |s| Box::pin(fail::exhausted(s)),
+        },
+        Case {
+            name: "mcp/a_rollout_drops_no_stateless_call",
+            needs,
+            run: |s| Box::pin(rollout::drops_nothing(s)),
+        },
+        Case {
+            name: "mcp/a_session_stays_with_its_pod",
+            needs,
+            run: |s| Box::pin(session::stays(s)),
+        },
+        Case {
+            name: "mcp/servers_of_three_libraries_answer_over_stdio_and_http",
             needs,
             run: |s| Box::pin(kinds::answer(s)),
         },

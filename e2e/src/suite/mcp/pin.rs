@@ -1,11 +1,12 @@
 //! Servers whose tools are pinned.
 
+use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::place::{HELPER, NS, TOOLS, expect, object, outside, told};
+use super::place::{HELPER, NS, TOOLS, delete, expect, object, outside, told};
 use crate::kube::wait;
 use crate::objects::Subject;
 use crate::suite::stage::Stage;
@@ -19,10 +20,7 @@ const SOON: Duration = Duration::from_secs(40);
 
 pub(super) async fn drifts(stage: &Stage) -> Result<()> {
     let done = inside(stage).await;
-    let servers = [PINNED, OTHER].map(|name| format!("mcps/{name}"));
-    let mut delete = vec!["delete", "-n", NS, "--wait=false", "--ignore-not-found"];
-    delete.extend(servers.iter().map(String::as_str));
-    stage.world.kubectl(&delete).await?;
+    delete(stage, &[PINNED, OTHER]).await?;
     done
 }
 
@@ -30,8 +28,13 @@ async fn inside(stage: &Stage) -> Result<()> {
     let place = stage.helper().await?;
     let world = &stage.world;
     let helper = told(stage, HELPER).await?;
-    let hash = helper["status"]["tools"]["hash"].as_str();
-    let hash = hash.context("failed to find the tools' hash")?;
+    let printed = printed(stage, HELPER).await?;
+    let hash = printed.as_str();
+    ensure!(
+        helper["status"]["tools"]["hash"] == hash,
+        "expected the hash of the status, got {hash:?} and {}",
+        helper["status"]["tools"]
+    );
     let wrong = format!("sha256:{}", "0".repeat(64));
     let servers = [(PINNED, hash), (OTHER, wrong.as_str())].map(|(name, pin)| {
         let mut server = place.server(name);
@@ -89,6 +92,20 @@ async fn inside(stage: &Stage) -> Result<()> {
         "expected what changed, got {told:?}"
     );
     out_of_service(stage, PINNED).await
+}
+
+/// What `kubectl sealroom pin` prints of a server: the operator's program is the plugin, which kubectl finds by name.
+async fn printed(stage: &Stage, name: &str) -> Result<String> {
+    let plugins = tempfile::tempdir()?;
+    symlink(stage.operator(), plugins.path().join("kubectl-sealroom"))?;
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let others = std::env::split_paths(&path);
+    let path = std::env::join_paths([plugins.path().to_owned()].into_iter().chain(others))?;
+    let environment = &stage.world.environment;
+    let kubectl = environment.kubectl(["sealroom", "pin", name, "-n", NS]);
+    let ran = kubectl.env("PATH", path).run().await;
+    let ran = ran.context("failed to run the plugin of kubectl")?;
+    Ok(ran.stdout.trim().to_owned())
 }
 
 /// It is not ready, and its pods say why.

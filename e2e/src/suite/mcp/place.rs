@@ -24,7 +24,16 @@ pub(super) const AGENT: &str = "agent";
 /// The pod that may not.
 pub(super) const STRANGER: &str = "stranger";
 /// The server's tools.
-pub(super) const TOOLS: [&str; 6] = ["ask", "dial", "die", "echo", "turn", "variables"];
+pub(super) const TOOLS: [&str; 8] = [
+    "ask",
+    "dial",
+    "die",
+    "echo",
+    "exhaust",
+    "exhausted",
+    "turn",
+    "variables",
+];
 /// Both ways in which the official client begins: with a handshake, and as the revision without sessions asks.
 pub(super) const ERAS: [&str; 2] = ["legacy", "auto"];
 /// A port outside that an application of the kernel's could have chosen for itself, and one where something answers.
@@ -64,6 +73,7 @@ impl Place {
         let keys = json!({AGENT: place.model_key, HELPER: place.bound_key});
         let agent = json!([{"podSelector": {"matchLabels": {"app": AGENT}}}]);
         let model = Model::new(NS, BRAIN, stage.artifact())
+            .calls_tools()
             .set("/access/from", agent.clone())
             .set(
                 "/access/apiKeys",
@@ -171,8 +181,9 @@ impl Place {
     }
 }
 
-/// The script of the official client.
+/// The scripts of the official clients: of Python, which has every check, and of TypeScript.
 pub(super) const CLIENT: (Language, &str) = (Language::Python, "mcp_client.py");
+pub(super) const TYPESCRIPT: (Language, &str) = (Language::Node, "mcp_client.mjs");
 
 /// Where a server answers, as its status says.
 pub(super) fn url(name: &str) -> String {
@@ -217,6 +228,15 @@ pub(super) async fn told(stage: &Stage, name: &str) -> Result<Value> {
         Ok(object["status"]["tools"].is_object().then_some(object))
     })
     .await
+}
+
+/// Takes servers away. Nobody waits for their pods.
+pub(super) async fn delete(stage: &Stage, names: &[&str]) -> Result<()> {
+    let servers: Vec<_> = names.iter().map(|name| format!("mcps/{name}")).collect();
+    let mut delete = vec!["delete", "-n", NS, "--wait=false", "--ignore-not-found"];
+    delete.extend(servers.iter().map(String::as_str));
+    stage.world.kubectl(&delete).await?;
+    Ok(())
 }
 
 /// Its condition must be this one.

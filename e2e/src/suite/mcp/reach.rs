@@ -1,11 +1,12 @@
-//! What the official client reaches, what the server reaches, and what is written down of it.
+//! What official clients reach, what the server reaches, and what is written down of it.
 
 use anyhow::{Context as _, Result, ensure};
 use sealroom::mcp::Inventory;
 use serde_json::Value;
 
 use super::place::{
-    AGENT, BRAIN, CLIENT, ERAS, HELPER, NS, Place, STRANGER, TOOLS, expect, outside, told, url,
+    AGENT, BRAIN, CLIENT, ERAS, HELPER, NS, Place, STRANGER, TOOLS, TYPESCRIPT, expect, outside,
+    told, url,
 };
 use crate::objects::Subject;
 use crate::suite::fixtures::random;
@@ -13,7 +14,7 @@ use crate::suite::languages;
 use crate::suite::stage::Stage;
 use crate::world::name_of;
 
-/// What the client checks in either era.
+/// What each client checks in either era.
 const CHECKS: [&str; 8] = [
     "who",
     "tools",
@@ -41,6 +42,7 @@ pub(super) async fn reaches(stage: &Stage) -> Result<()> {
         // The network lock drops what it does not let through, Landlock refuses it.
         config["stream"] = vec!["TimeoutError", "PermissionError"].into();
         place.checks(stage, &config, &CHECKS).await?;
+        languages::run(stage, (NS, AGENT), TYPESCRIPT, &config, &CHECKS).await?;
         let listed = place.shows(stage, config, "inventory").await?;
         ensure!(
             helper["status"]["tools"]["hash"] == pin(&listed)?.as_str(),

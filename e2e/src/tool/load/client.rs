@@ -12,7 +12,7 @@ use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use serde_json::Value;
 use tokio::net::TcpStream;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
 use super::tally::{Outcome, Step};
@@ -61,7 +61,11 @@ pub struct Client {
 enum Link {
     /// One request at a time.
     One(Mutex<http1::SendRequest<Full<Bytes>>>),
-    Many(http2::SendRequest<Full<Bytes>>),
+    Many {
+        sender: http2::SendRequest<Full<Bytes>>,
+        /// Once the connection has ended: whether its server had said that it leaves.
+        left: watch::Receiver<Option<bool>>,
+    },
 }
 
 impl Order {
@@ -111,27 +115,32 @@ impl Client {
     }
 
     /// Asks for a stream, or two at once, and reads to the end. A kept connection that was closed before a request is
-    /// made anew, and so is one whose server said that it leaves and has not begun a request (RFC 9113, section 6.8), as
-    /// every client does; one that breaks off after that is a failure.
+    /// made anew, as every client does. So is a kept one of HTTP/1.1 that ended before it took a request, and any of
+    /// HTTP/2 whose server said that it leaves and has not begun one (RFC 9113, section 6.8): such requests are counted
+    /// as crossed. Whatever else breaks off is a failure.
     pub async fn turn(&mut self) -> Vec<Outcome> {
         let streams = if self.way == Way::Http2 { PARALLEL } else { 1 };
         let mut outcomes = self.ask(streams).await;
         for _ in 0..AGAIN {
-            let begun = outcomes.iter().filter(|outcome| outcome.begun()).count();
-            outcomes.retain(Outcome::begun);
-            if begun < streams {
-                outcomes.extend(self.ask(streams - begun).await);
+            let mut crossed = 0;
+            for outcome in outcomes.iter_mut().filter(|outcome| outcome.unbegun()) {
+                *outcome = Outcome::Crossed;
+                crossed += 1;
             }
+            if crossed == 0 {
+                break;
+            }
+            outcomes.extend(self.ask(crossed).await);
         }
         outcomes
     }
 
     async fn ask(&mut self, streams: usize) -> Vec<Outcome> {
-        let link = match self.link().await {
+        let (link, kept) = match self.link().await {
             Ok(link) => link,
-            Err(error) => return vec![failed(Step::Connect, &error)],
+            Err(error) => return vec![failed(Step::Connect, &error); streams],
         };
-        let asked = join_all((0..streams).map(|_| link.ask(&self.order)));
+        let asked = join_all((0..streams).map(|_| link.ask(&self.order, kept)));
         let outcomes = asked.await;
         let whole = |outcome: &Outcome| !matches!(outcome, Outcome::Failed { .. });
         if self.way != Way::New && outcomes.iter().all(whole) {
@@ -140,15 +149,17 @@ impl Client {
         outcomes
     }
 
-    async fn link(&mut self) -> Result<Link> {
+    /// A connection, and whether it was kept from before.
+    async fn link(&mut self) -> Result<(Link, bool)> {
         if let Some(link) = self.kept.take()
             && link.takes_more().await
         {
-            return Ok(link);
+            return Ok((link, true));
         }
-        timeout(CONNECT, Link::new(&self.order, self.way))
+        let link = timeout(CONNECT, Link::new(&self.order, self.way))
             .await
-            .context("failed to connect in time")?
+            .context("failed to connect in time")??;
+        Ok((link, false))
     }
 }
 
@@ -163,8 +174,13 @@ impl Link {
         // The connection's task ends with its senders; what broke it is seen by them.
         if way == Way::Http2 {
             let (sender, connection) = http2::handshake(TokioExecutor::new(), io).await?;
-            tokio::spawn(connection);
-            return Ok(Self::Many(sender));
+            let (end, left) = watch::channel(None);
+            tokio::spawn(async move {
+                // It ends well after a GOAWAY with NO_ERROR, and with an error where it broke off.
+                let well = connection.await.is_ok();
+                let _ = end.send(Some(well));
+            });
+            return Ok(Self::Many { sender, left });
         }
         let (sender, connection) = http1::handshake(io).await?;
         tokio::spawn(connection);
@@ -175,25 +191,56 @@ impl Link {
     async fn takes_more(&self) -> bool {
         match self {
             Self::One(sender) => sender.lock().await.ready().await.is_ok(),
-            Self::Many(sender) => sender.clone().ready().await.is_ok(),
+            Self::Many { sender, .. } => sender.clone().ready().await.is_ok(),
         }
     }
 
-    async fn ask(&self, order: &Order) -> Outcome {
+    /// Whether a connection that handed a request back unsent ended as its server may end it.
+    async fn ended_well(&self, kept: bool) -> bool {
+        match self {
+            // Between two requests it may be closed at any time; a new one is there for its request.
+            Self::One(_) => kept,
+            Self::Many { left, .. } => {
+                // Its task hands the request back first, and says this next.
+                let mut left = left.clone();
+                let well = left.wait_for(Option::is_some).await;
+                well.is_ok_and(|well| *well == Some(true))
+            }
+        }
+    }
+
+    async fn ask(&self, order: &Order, kept: bool) -> Outcome {
+        let request = match order.request(matches!(self, Self::Many { .. })) {
+            Ok(request) => request,
+            Err(error) => return failed(Step::Request, &error),
+        };
         let answer = async {
-            Ok(match self {
+            let answer = match self {
                 Self::One(sender) => {
                     let mut sender = sender.lock().await;
-                    sender.send_request(order.request(false)?).await?
+                    sender.try_send_request(request).await
                 }
-                Self::Many(sender) => sender.clone().send_request(order.request(true)?).await?,
-            })
+                Self::Many { sender, .. } => sender.clone().try_send_request(request).await,
+            };
+            // The request comes back when nothing of it was sent.
+            answer.map_err(|error| (error.message().is_some(), error.into_error()))
         };
-        let answer = timeout(PATIENCE, answer).await.context("nothing came");
-        match answer.and_then(|answer| answer) {
-            Ok(answer) => outcome(answer).await,
-            Err(error) if leaves(&error) => failed(Step::Leaving, &error),
-            Err(error) => failed(Step::Request, &error),
+        match timeout(PATIENCE, answer).await {
+            Ok(Ok(answer)) => outcome(answer).await,
+            Ok(Err((unsent, error))) => {
+                let error = anyhow::Error::new(error);
+                let leaving = leaves(&error) || (unsent && self.ended_well(kept).await);
+                let at = if leaving {
+                    Step::Leaving
+                } else {
+                    Step::Request
+                };
+                failed(at, &error)
+            }
+            Err(elapsed) => {
+                let error = anyhow::Error::new(elapsed).context("nothing came");
+                failed(Step::Request, &error)
+            }
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Many clients at once, each asking for one stream after the other until they are told to stop: what rollouts
-//! and scaling are tested with. A client does not try again by itself: what it sees is counted.
+//! and scaling are tested with. A client sends again by itself only what no server has begun, as every client does,
+//! and that is counted too. Whatever else it sees is counted as it is.
 
 mod client;
 mod tally;
@@ -115,7 +116,7 @@ async fn ask(
 /// How long a client waits that is polite, at least.
 fn wait_after(outcome: &Outcome) -> Duration {
     match outcome {
-        Outcome::Complete => Duration::ZERO,
+        Outcome::Complete | Outcome::Crossed => Duration::ZERO,
         Outcome::Refused { retry_after, .. } => {
             Duration::from_secs(retry_after.unwrap_or(1)).min(WAIT)
         }

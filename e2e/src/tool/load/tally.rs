@@ -23,6 +23,8 @@ pub enum Outcome {
         /// Seconds of `Retry-After`, where it is there.
         retry_after: Option<u64>,
     },
+    /// A request that met its server's leaving on the way and was not begun: it is sent once more.
+    Crossed,
     /// No answer, or none that was whole.
     Failed {
         /// How far it came.
@@ -33,10 +35,10 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// Whether the server may have begun with the request.
+    /// Whether no server has begun with the request, so that it can be sent once more.
     #[must_use]
-    pub const fn begun(&self) -> bool {
-        !matches!(
+    pub const fn unbegun(&self) -> bool {
+        matches!(
             self,
             Self::Failed {
                 at: Step::Leaving,
@@ -51,7 +53,7 @@ impl Outcome {
 pub enum Step {
     /// No connection.
     Connect,
-    /// A connection whose server leaves and has not begun with the request.
+    /// A connection whose server leaves and has not begun with the request, again and again.
     Leaving,
     /// A connection, and no head of an answer.
     Request,
@@ -64,6 +66,8 @@ pub enum Step {
 pub struct Summary {
     /// Streams that came to their `[DONE]`.
     pub complete: u64,
+    /// Requests that were sent once more because no server had begun them; what became of them then is counted too.
+    pub crossed: u64,
     /// Refusals by `<status> <code>`, with `, Retry-After` where the answer had it.
     pub refused: BTreeMap<String, u64>,
     /// Failures by step.
@@ -95,6 +99,10 @@ impl Tally {
         let said = match outcome {
             Outcome::Complete => {
                 summary.complete += 1;
+                return;
+            }
+            Outcome::Crossed => {
+                summary.crossed += 1;
                 return;
             }
             Outcome::Refused {
@@ -158,6 +166,7 @@ mod tests {
         };
         for outcome in [
             &Outcome::Complete,
+            &Outcome::Crossed,
             &refused(Some(2)),
             &refused(None),
             &failed,
@@ -168,7 +177,7 @@ mod tests {
             tally.add("new 1", &failed);
         }
         let summary = tally.summary();
-        assert_eq!(summary.complete, 1);
+        assert_eq!((summary.complete, summary.crossed), (1, 1));
         let kinds: Vec<_> = summary.refused.keys().collect();
         assert_eq!(kinds, ["503 Draining", "503 Draining, Retry-After"]);
         assert_eq!(summary.failed["connect"], KEPT as u64 + 1);

@@ -74,6 +74,67 @@ async fn refusals_are_told_by_status_code_and_retry_after() {
     assert_eq!(told.complete, 0);
 }
 
+/// Whether the client hears of it before or after it has sent them.
+#[tokio::test]
+async fn requests_that_cross_a_goodbye_are_sent_again_and_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/x", listener.local_addr().unwrap());
+    let (stop, stopped) = watch::channel(false);
+    let serve = async move {
+        let (mut leaving, _) = listener.accept().await.unwrap();
+        // SETTINGS, and GOAWAY without an error, before the first stream.
+        let goodbye = [&b"\0\0\0\x04"[..], &[0u8; 5], b"\0\0\x08\x07", &[0u8; 13]].concat();
+        leaving.write_all(&goodbye).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        let mut connection = h2::server::handshake(stream).await.unwrap();
+        let mut requests = vec![];
+        while let Some(Ok((request, mut answer))) = connection.accept().await {
+            requests.push(request);
+            let head = http::Response::default();
+            let mut body = answer.send_response(head, false).unwrap();
+            body.send_data("data: [DONE]\n\n".into(), true).unwrap();
+            if requests.len() == 2 {
+                stop.send(true).unwrap();
+            }
+        }
+        std::future::pending::<()>().await;
+    };
+    let args = Args {
+        kept: 0,
+        http2: 1,
+        ..args(url)
+    };
+    let told = tokio::select! {
+        told = args.load(stopped) => told.unwrap(),
+        () = serve => unreachable!(),
+    };
+    assert_eq!((told.crossed, told.complete), (2, 2), "{told:?}");
+    assert!(told.failed.is_empty(), "{told:?}");
+}
+
+/// Whether the client has sent its two requests or not.
+#[tokio::test]
+async fn a_connection_of_http2_that_ends_without_a_goodbye_is_a_failure_of_each_stream() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/x", listener.local_addr().unwrap());
+    let (stop, stopped) = watch::channel(false);
+    let serve = async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        // The client's preface is all that it waits for.
+        stream.read_exact(&mut [0; 24]).await.unwrap();
+        stop.send(true).unwrap();
+    };
+    let args = Args {
+        kept: 0,
+        http2: 1,
+        ..args(url)
+    };
+    let (told, ()) = tokio::join!(args.load(stopped), serve);
+    let told = told.unwrap();
+    assert_eq!((told.crossed, told.complete), (0, 0), "{told:?}");
+    assert_eq!(told.failed, counts([("request", 2)]), "{told:?}");
+}
+
 #[tokio::test]
 async fn a_connection_without_an_answer_and_none_at_all() {
     let told = seen(vec![String::new(), GOOD.to_owned()]).await;
@@ -84,11 +145,15 @@ async fn a_connection_without_an_answer_and_none_at_all() {
     let url = format!("http://{}/", listener.local_addr().unwrap());
     drop(listener);
     let (stop, stopped) = watch::channel(false);
-    let args = args(url);
+    let args = Args {
+        http2: 1,
+        ..args(url)
+    };
     let later = async {
         sleep(Duration::from_millis(100)).await;
         stop.send(true).unwrap();
     };
     let (told, ()) = tokio::join!(args.load(stopped), later);
-    assert_eq!(told.unwrap().failed, counts([("connect", 1)]));
+    // One of HTTP/1.1, and both of HTTP/2.
+    assert_eq!(told.unwrap().failed, counts([("connect", 3)]));
 }
