@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 
 use super::{Demo, NAME, NAMESPACE, Show};
 use crate::kube::wait;
+use crate::tool::nobody_answered;
 
 impl Demo<'_> {
     /// Opens a hole from the examples, watches the model and the MCP server shut, closes the hole, watches both open
@@ -49,11 +50,14 @@ impl Demo<'_> {
         let refused = wait(Duration::from_secs(20), "a refused request", async || {
             let url = format!("{base}/v1/models");
             let answer = self.fetch(&url, None).await;
-            Ok(match answer.map(|(status, _)| status) {
-                Ok(200) => None,
-                Ok(status) => Some(status.to_string()),
-                Err(_) => Some("no connection".to_owned()),
-            })
+            match answer {
+                Ok((200, _)) => Ok(None),
+                Ok((status, _)) => Ok(Some(status.to_string())),
+                Err(error) if nobody_answered(&format!("{error:#}")) => {
+                    Ok(Some("no connection".to_owned()))
+                }
+                Err(error) => Err(error),
+            }
         })
         .await?;
         let took = begun.elapsed();

@@ -7,6 +7,15 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use futures::StreamExt as _;
 
+/// What it says when a request was not sent, or no head of an answer came.
+const UNSENT: &str = "failed to send the request";
+
+/// Whether `tool fetch`, which told this, failed because nobody answered at that address: an unknown name says nothing of it.
+#[must_use]
+pub fn nobody_answered(told: &str) -> bool {
+    told.contains(UNSENT) && !told.contains("dns error")
+}
+
 /// Flags of `tool fetch`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
@@ -127,7 +136,7 @@ impl Args {
         if let Some(key) = &self.key {
             request = request.bearer_auth(key);
         }
-        let response = request.send().await.context("failed to send the request")?;
+        let response = request.send().await.context(UNSENT)?;
         let status = response.status();
         let mut body = response.bytes_stream();
         if self.times > 1 {

@@ -13,6 +13,7 @@ mod listen;
 mod load;
 mod mcp;
 
+pub use fetch::nobody_answered;
 pub use hostile::{Failure, Hostile, run_as_engine};
 pub use load::Summary;
 pub use mcp::NO_CONNECTION;
