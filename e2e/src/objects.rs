@@ -1,5 +1,6 @@
 //! The objects of the API: themselves, their conditions and their pods.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
@@ -80,6 +81,35 @@ impl World {
             "/api/v1/namespaces/{namespace}/pods?labelSelector={selector}"
         ))
         .await
+    }
+
+    /// Waits until so many pods serve what is written, and those of before are gone: their UIDs.
+    ///
+    /// # Errors
+    /// When the time is over.
+    pub async fn rolled(
+        &self,
+        of: Subject<'_>,
+        replicas: usize,
+        before: &BTreeSet<String>,
+        within: Duration,
+    ) -> Result<BTreeSet<String>> {
+        wait(within, "the rollout's end", async || {
+            let object = self.object(of).await?.unwrap_or_default();
+            let seen = object["status"]["observedGeneration"] == object["metadata"]["generation"];
+            let pods = self.pods_of(of).await?;
+            let pods: BTreeSet<_> = pods
+                .iter()
+                .filter_map(|pod| pod["metadata"]["uid"].as_str().map(ToOwned::to_owned))
+                .collect();
+            let done = seen
+                && condition_of(&object, "Ready").status == "True"
+                && pods.len() == replicas
+                && pods.is_disjoint(before);
+            Ok(done.then_some(pods))
+        })
+        .await
+        .with_context(|| format!("failed to roll {}/{} out", of.namespace, of.name))
     }
 
     /// Waits until a condition has this status and, unless it is empty, this reason.

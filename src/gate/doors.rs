@@ -192,8 +192,10 @@ impl AsyncWrite for ClientIo {
     }
 }
 
-/// How long a client may take to close after us, and how much of what it still sends is read.
-const LINGER: (Duration, u64) = (Duration::from_secs(1), 1024 * 1024);
+/// How long a client may take to close after us.
+const LINGER: Duration = Duration::from_secs(1);
+/// How many bytes of what it still sends are read meanwhile.
+const WASTE: usize = 1024 * 1024;
 
 fn hang_up(stream: &TcpStream) -> io::Result<()> {
     Ok(shutdown(stream.as_raw_fd(), Shutdown::Write)?)
@@ -207,19 +209,18 @@ pub async fn linger(stream: &TcpStream) {
     if hang_up(stream).is_err() {
         return;
     }
-    let (time, most) = LINGER;
     let read = async {
-        let (mut waste, mut left) = ([0; 1024], most);
+        let (mut waste, mut left) = ([0; 1024], WASTE);
         while left > 0 && stream.readable().await.is_ok() {
             match stream.try_read(&mut waste) {
                 Ok(0) => return,
-                Ok(n) => left = left.saturating_sub(n as u64),
+                Ok(n) => left = left.saturating_sub(n),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
                 Err(_) => return,
             }
         }
     };
-    let _ = timeout(time, read).await;
+    let _ = timeout(LINGER, read).await;
 }
 
 /// Lets a connection end with a reset, so that an answer that was cut does not look like a complete one, and nothing that

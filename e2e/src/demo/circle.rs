@@ -51,7 +51,7 @@ impl Demo<'_> {
         });
         let mut messages = vec![json!({"role": "user", "content": QUESTION})];
         let offered = json!({"messages": messages, "tools": [function], "tool_choice": "required"});
-        let chosen = chosen(&self.complete(offered).await?);
+        let chosen = chosen(&self.settled(offered).await?);
         let chosen_by = if chosen.is_some() {
             "the model"
         } else {
@@ -73,7 +73,7 @@ impl Demo<'_> {
             json!({"role": "assistant", "content": "", "tool_calls": [call]}),
             json!({"role": "tool", "tool_call_id": "call-1", "content": told}),
         ]);
-        let last = self.complete(json!({"messages": messages})).await?;
+        let last = self.settled(json!({"messages": messages})).await?;
         let last = last["content"].as_str().unwrap_or_default().trim();
         ensure!(!last.is_empty(), "expected an answer of the model");
         show.done(
@@ -85,8 +85,8 @@ impl Demo<'_> {
         self.server_seal(show).await
     }
 
-    /// What the model says to this.
-    async fn complete(&self, mut order: Value) -> Result<Value> {
+    /// What the model says to this, always the same.
+    async fn settled(&self, mut order: Value) -> Result<Value> {
         for (name, value) in [
             ("model", json!(NAME)),
             ("temperature", json!(0)),
@@ -95,11 +95,7 @@ impl Demo<'_> {
         ] {
             order[name] = value;
         }
-        let url = format!("{}/chat/completions", self.base().await?);
-        let (status, body) = self.fetch(&url, Some(&order.to_string())).await?;
-        ensure!(status == 200, "expected an answer, got {status} {body}");
-        let completion: Value = serde_json::from_str(&body)?;
-        Ok(completion["choices"][0]["message"].clone())
+        self.complete(&order.to_string()).await
     }
 
     async fn server_seal(&self, show: &mut Show) -> Result<()> {

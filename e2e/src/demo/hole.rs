@@ -19,11 +19,7 @@ impl Demo<'_> {
         reason: &str,
     ) -> Result<()> {
         let hole = self.example(&format!("holes/{file}"))?;
-        let base = self.object().await?["status"]["url"]
-            .as_str()
-            .unwrap_or_default()
-            .trim_end_matches("/v1")
-            .to_owned();
+        let base = self.base().await?;
         let begun = Instant::now();
         self.world.apply(&hole).await?;
         show.now(format!("examples/holes/{file} is applied"));
@@ -48,7 +44,7 @@ impl Demo<'_> {
             ),
         );
         let refused = wait(Duration::from_secs(20), "a refused request", async || {
-            let url = format!("{base}/v1/models");
+            let url = format!("{base}/models");
             let answer = self.fetch(&url, None).await;
             match answer {
                 Ok((200, _)) => Ok(None),

@@ -241,22 +241,20 @@ impl Demo<'_> {
         })
     }
 
-    /// One chat completion through the Service, as an application asks.
-    async fn chat(&self, nonce: &str) -> Result<String> {
-        let base = self.base().await?;
-        let (status, body) = self
-            .fetch(
-                &format!("{base}/chat/completions"),
-                Some(&capital_of_france(NAME, nonce)),
-            )
-            .await?;
+    /// One chat completion through the Service, as an application asks: the model's message.
+    async fn complete(&self, order: &str) -> Result<Value> {
+        let url = format!("{}/chat/completions", self.base().await?);
+        let (status, body) = self.fetch(&url, Some(order)).await?;
         ensure!(status == 200, "expected an answer, got {status} {body}");
         let completion: Value = serde_json::from_str(&body)?;
-        Ok(completion["choices"][0]["message"]["content"]
-            .as_str()
-            .unwrap_or_default()
-            .trim()
-            .to_owned())
+        Ok(completion["choices"][0]["message"].clone())
+    }
+
+    /// What the model says to the question.
+    async fn chat(&self, nonce: &str) -> Result<String> {
+        let message = self.complete(&capital_of_france(NAME, nonce)).await?;
+        let text = message["content"].as_str().unwrap_or_default();
+        Ok(text.trim().to_owned())
     }
 
     async fn answer(&self, show: &mut Show) -> Result<String> {

@@ -9,8 +9,7 @@ use super::fixtures::Model;
 use super::load::{Load, client, stream};
 use super::stage::Served;
 use super::{Case, Needs, Stage};
-use crate::kube::wait;
-use crate::objects::condition_of;
+use crate::objects::Subject;
 use crate::tool::Summary;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -127,22 +126,8 @@ async fn rolled(
     replicas: usize,
     before: &BTreeSet<String>,
 ) -> Result<BTreeSet<String>> {
-    wait(ROLLED, "the rollout's end", async || {
-        let object = stage.object(model).await?;
-        let seen = object["status"]["observedGeneration"] == object["metadata"]["generation"];
-        let pods = stage.world.pods(&model.namespace, &model.name).await?;
-        let pods: BTreeSet<_> = pods
-            .iter()
-            .filter_map(|pod| pod["metadata"]["uid"].as_str().map(ToOwned::to_owned))
-            .collect();
-        let done = seen
-            && condition_of(&object, "Ready").status == "True"
-            && pods.len() == replicas
-            && pods.is_disjoint(before);
-        Ok(done.then_some(pods))
-    })
-    .await
-    .with_context(|| format!("failed to roll {}/{} out", model.namespace, model.name))
+    let of = Subject::model(&model.namespace, &model.name);
+    stage.world.rolled(of, replicas, before, ROLLED).await
 }
 
 async fn recreate(stage: &Stage) -> Result<()> {

@@ -161,21 +161,19 @@ impl Front {
         // An unsealed pod says nothing else, and a stranger learns nothing of the routes.
         self.sealed()?;
         self.hosts.check(request.uri(), request.headers())?;
-        let caller = self.callers.check(request.headers())?;
-        record.called(&caller);
+        let called = self.callers.check(request.headers())?;
+        record.called(&called);
         if request.uri().path() != PATH || request.headers().contains_key(header::UPGRADE) {
             return Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route").into());
         }
         self.fitting()?;
         let (head, body) = request.into_parts();
-        let mut charge = {
-            let caller = caller.clone();
-            move || till::charge(self.budgets.as_ref(), &caller, &self.metrics, standing).map(drop)
-        };
+        let mut charge =
+            || till::charge(self.budgets.as_ref(), &called, &self.metrics, standing).map(drop);
         if head.method == Method::GET {
             charge()?;
         }
-        let caller = caller.identity();
+        let caller = called.identity();
         if let Some(http) = &self.http
             && (head.method == Method::GET || head.method == Method::DELETE)
         {

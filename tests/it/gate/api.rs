@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use sealroom::seal::lease::Runtime;
 use sealroom::seal::wire::RuntimeFault;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::io::AsyncReadExt;
 use tokio::time::{sleep, timeout};
 
-use super::bed::{PATIENCE, get, post, raw, request};
+use super::bed::{PATIENCE, get, post, posted, raw, request};
 use super::engine::{ANSWER, chunk};
 use super::seal::serving;
 
@@ -144,11 +143,7 @@ async fn bodies_are_looked_at() {
 async fn chunks_arrive_one_by_one() {
     let (gate, engine, _launch) = serving(&[]).await;
     let chunks = engine.stream();
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request("/v1/completions", BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut client = posted(gate.api, "/v1/completions", BODY).await;
     let mut some = [0u8; 1024];
     for number in 0..5 {
         // The next is sent only when the one before has arrived, so a buffer anywhere would hang this.
@@ -177,11 +172,7 @@ async fn chunks_arrive_one_by_one() {
 async fn a_client_that_goes_cancels_the_engines_work() {
     let (mut gate, engine, _launch) = serving(&[]).await;
     let chunks = engine.stream();
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request("/v1/completions", BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut client = posted(gate.api, "/v1/completions", BODY).await;
     chunks.send(chunk("data: 0\n\n")).await.unwrap();
     let mut some = [0u8; 64];
     assert_ne!(
@@ -200,11 +191,7 @@ async fn a_client_that_goes_cancels_the_engines_work() {
 async fn an_engine_that_dies_in_a_stream_does_not_look_like_its_end() {
     let (mut gate, engine, _launch) = serving(&[]).await;
     let chunks = engine.stream();
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request("/v1/completions", BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut client = posted(gate.api, "/v1/completions", BODY).await;
     chunks.send(chunk("data: 0\n\n")).await.unwrap();
     chunks
         .send(Err(std::io::Error::other("dies")))

@@ -253,6 +253,14 @@ impl Gate {
         }
     }
 
+    /// Waits until it is not ready, which is to be within seconds.
+    pub async fn not_ready_within_seconds(&self) {
+        let begun = Instant::now();
+        self.until("/readyz", 503).await;
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(12), "{took:?}");
+    }
+
     /// Waits until `/metrics` has this line.
     pub async fn until_metric(&self, line: &str) {
         let begun = Instant::now();
@@ -353,6 +361,14 @@ pub fn request(path: &str, body: &str, fields: &str) -> String {
     format!(
         "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
     )
+}
+
+/// A connection on which a POST was sent.
+pub async fn posted(addr: SocketAddr, path: &str, body: &str) -> TcpStream {
+    let mut client = TcpStream::connect(addr).await.unwrap();
+    let text = request(path, body, "");
+    client.write_all(text.as_bytes()).await.unwrap();
+    client
 }
 
 /// Sends text and reads the answer to the end of the connection.

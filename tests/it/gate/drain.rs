@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::bed::{Answer, FakeLaunch, Gate, PATIENCE, binary, post, request};
+use super::bed::{Answer, FakeLaunch, Gate, PATIENCE, binary, post, posted, request};
 use super::engine::{ANSWER, chunk};
 use super::seal::serving;
 
@@ -161,11 +161,7 @@ async fn a_drain_ends_at_its_limit() {
     // A grace of 4 s leaves 3 s for streams.
     let (mut gate, engine, mut launch) = serving(&["--drain-seconds", "4"]).await;
     let chunks = engine.stream();
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request("/v1/completions", BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut client = posted(gate.api, "/v1/completions", BODY).await;
     chunks.send(chunk("data: 0\n\n")).await.unwrap();
     assert_ne!(client.read(&mut [0u8; 1024]).await.unwrap(), 0);
     terminate(&gate.child);
@@ -240,11 +236,7 @@ async fn a_runtime_that_ends_alone_drains_only_for_itself() {
 async fn an_opening_outweighs_the_drain() {
     let (mut gate, engine, mut launch) = serving(&[]).await;
     let chunks = engine.stream();
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request("/v1/completions", BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut client = posted(gate.api, "/v1/completions", BODY).await;
     chunks.send(chunk("data: 0\n\n")).await.unwrap();
     assert_ne!(client.read(&mut [0u8; 1024]).await.unwrap(), 0);
     let mut hook = hook(&gate);

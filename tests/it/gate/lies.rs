@@ -1,10 +1,10 @@
 //! An engine that fails, lies or falls silent: what its client gets.
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Sender;
 
-use super::bed::{Gate, get, post, request};
+use super::bed::{Gate, get, post, posted};
 use super::engine::{ANSWER, Chunk, chunk};
 use super::seal::serving;
 
@@ -15,12 +15,7 @@ const WORDS: &str = "/models/weights.gguf is gone";
 
 /// A client that has asked.
 async fn asked(gate: &Gate) -> TcpStream {
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request(PATH, BODY, "").as_bytes())
-        .await
-        .unwrap();
-    client
+    posted(gate.api, PATH, BODY).await
 }
 
 /// Everything that it reads until the connection ends.

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::bed::{FILES, Gate, PATIENCE, post, raw, request};
+use super::bed::{FILES, Gate, PATIENCE, post, posted, raw};
 use super::engine::chunk;
 use super::seal::serving;
 
@@ -16,11 +16,7 @@ const BODY: &str = r#"{"prompt":"x"}"#;
 async fn requests_at_once_are_bounded() {
     let (gate, engine, _launch) = serving(&["--max-concurrent", "1", "--max-queued", "0"]).await;
     let chunks = engine.stream();
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request("/v1/completions", BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut client = posted(gate.api, "/v1/completions", BODY).await;
     chunks.send(chunk("data: 0\n\n")).await.unwrap();
     assert_ne!(client.read(&mut [0u8; 64]).await.unwrap(), 0);
     let answer = post(gate.api, "/v1/completions", BODY, "").await;
@@ -118,11 +114,7 @@ async fn slow_bodies_are_cut_off() {
 async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
     let (mut gate, engine, _launch) = serving(&["--reader-seconds", "1"]).await;
     let chunks = engine.stream();
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request("/v1/completions", BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut client = posted(gate.api, "/v1/completions", BODY).await;
     // The buffers on the way take some megabytes. Then nothing moves until the gate hangs up on both sides.
     let event = format!("data: \"{}\"\n\n", "x".repeat(64 * 1024));
     let work = async { while chunks.send(chunk(&event)).await.is_ok() {} };

@@ -5,11 +5,11 @@ use std::time::{Duration, Instant};
 use sealroom::seal::lease::{Runtime, Word};
 use sealroom::seal::sign::{CHALLENGE, SigningKey};
 use sealroom::seal::wire::{ChallengeConflict, Closure, Control, Opening, State, Verdict};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncReadExt;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::time::{sleep, timeout};
 
-use super::bed::{FakeLaunch, Gate, PATIENCE, get, post, raw, request, target};
+use super::bed::{FakeLaunch, Gate, PATIENCE, get, post, posted, raw, request, target};
 use super::engine::{Chunk, Engine, chunk};
 
 const CHAT: &str = "/v1/chat/completions";
@@ -40,11 +40,7 @@ async fn serving_for(extra: &[&str], validity_ms: u64) -> (Gate, Engine, FakeLau
 /// A client in the middle of a stream: one chunk has come, more will.
 async fn streaming(gate: &Gate, engine: &Engine) -> (TcpStream, tokio::sync::mpsc::Sender<Chunk>) {
     let chunks = engine.stream();
-    let mut client = TcpStream::connect(gate.api).await.unwrap();
-    client
-        .write_all(request(CHAT, BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut client = posted(gate.api, CHAT, BODY).await;
     chunks.send(chunk("data: one\n\n")).await.unwrap();
     until(&mut client, "data: one").await;
     (client, chunks)

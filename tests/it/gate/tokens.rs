@@ -44,18 +44,25 @@ pub fn write(dir: &Path, keys: &[&Value]) {
     std::fs::write(dir.join("jwks.json"), json!({ "keys": keys }).to_string()).unwrap();
 }
 
+/// The gate's flags for tokens of these keys and this audience.
+pub fn flags<'a>(keys: &'a Path, audience: &'a str) -> [&'a str; 6] {
+    let keys = keys.to_str().unwrap();
+    let issuer = "https://sso";
+    [
+        "--jwks",
+        keys,
+        "--jwt-issuer",
+        issuer,
+        "--jwt-audience",
+        audience,
+    ]
+}
+
 #[tokio::test]
 async fn a_provider_names_the_person_and_changes_its_keys() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("jwks.json");
-    let flags = [
-        "--jwks",
-        file.to_str().unwrap(),
-        "--jwt-issuer",
-        "https://sso",
-        "--jwt-audience",
-        "assistant",
-    ];
+    let flags = flags(&file, "assistant");
     let (mut gate, engine, _launch) = serving(&flags).await;
     let (old, old_public) = key("old");
     let (new, new_public) = key("new");

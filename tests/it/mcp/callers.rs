@@ -7,7 +7,7 @@ use tokio::time::timeout;
 use super::bed::{Bed, Client, call, message, messages, text};
 use crate::gate::bed::{Answer, PATIENCE, answer, raw};
 use crate::gate::tls::Ca;
-use crate::gate::tokens::{field_of, key, write};
+use crate::gate::tokens::{field_of, flags, key, write};
 
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":"i","method":"initialize","params":{"protocolVersion":"2025-11-25","capabilities":{},"clientInfo":{"name":"test","version":"1"}}}"#;
 
@@ -24,14 +24,7 @@ async fn a_person_with_a_token_has_sessions_of_their_own() {
     let (private, public) = key("one");
     write(dir.path(), &[&public]);
     let file = dir.path().join("jwks.json");
-    let flags = [
-        "--jwks",
-        file.to_str().unwrap(),
-        "--jwt-issuer",
-        "https://sso",
-        "--jwt-audience",
-        "tools",
-    ];
+    let flags = flags(&file, "tools");
     let mut bed = Bed::start(&flags, &["legacy", "note=DIR/note"]).await;
     let with = |fields: String| Client {
         fields,

@@ -6,7 +6,6 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::place::{HELPER, NS, Place, delete};
-use crate::kube::wait;
 use crate::objects::Subject;
 use crate::suite::stage::Stage;
 
@@ -20,7 +19,9 @@ const RECOVERY: Duration = Duration::from_secs(90);
 pub(super) async fn killed(stage: &Stage) -> Result<()> {
     let place = stage.helper().await?;
     ends(stage, place, HELPER, "die").await?;
-    serves(stage, place, HELPER, &["echo"]).await?;
+    place
+        .serves(stage, &config(place, HELPER), &["echo"])
+        .await?;
     // What ended were children of the bridge: no container did.
     let restarts = restarts(stage, HELPER).await?;
     ensure!(
@@ -45,9 +46,13 @@ async fn hungry(stage: &Stage) -> Result<()> {
     server["spec"]["isolation"] = json!({"type": "Shared"});
     stage.apply(&[server]).await?;
     place.ready(stage, HUNGRY).await?;
-    serves(stage, place, HUNGRY, &["echo"]).await?;
+    place
+        .serves(stage, &config(place, HUNGRY), &["echo"])
+        .await?;
     ends(stage, place, HUNGRY, "exhaust").await?;
-    serves(stage, place, HUNGRY, &["echo", "exhausted"]).await?;
+    place
+        .serves(stage, &config(place, HUNGRY), &["echo", "exhausted"])
+        .await?;
     let restarts = restarts(stage, HUNGRY).await?;
     ensure!(
         restarts <= 1,
@@ -74,15 +79,6 @@ async fn ends(stage: &Stage, place: &Place, name: &str, by: &str) -> Result<()> 
         "expected it to be away for {LATE_SECONDS} s, it was back after {seconds}"
     );
     Ok(())
-}
-
-/// The Service leads to it again a moment after it is ready.
-async fn serves(stage: &Stage, place: &Place, name: &str, checks: &[&str]) -> Result<()> {
-    let config = config(place, name);
-    wait(SOON, "it answer", async || {
-        place.checks(stage, &config, checks).await.map(Some)
-    })
-    .await
 }
 
 fn config(place: &Place, name: &str) -> Value {

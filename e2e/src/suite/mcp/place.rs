@@ -34,6 +34,8 @@ pub(super) const TOOLS: [&str; 8] = [
     "turn",
     "variables",
 ];
+/// For a Service to lead to what is ready.
+const SOON: Duration = Duration::from_secs(40);
 /// Both ways in which the official client begins: with a handshake, and as the revision without sessions asks.
 pub(super) const ERAS: [&str; 2] = ["legacy", "auto"];
 /// A port outside that an application of the kernel's could have chosen for itself, and one where something answers.
@@ -147,6 +149,19 @@ impl Place {
         checks: &[&str],
     ) -> Result<()> {
         languages::run(stage, (NS, AGENT), CLIENT, config, checks).await
+    }
+
+    /// The same once the Service leads to the server, which it does a moment after that is ready.
+    pub(super) async fn serves(
+        &self,
+        stage: &Stage,
+        config: &Value,
+        checks: &[&str],
+    ) -> Result<()> {
+        wait(SOON, "it answer", async || {
+            self.checks(stage, config, checks).await.map(Some)
+        })
+        .await
     }
 
     /// The one line of a check of the official client that shows something.

@@ -7,8 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::place::{AGENT, NS, Place, delete};
-use crate::kube::wait;
-use crate::objects::{Subject, condition_of};
+use crate::objects::Subject;
 use crate::suite::fixtures::random;
 use crate::suite::languages::{self, CONTAINER, Language};
 use crate::suite::stage::Stage;
@@ -21,7 +20,6 @@ const LOAD: (Language, &str) = (Language::Python, "mcp_load.py");
 const LONGEST: u32 = 220;
 /// For a new pod with its proof, and the end of the old one.
 const ROLLED: Duration = Duration::from_secs(100);
-const SOON: Duration = Duration::from_secs(40);
 
 pub(super) async fn drops_nothing(stage: &Stage) -> Result<()> {
     let done = under_load(stage).await;
@@ -37,11 +35,7 @@ async fn under_load(stage: &Stage) -> Result<()> {
     let pods = rolled(stage, &BTreeSet::new()).await?;
     let mut config = place.config(ROLLING, "auto");
     config["phrase"] = "begin".into();
-    // The Service leads to it a moment after it is ready.
-    wait(SOON, "it answer", async || {
-        place.checks(stage, &config, &["echo"]).await.map(Some)
-    })
-    .await?;
+    place.serves(stage, &config, &["echo"]).await?;
 
     let until = format!("/tmp/{}", random());
     config["until"] = until.as_str().into();
@@ -91,20 +85,5 @@ async fn twice(stage: &Stage, place: &Place, mut pods: BTreeSet<String>) -> Resu
 /// Waits until another pod than these serves what is written, alone: its UID.
 async fn rolled(stage: &Stage, before: &BTreeSet<String>) -> Result<BTreeSet<String>> {
     let server = Subject::server(NS, ROLLING);
-    wait(ROLLED, "the rollout's end", async || {
-        let object = stage.world.object(server).await?.unwrap_or_default();
-        let seen = object["status"]["observedGeneration"] == object["metadata"]["generation"];
-        let pods = stage.world.pods_of(server).await?;
-        let pods: BTreeSet<_> = pods
-            .iter()
-            .filter_map(|pod| pod["metadata"]["uid"].as_str().map(ToOwned::to_owned))
-            .collect();
-        let done = seen
-            && condition_of(&object, "Ready").status == "True"
-            && pods.len() == 1
-            && pods.is_disjoint(before);
-        Ok(done.then_some(pods))
-    })
-    .await
-    .with_context(|| format!("failed to roll {NS}/{ROLLING} out"))
+    stage.world.rolled(server, 1, before, ROLLED).await
 }

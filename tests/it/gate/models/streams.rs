@@ -6,7 +6,7 @@ use tokio::time::timeout;
 
 use super::played::{Model, piece};
 use super::pod::{BODY, CHAT, Pod, until};
-use crate::gate::bed::{PATIENCE, request};
+use crate::gate::bed::{PATIENCE, posted, request};
 
 /// Each piece is there before the model sends the next, and the model sees the program go.
 #[tokio::test]
@@ -14,11 +14,7 @@ async fn answers_stream() {
     let model = Model::start(None).await;
     let pod = Pod::with_key(model.at, "secret").await;
     let pieces = model.stream();
-    let mut program = TcpStream::connect(pod.offered).await.unwrap();
-    program
-        .write_all(request(CHAT, BODY, "").as_bytes())
-        .await
-        .unwrap();
+    let mut program = posted(pod.offered, CHAT, BODY).await;
     for text in ["one", "two", "three"] {
         pieces.send(piece(text)).await.unwrap();
         until(&mut program, text).await;
