@@ -12,18 +12,20 @@ use super::{Delivery, Scheduling, SecretRef, schema};
 
 mod jwt;
 mod limits;
+mod llama_cpp;
 mod models;
+mod ollama;
 mod parts;
 mod runtime;
 mod status;
 
 pub use jwt::{Jwks, Jwt};
 pub use limits::{Limits, PerCaller};
+pub use llama_cpp::LlamaCpp;
 pub use models::NamedModel;
+pub use ollama::Ollama;
 pub use parts::{Adapter, Projector};
-pub use runtime::{
-    Engine, FlashAttention, KvCacheType, LlamaCpp, Mode, Ollama, Pooling, Printed, Runtime,
-};
+pub use runtime::{Engine, FlashAttention, KvCacheType, Mode, Pooling, Printed, Runtime};
 pub use status::{
     AdapterStatus, ArtifactStatus, ModelDeploymentStatus, ModelStatus, PolicyRef, ProjectorStatus,
     SealStatus, TenantGuard,
@@ -195,7 +197,7 @@ pub struct Resources {
 pub struct Access {
     /// Peers as a NetworkPolicy names them. Nobody by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), transform = schema::bounded)]
+    #[schemars(length(max = 16), transform = schema::peers)]
     pub from: Vec<NetworkPolicyPeer>,
     /// Keys that requests must carry as `Authorization: Bearer`. Without it no key is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]

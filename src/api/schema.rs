@@ -61,6 +61,40 @@ pub fn bounded(schema: &mut Schema) {
     }
 }
 
+/// [`bounded`] peers of a NetworkPolicy, whose address blocks are such: an error here names the field, one of the
+/// NetworkPolicy that is made of it would not.
+pub fn peers(schema: &mut Schema) {
+    bounded(schema);
+    let block = "/items/properties/ipBlock/properties";
+    for field in ["cidr", "except/items"] {
+        ruled(
+            schema,
+            &format!("{block}/{field}"),
+            "isCIDR(self)",
+            "write an address block such as 192.0.2.0/24 or 2001:db8::/64",
+        );
+    }
+}
+
+/// [`bounded`] entries of `/etc/hosts`, whose addresses are such.
+pub fn host_aliases(schema: &mut Schema) {
+    bounded(schema);
+    ruled(
+        schema,
+        "/items/properties/ip",
+        "isIP(self)",
+        "write an IP address such as 192.0.2.40 or 2001:db8::40",
+    );
+}
+
+/// Gives what is at a JSON pointer a rule (CEL).
+fn ruled(schema: &mut Schema, at: &str, rule: &str, message: &str) {
+    if let Some(Value::Object(there)) = schema.pointer_mut(at) {
+        let rules = json!([{ "rule": rule, "message": message }]);
+        there.insert("x-kubernetes-validations".to_owned(), rules);
+    }
+}
+
 fn bound(value: &mut Value) {
     let Value::Object(map) = value else { return };
     let is = |name: &str, map: &serde_json::Map<String, Value>| match map.get("type") {

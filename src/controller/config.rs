@@ -15,8 +15,8 @@ use crate::types::ImageRef;
 pub struct Config {
     /// Our own image, which pods that we make run.
     pub image: String,
-    /// Images of the engines.
-    pub engines: Engines,
+    /// Images of the engines that the platform has, by the member that holds the engine's settings.
+    pub engines: BTreeMap<String, EngineImage>,
     /// The registries that artifacts may come from: a closed set.
     #[serde(default)]
     pub registries: Vec<Registry>,
@@ -38,17 +38,6 @@ pub struct Config {
     /// The StorageClass of claims whose object names none; the cluster's default when absent.
     #[serde(default)]
     pub storage_class_name: Option<String>,
-}
-
-/// Images of the engines.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-pub struct Engines {
-    /// llama.cpp's server.
-    pub llama_cpp: EngineImage,
-    /// Ollama, where the platform has it.
-    #[serde(default)]
-    pub ollama: Option<EngineImage>,
 }
 
 /// The image of one engine.
@@ -158,10 +147,13 @@ pub enum ConfigError {
     #[error("failed to use engines.{engine}.image: {source}")]
     EngineImage {
         /// Its name there.
-        engine: &'static str,
+        engine: String,
         /// How it is wrong.
         source: crate::types::ImageRefError,
     },
+    /// There is no such engine.
+    #[error("failed to use engines.{0}: there is no such engine")]
+    Engine(String),
     /// A number is zero.
     #[error("failed to use seal.{0}: write a number from 1 on")]
     Zero(&'static str),
@@ -196,17 +188,15 @@ impl Config {
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
         let config: Self =
             serde_saphyr::from_str(text).map_err(|error| ConfigError::Parse(error.to_string()))?;
-        let engines = &config.engines;
-        let images = [
-            ("llamaCpp", Some(&engines.llama_cpp)),
-            ("ollama", engines.ollama.as_ref()),
-        ];
-        for (engine, image) in images {
-            if let Some(EngineImage { image }) = image {
-                image
-                    .parse::<ImageRef>()
-                    .map_err(|source| ConfigError::EngineImage { engine, source })?;
+        for (member, image) in &config.engines {
+            if !Engine::ALL.iter().any(|engine| engine.member() == member) {
+                return Err(ConfigError::Engine(member.clone()));
             }
+            let image: Result<ImageRef, _> = image.image.parse();
+            image.map_err(|source| ConfigError::EngineImage {
+                engine: member.clone(),
+                source,
+            })?;
         }
         for (name, number) in [
             ("roundSeconds", config.seal.round_seconds),
@@ -240,11 +230,8 @@ impl Config {
     /// The platform's image of an engine, where it has one.
     #[must_use]
     pub fn engine_image(&self, engine: Engine) -> Option<&str> {
-        let image = match engine {
-            Engine::LlamaCpp => Some(&self.engines.llama_cpp),
-            Engine::Ollama => self.engines.ollama.as_ref(),
-        };
-        image.map(|image| image.image.as_str())
+        let image = self.engines.get(engine.member())?;
+        Some(&image.image)
     }
 
     /// The declared registry of that host.
@@ -298,6 +285,7 @@ imagePullSecrets: [mirror]
 
     #[rstest::rstest]
     #[case::unknown_field("unsealedNamespaces", "unsealedNamespace", "unsealedNamespace")]
+    #[case::unknown_engine("  ollama:", "  olama:", "engines.olama")]
     #[case::engine_by_tag(
         "llama@sha256:2222222222222222222222222222222222222222222222222222222222222222",
         "llama:latest",

@@ -62,29 +62,31 @@ fn adapter(name: &str) -> Adapter {
 /// Every setting is written.
 fn full() -> Settings {
     Settings {
-        cache_k: KvType::Q8_0,
-        cache_v: KvType::Q8_0,
-        batch: Some(256),
-        micro_batch: Some(64),
-        gpu_layers: Some(999),
-        pooling: Some(Pooling::Last),
-        flash_attention: FlashAttention::Always,
-        template: Some("{{ messages }}".to_owned()),
-        stop: vec!["<|end|>".to_owned()],
         adapters: ["a", "b"].map(adapter).to_vec(),
         projector: Some("/models/p/model.gguf".to_owned()),
+        tuning: Tuning {
+            cache_k: KvType::Q8_0,
+            cache_v: KvType::Q8_0,
+            batch: Some(256),
+            micro_batch: Some(64),
+            gpu_layers: Some(999),
+            pooling: Some(Pooling::Last),
+            flash_attention: FlashAttention::Always,
+            template: Some("{{ messages }}".to_owned()),
+            stop: vec!["<|end|>".to_owned()],
+            ..Tuning::sample()
+        },
         ..Settings::sample()
     }
 }
 
 /// With this text wherever a user's text can be.
 fn with(text: &str) -> Settings {
-    Settings {
-        name: text.to_owned(),
-        template: Some(text.to_owned()),
-        stop: vec![text.to_owned(), text.to_owned()],
-        ..full()
-    }
+    let mut settings = full();
+    text.clone_into(&mut settings.name);
+    settings.tuning.template = Some(text.to_owned());
+    settings.tuning.stop = vec![text.to_owned(), text.to_owned()];
+    settings
 }
 
 fn entries(engine: Engine, settings: &Settings) -> Vec<Entry> {
@@ -105,7 +107,10 @@ fn a_text_stays_the_value_that_it_is(
     #[values(Mode::Completion, Mode::Embedding, Mode::Rerank)] mode: Mode,
 ) {
     let of = engine.particulars();
-    let mode_of = |settings: Settings| Settings { mode, ..settings };
+    let mode_of = |mut settings: Settings| {
+        settings.tuning.mode = mode;
+        settings
+    };
     let plain = of.command(&mode_of(full()));
     let names = |settings: &Settings| -> Vec<&'static str> {
         let set = of.environment(settings);
@@ -141,11 +146,9 @@ fn there_is_no_other_flag(
     #[values(Mode::Completion, Mode::Embedding, Mode::Rerank)] mode: Mode,
     #[values("assistant", "-hf", "--tools")] name: &str,
 ) {
-    let settings = Settings {
-        mode,
-        name: name.to_owned(),
-        ..full()
-    };
+    let mut settings = full();
+    name.clone_into(&mut settings.name);
+    settings.tuning.mode = mode;
     let command = Engine::LlamaCpp.particulars().command(&settings);
     let mut arguments = command.iter().skip(1).map(String::as_str);
     while let Some(flag) = arguments.next() {
@@ -202,10 +205,8 @@ fn a_given_template_is_a_file() {
         bytes: b"{{ $(X) }}".to_vec(),
     };
     assert_eq!(entries(Engine::LlamaCpp, &settings), [file]);
-    let none = Settings {
-        template: None,
-        ..settings
-    };
+    let mut none = settings;
+    none.tuning.template = None;
     let of = Engine::LlamaCpp.particulars();
     assert!(!of.has_store(&none) && of.has_store(&with("x")));
     assert!(

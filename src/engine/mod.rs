@@ -8,6 +8,7 @@ mod choice;
 mod facts;
 mod route;
 mod store;
+mod tuning;
 
 pub mod llama_cpp;
 pub mod ollama;
@@ -16,6 +17,7 @@ pub use choice::{FlashAttention, Mode, Pooling, Printed};
 pub use facts::{Adapter, Health, Listens, Place, Question, Settings, Sockets, Tokens};
 pub use route::Route;
 pub use store::{Entry, LayoutError, Weights};
+pub use tuning::Tuning;
 
 use http::StatusCode;
 use schemars::JsonSchema;
@@ -24,7 +26,7 @@ use serde::{Deserialize, Serialize};
 use crate::gguf::ChatFamily;
 
 macro_rules! engines {
-    ($($(#[$doc:meta])* $name:ident => $particulars:path,)+) => {
+    ($($(#[$doc:meta])* $name:ident $member:literal => $particulars:path,)+) => {
         /// The engines.
         #[derive(
             Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema, clap::ValueEnum,
@@ -42,6 +44,12 @@ macro_rules! engines {
                 match self { $(Self::$name => stringify!($name),)+ }
             }
 
+            /// The member that holds its settings in the object's `runtime`, and its image in the platform's `engines`.
+            #[must_use]
+            pub fn member(self) -> &'static str {
+                match self { $(Self::$name => $member,)+ }
+            }
+
             /// What is particular to it.
             #[must_use]
             pub fn particulars(self) -> &'static dyn Particulars {
@@ -53,9 +61,9 @@ macro_rules! engines {
 
 engines! {
     /// llama.cpp's llama-server on a Unix socket, under the kernel lock.
-    LlamaCpp => llama_cpp::LlamaCpp,
+    LlamaCpp "llamaCpp" => llama_cpp::LlamaCpp,
     /// Ollama on a TCP port of loopback, under the kernel lock that leaves stream sockets.
-    Ollama => ollama::Ollama,
+    Ollama "ollama" => ollama::Ollama,
 }
 
 /// What is particular to one engine.
@@ -130,6 +138,12 @@ pub trait Particulars: Sync {
     fn layout(&self, weights: &Weights<'_>, settings: &Settings)
     -> Result<Vec<Entry>, LayoutError>;
 
+    /// Tokens of context of all parallel requests together, which is what the cache holds of one model.
+    fn cached(&self, tuning: &Tuning) -> u32;
+
+    /// Whether it makes one vector of a text where neither the model's file nor the settings say how.
+    fn pools_by_itself(&self) -> bool;
+
     /// Whether a model with this family of chat templates, or an unknown one, must be given a template in the
     /// settings.
     fn lacks_template(&self, family: Option<ChatFamily>) -> bool;
@@ -143,10 +157,12 @@ mod tests {
     use super::*;
 
     /// What every engine must keep, whoever adds the next one.
-    #[rstest::rstest]
-    #[case(Engine::LlamaCpp)]
-    #[case(Engine::Ollama)]
-    fn every_engine_keeps_to_its_pod(#[case] engine: Engine) {
+    #[test]
+    fn every_engine_keeps_to_its_pod() {
+        Engine::ALL.iter().copied().for_each(keeps_to_its_pod);
+    }
+
+    fn keeps_to_its_pod(engine: Engine) {
         let particulars = engine.particulars();
         let settings = Settings::sample();
         let command = particulars.command(&settings);
@@ -201,6 +217,8 @@ mod tests {
         for engine in Engine::ALL {
             let json = serde_json::to_string(engine).unwrap();
             assert_eq!(json, format!("\"{}\"", engine.as_str()));
+            let (first, rest) = engine.as_str().split_at(1);
+            assert_eq!(engine.member(), first.to_lowercase() + rest);
         }
     }
 }

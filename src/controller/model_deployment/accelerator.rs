@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 
-use crate::api::model_deployment::{Engine, Resources};
+use crate::api::model_deployment::Resources;
 use crate::controller::difference::quantity;
 use crate::controller::nodes::is_device;
 
@@ -62,19 +62,16 @@ fn devices(resources: &Resources) -> Result<BTreeMap<&str, i128>, Wrong> {
     Ok(found)
 }
 
-/// How many layers the accelerators get: what the object says, else all of them where it asks for one.
+/// How many layers the accelerators get: what the object says in `runtime.<member>.gpuLayers`, else all of them where
+/// it asks for one.
 ///
 /// # Errors
 /// What is asked for contradicts itself.
 pub fn layers(
-    engine: Engine,
+    member: &'static str,
     given: Option<u32>,
     resources: &Resources,
 ) -> Result<Option<u32>, Wrong> {
-    let member = match engine {
-        Engine::LlamaCpp => "llamaCpp",
-        Engine::Ollama => "ollama",
-    };
     let devices = devices(resources)?;
     let known = devices.keys().find(|name| is_known(name));
     match (given, known) {
@@ -124,7 +121,7 @@ mod tests {
         #[case] given: Option<u32>,
         #[case] expected: Result<Option<u32>, &str>,
     ) {
-        let got = layers(Engine::LlamaCpp, given, &resources(&[], limits));
+        let got = layers("llamaCpp", given, &resources(&[], limits));
         match expected {
             Ok(expected) => assert_eq!(got, Ok(expected)),
             Err(says) => assert!(got.unwrap_err().to_string().contains(says)),
@@ -140,7 +137,7 @@ mod tests {
         #[case] limits: &[(&str, &str)],
         #[case] good: bool,
     ) {
-        let got = layers(Engine::Ollama, None, &resources(requests, limits));
+        let got = layers("ollama", None, &resources(requests, limits));
         assert_eq!(got.is_ok(), good, "{got:?}");
     }
 }

@@ -9,7 +9,7 @@ use super::parts;
 use super::validate::Model;
 use super::waiting;
 use crate::api::model_artifact::ArtifactFacts;
-use crate::api::model_deployment::{Engine, Mode};
+use crate::api::model_deployment::Mode;
 use crate::api::{ConditionType, ModelArtifact, ModelDeployment, Reason};
 use crate::controller::conditions::{find, is_true};
 use crate::controller::context::Context;
@@ -155,8 +155,8 @@ pub fn template_missing(
         && served.template.is_none();
     lacks.then(|| {
         let field = match model.models.only() {
-            Some(_) => "runtime.ollama.template",
-            None => "template of its entry",
+            Some(_) => format!("runtime.{}.template", model.engine.member()),
+            None => "template of its entry".to_owned(),
         };
         let text = format!(
             "the model has no chat template of a family that is known for this engine: write one in {field}"
@@ -176,7 +176,7 @@ pub fn wrong_mode(model: &Model, served: &Served, facts: Option<&ArtifactFacts>)
             "the model ranks documents and makes no embeddings: write engine: LlamaCpp with llamaCpp.mode: Rerank, or name another artifact"
         }
         (Mode::Embedding, ModelPooling::None)
-            if model.engine == Engine::LlamaCpp && model.llama_cpp.pooling.is_none() =>
+            if !model.engine.particulars().pools_by_itself() && model.tuning.pooling.is_none() =>
         {
             "the model's file does not say how its tokens become one vector: write runtime.llamaCpp.pooling: Mean, Cls or Last, as its makers say"
         }
@@ -215,23 +215,22 @@ pub fn memory_of<'a>(
         .map(|(served, artifact)| need(model, served, facts_of(artifact)?, further))
         .collect();
     let needs = needs.filter(|needs| needs.len() == model.models.count())?;
-    Some(together(&needs, model.loaded() as usize))
+    Some(together(&needs, model.tuning.loaded() as usize))
 }
 
 fn need(model: &Model, served: &Served, facts: &ArtifactFacts, further: u64) -> Option<Need> {
     let geometry: Geometry = serde_json::from_value(facts.geometry.clone()?).ok()?;
-    let (kv_k, kv_v) = model.kv_types();
-    let (context, parallel) = model.slots();
+    let tuning = &model.tuning;
     let usual = Settings::default();
-    let (batch, micro) = model.batches();
+    let micro = tuning.micro_batch.unwrap_or(usual.batch);
     let settings = Settings {
-        context,
-        parallel,
-        kv_k,
-        kv_v,
-        batch: batch.unwrap_or(u32::MAX).min(micro.unwrap_or(usual.batch)),
+        context: model.engine.particulars().cached(tuning),
+        parallel: tuning.parallel,
+        kv_k: tuning.cache_k,
+        kv_v: tuning.cache_v,
+        batch: tuning.batch.unwrap_or(u32::MAX).min(micro),
         logits: served.mode == Mode::Completion,
-        gpu_layers: model.gpu_layers.unwrap_or(0),
+        gpu_layers: tuning.gpu_layers.unwrap_or(0),
         further_weights: further,
         ..usual
     };

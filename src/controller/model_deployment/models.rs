@@ -4,6 +4,7 @@ use super::validate::Invalid;
 use crate::api::model_deployment::{ArtifactSource, Engine, Mode};
 use crate::api::{AccessMode, ModelDeployment, SecretRef};
 use crate::controller::config::Config;
+use crate::engine::Tuning;
 use crate::types::{AtLeastOne, ImageRef};
 
 /// One of them.
@@ -27,13 +28,17 @@ pub struct Served {
 ///
 /// # Errors
 /// [`Invalid`] says what to mend.
-pub fn of(object: &ModelDeployment, config: &Config) -> Result<AtLeastOne<Served>, Invalid> {
+pub fn of(
+    object: &ModelDeployment,
+    tuning: &Tuning,
+    config: &Config,
+) -> Result<AtLeastOne<Served>, Invalid> {
     let spec = &object.spec;
     let models = match (&spec.artifact, &spec.models) {
-        (Some(_), Some(_)) => return Err(Invalid::Models("write artifact or models, not both")),
+        (Some(_), Some(_)) => return wrong("write artifact or models, not both"),
         (None, None) => return Err(Invalid::NoArtifact),
-        (Some(source), None) => AtLeastOne::one(alone(object, source, config)?),
-        (None, Some(_)) => several(object, config)?,
+        (Some(source), None) => AtLeastOne::one(alone(object, source, tuning, config)?),
+        (None, Some(_)) => several(object, tuning, config)?,
     };
     let engine = spec.runtime.engine.particulars();
     for model in models.iter() {
@@ -42,71 +47,69 @@ pub fn of(object: &ModelDeployment, config: &Config) -> Result<AtLeastOne<Served
     Ok(models)
 }
 
+fn wrong<T>(text: impl Into<String>) -> Result<T, Invalid> {
+    Err(Invalid::Models(text.into()))
+}
+
 /// The one model of an object: what is its own stands in the engine's settings.
 fn alone(
     object: &ModelDeployment,
     source: &ArtifactSource,
+    tuning: &Tuning,
     config: &Config,
 ) -> Result<Served, Invalid> {
     let spec = &object.spec;
     let image = image(source, "artifact.image", config)?;
     let name = object.served_names().swap_remove(0);
     check(spec.runtime.engine, &name, "servedModelName")?;
-    let llama_cpp = spec.runtime.llama_cpp.clone().unwrap_or_default();
-    let ollama = spec.runtime.ollama.clone().unwrap_or_default();
-    if ollama.max_loaded_models.is_some() {
-        return Err(Invalid::Models(
-            "runtime.ollama.maxLoadedModels counts several: leave it out with artifact",
+    if tuning.max_loaded.is_some() {
+        return wrong(format!(
+            "runtime.{}.maxLoadedModels counts several: leave it out with artifact",
+            spec.runtime.engine.member()
         ));
     }
-    let (mode, template, stop) = match spec.runtime.engine {
-        Engine::LlamaCpp => (llama_cpp.mode, llama_cpp.chat_template, Vec::new()),
-        Engine::Ollama => (ollama.mode, ollama.template, ollama.stop),
-    };
     Ok(Served {
         name,
         image,
         pull_secrets: source.pull_secrets.clone(),
-        mode,
-        template,
-        stop,
+        mode: tuning.mode,
+        template: tuning.template.clone(),
+        stop: tuning.stop.clone(),
     })
 }
 
-fn several(object: &ModelDeployment, config: &Config) -> Result<AtLeastOne<Served>, Invalid> {
+fn several(
+    object: &ModelDeployment,
+    tuning: &Tuning,
+    config: &Config,
+) -> Result<AtLeastOne<Served>, Invalid> {
     let spec = &object.spec;
     let engine = spec.runtime.engine;
+    let member = engine.member();
     let entries = spec.models.as_deref().unwrap_or_default();
     if !engine.particulars().holds_several() {
-        return Err(Invalid::Models(
-            "the engine serves one model: write artifact instead, or engine: Ollama",
-        ));
+        return wrong("the engine serves one model: write artifact instead, or engine: Ollama");
     }
     if !(2..=8).contains(&entries.len()) {
-        return Err(Invalid::Models(
-            "write 2 to 8 entries, or artifact for one model",
-        ));
+        return wrong("write 2 to 8 entries, or artifact for one model");
     }
     if spec.served_model_name.is_some() {
-        return Err(Invalid::Models(
-            "servedModelName is for artifact: write the name of each in its entry",
-        ));
+        return wrong("servedModelName is for artifact: write the name of each in its entry");
     }
-    let ollama = spec.runtime.ollama.clone().unwrap_or_default();
-    if ollama.mode != Mode::default() || ollama.template.is_some() || !ollama.stop.is_empty() {
-        return Err(Invalid::Models(
-            "mode, template and stop are each model's own: write them in its entry and not in runtime.ollama",
+    if tuning.mode != Mode::default() || tuning.template.is_some() || !tuning.stop.is_empty() {
+        return wrong(format!(
+            "mode, template and stop are each model's own: write them in its entry and not in runtime.{member}"
         ));
     }
     if spec.delivery.claim().access_mode == AccessMode::ReadWriteOncePod {
-        return Err(Invalid::Models(
+        return wrong(
             "write delivery.persistentVolumeClaim.accessMode ReadWriteOnce or ReadWriteMany",
-        ));
+        );
     }
-    let most = ollama.max_loaded_models.unwrap_or(1);
+    let most = tuning.loaded();
     if most == 0 || most as usize > entries.len() {
-        return Err(Invalid::Models(
-            "runtime.ollama.maxLoadedModels counts models that are loaded at once: write at most as many as there are",
+        return wrong(format!(
+            "runtime.{member}.maxLoadedModels counts models that are loaded at once: write at most as many as there are"
         ));
     }
     let mut models: Vec<Served> = Vec::new();
@@ -193,10 +196,10 @@ pub(crate) mod tests {
         assert_eq!(names, ["chat", "vectors"]);
         let modes: Vec<Mode> = model.models.iter().map(|one| one.mode).collect();
         assert_eq!(modes, [Mode::Completion, Mode::Embedding]);
-        assert_eq!(model.loaded(), 1);
+        assert_eq!(model.tuning.loaded(), 1);
         object.spec.runtime.ollama =
             Some(serde_json::from_value(json!({ "maxLoadedModels": 2 })).unwrap());
-        assert_eq!(validate(&object, &config()).unwrap().loaded(), 2);
+        assert_eq!(validate(&object, &config()).unwrap().tuning.loaded(), 2);
     }
 
     type Mutator = fn(&mut ModelDeployment);

@@ -5,20 +5,18 @@
 
 use kube::ResourceExt;
 
-use super::accelerator::{self, Wrong};
+use super::accelerator::Wrong;
 use super::models::{self, Served};
 use super::parts::{self, Part};
-use crate::api::model_deployment::{Engine, KvCacheType, LlamaCpp, Mode, Ollama, SealMode};
+use super::tuning;
+use crate::api::model_deployment::{Engine, SealMode};
 use crate::api::{AccessMode, ModelDeployment, Reason};
 use crate::controller::config::Config;
 use crate::controller::difference::quantity;
 use crate::controller::outcome::Stall;
 use crate::controller::serving::access::empty_peer;
-use crate::gguf::KvType;
+use crate::engine::Tuning;
 use crate::types::{AtLeastOne, ImageRef, ImageRefError};
-
-/// llama-server's own `--batch-size`.
-const ENGINES_BATCH: u32 = 2_048;
 
 /// A ModelDeployment that can be carried out.
 #[derive(Clone, Debug)]
@@ -37,12 +35,8 @@ pub struct Model {
     pub runtime_image: String,
     /// The engine.
     pub engine: Engine,
-    /// The settings of llama.cpp.
-    pub llama_cpp: LlamaCpp,
-    /// The settings of Ollama.
-    pub ollama: Ollama,
-    /// Layers in an accelerator, where that is not the engine's own choice.
-    pub gpu_layers: Option<u32>,
+    /// How it serves. Of several models mode, template and stops are each one's own.
+    pub tuning: Tuning,
     /// False for `seal.mode: Unsealed` where it is allowed.
     pub sealed: bool,
 }
@@ -52,7 +46,7 @@ pub struct Model {
 pub enum Invalid {
     /// Several models cannot be served so.
     #[error("models: {0}")]
-    Models(&'static str),
+    Models(String),
     /// Adapters or a projector cannot be served so.
     #[error("runtime.llamaCpp: {0}")]
     Parts(&'static str),
@@ -142,7 +136,8 @@ impl From<Invalid> for Stall {
 pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Invalid> {
     let spec = &object.spec;
     let engine = spec.runtime.engine;
-    let models = models::of(object, config)?;
+    let tuning = tuning::of(spec)?;
+    let models = models::of(object, &tuning, config)?;
     let parts = parts::of(object, config)?;
     let runtime_image = match &spec.runtime.image {
         Some(image) => {
@@ -169,12 +164,6 @@ pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Inva
     if let Some(wrong) = quantities.find(|q| quantity(&q.0).is_none()) {
         return Err(Invalid::Quantity(wrong.0.clone()));
     }
-    let (llama_cpp, ollama) = (&spec.runtime.llama_cpp, &spec.runtime.ollama);
-    let given = match engine {
-        Engine::LlamaCpp => llama_cpp.as_ref().and_then(|given| given.gpu_layers),
-        Engine::Ollama => ollama.as_ref().and_then(|given| given.gpu_layers),
-    };
-    let gpu_layers = accelerator::layers(engine, given, resources)?;
     let mode = spec.delivery.claim().access_mode;
     if !spec.scheduling.topology_spread.is_empty() && mode != AccessMode::ReadWriteMany {
         return Err(Invalid::Spread);
@@ -186,21 +175,13 @@ pub fn validate(object: &ModelDeployment, config: &Config) -> Result<Model, Inva
         parts,
         runtime_image,
         engine,
-        llama_cpp: llama_cpp.clone().unwrap_or_default(),
-        ollama: ollama.clone().unwrap_or_default(),
-        gpu_layers,
+        tuning,
         name: object.name_any(),
         sealed,
     })
 }
 
 impl Model {
-    /// How many models may be loaded at once.
-    #[must_use]
-    pub fn loaded(&self) -> u32 {
-        self.ollama.max_loaded_models.unwrap_or(1)
-    }
-
     /// A text about one of the models, which it names where there are others.
     #[must_use]
     pub fn about(&self, served: &Served, text: &str) -> String {
@@ -209,61 +190,12 @@ impl Model {
             None => format!("model {}: {text}", served.name),
         }
     }
-
-    /// Tokens that are handed to the model at once, and those of them that are computed at once, where that is not the
-    /// engine's own choice.
-    #[must_use]
-    pub fn batches(&self) -> (Option<u32>, Option<u32>) {
-        let given = &self.llama_cpp;
-        match self.engine {
-            Engine::LlamaCpp => {
-                let (context, parallel) = self.slots();
-                // A text of which a vector is made must fit into one computation.
-                let whole =
-                    (given.mode != Mode::Completion).then(|| context.div_ceil(parallel.max(1)));
-                let whole = whole.map(|whole| whole.min(given.batch_size.unwrap_or(u32::MAX)));
-                let micro = given.micro_batch_size.or(whole);
-                // The engine cuts the one to the other.
-                let batch = given
-                    .batch_size
-                    .or(micro.filter(|micro| *micro > ENGINES_BATCH));
-                (batch, micro)
-            }
-            Engine::Ollama => (self.ollama.batch_size, self.ollama.batch_size),
-        }
-    }
-
-    /// Tokens of context of all requests together, and how many requests there are at once.
-    #[must_use]
-    pub fn slots(&self) -> (u32, u32) {
-        match self.engine {
-            Engine::LlamaCpp => (self.llama_cpp.context_length, self.llama_cpp.parallel),
-            Engine::Ollama => {
-                let Ollama {
-                    context_length,
-                    parallel,
-                    ..
-                } = self.ollama;
-                (context_length.saturating_mul(parallel), parallel)
-            }
-        }
-    }
-
-    /// Types of the cached keys and values.
-    #[must_use]
-    pub fn kv_types(&self) -> (KvType, KvType) {
-        let (k, v) = match self.engine {
-            Engine::LlamaCpp => (self.llama_cpp.cache_type_k, self.llama_cpp.cache_type_v),
-            Engine::Ollama => (self.ollama.cache_type, self.ollama.cache_type),
-        };
-        let parse = |kind: KvCacheType| kind.flag().parse().unwrap_or_default();
-        (parse(k), parse(v))
-    }
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::api::model_deployment::{Mode, Ollama};
     use crate::controller::config::tests::TEXT;
 
     pub(crate) const OBJECT: &str = "
@@ -290,7 +222,10 @@ spec:
     fn accepts_the_example() {
         let model = validate(&object(), &config()).unwrap();
         assert_eq!(model.models.only().unwrap().name, "assistant");
-        assert_eq!(model.runtime_image, config().engines.llama_cpp.image);
+        assert_eq!(
+            model.runtime_image,
+            config().engine_image(Engine::LlamaCpp).unwrap()
+        );
         assert!(model.sealed);
     }
 
@@ -328,8 +263,8 @@ spec:
         let mut config = config();
         let model = validate(&object, &config).unwrap();
         assert!(model.runtime_image.contains("/ollama@"), "{model:?}");
-        assert_eq!(model.slots(), (4096, 1));
-        config.engines.ollama = None;
+        assert_eq!((model.tuning.context, model.tuning.parallel), (4096, 1));
+        config.engines.remove(Engine::Ollama.member());
         let stall = Stall::from(validate(&object, &config).unwrap_err());
         assert_eq!(stall.reason, Reason::ImageMissing);
         assert!(stall.message.contains("runtime.image"), "{}", stall.message);
@@ -344,32 +279,6 @@ spec:
         object.spec.seal.mode = SealMode::Unsealed;
         object.metadata.namespace = Some("lab".to_owned());
         assert!(!validate(&object, &config()).unwrap().sealed);
-    }
-
-    /// A text of which a vector is made fits into one computation, and the memory is counted for it.
-    #[rstest::rstest]
-    #[case::completion(Mode::Completion, None, None, (None, None))]
-    #[case::vectors(Mode::Embedding, None, None, (Some(4_096), Some(4_096)))]
-    #[case::ranks(Mode::Rerank, None, Some(256), (None, Some(256)))]
-    #[case::small_batch(Mode::Embedding, Some(1_024), None, (Some(1_024), Some(1_024)))]
-    #[case::large_micro_batch(Mode::Completion, None, Some(3_000), (Some(3_000), Some(3_000)))]
-    #[case::both(Mode::Completion, Some(512), Some(128), (Some(512), Some(128)))]
-    fn batches_follow_the_mode(
-        #[case] mode: Mode,
-        #[case] batch_size: Option<u32>,
-        #[case] micro_batch_size: Option<u32>,
-        #[case] expected: (Option<u32>, Option<u32>),
-    ) {
-        let mut object = object();
-        object.spec.runtime.llama_cpp = Some(LlamaCpp {
-            mode,
-            batch_size,
-            micro_batch_size,
-            context_length: 8_192,
-            parallel: 2,
-            ..LlamaCpp::default()
-        });
-        assert_eq!(validate(&object, &config()).unwrap().batches(), expected);
     }
 
     fn image(object: &mut ModelDeployment, text: &str) {

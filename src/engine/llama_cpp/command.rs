@@ -7,9 +7,9 @@ use crate::gguf::memory::CHECKPOINTS;
 
 /// Program and arguments.
 pub(super) fn command(settings: &Settings) -> Vec<String> {
-    let context = settings.context.to_string();
-    let parallel = settings.parallel.to_string();
-    let threads = settings.threads.to_string();
+    let context = settings.tuning.context.to_string();
+    let parallel = settings.tuning.parallel.to_string();
+    let threads = settings.tuning.threads.to_string();
     let checkpoints = CHECKPOINTS.to_string();
     let mut command: Vec<String> = [
         "/usr/bin/llama-server",
@@ -42,17 +42,17 @@ pub(super) fn command(settings: &Settings) -> Vec<String> {
     .map(str::to_owned)
     .into();
     for (name, kind) in [
-        ("--cache-type-k", settings.cache_k),
-        ("--cache-type-v", settings.cache_v),
+        ("--cache-type-k", settings.tuning.cache_k),
+        ("--cache-type-v", settings.tuning.cache_v),
     ] {
         if kind != KvType::default() {
             command.extend([name.to_owned(), kind.as_str().to_owned()]);
         }
     }
     for (name, number) in [
-        ("--batch-size", settings.batch),
-        ("--ubatch-size", settings.micro_batch),
-        ("--gpu-layers", settings.gpu_layers),
+        ("--batch-size", settings.tuning.batch),
+        ("--ubatch-size", settings.tuning.micro_batch),
+        ("--gpu-layers", settings.tuning.gpu_layers),
     ] {
         command.extend(
             number
@@ -61,12 +61,12 @@ pub(super) fn command(settings: &Settings) -> Vec<String> {
                 .flatten(),
         );
     }
-    match settings.mode {
+    match settings.tuning.mode {
         Mode::Completion => {}
         Mode::Embedding => command.push("--embeddings".to_owned()),
         Mode::Rerank => command.push("--reranking".to_owned()),
     }
-    if let Some(pooling) = settings.pooling {
+    if let Some(pooling) = settings.tuning.pooling {
         let word = match pooling {
             Pooling::Mean => "mean",
             Pooling::Cls => "cls",
@@ -74,10 +74,10 @@ pub(super) fn command(settings: &Settings) -> Vec<String> {
         };
         command.extend(["--pooling", word].map(str::to_owned));
     }
-    if settings.flash_attention == FlashAttention::Always {
+    if settings.tuning.flash_attention == FlashAttention::Always {
         command.extend(["--flash-attn", "on"].map(str::to_owned));
     }
-    if settings.template.is_some() {
+    if settings.tuning.template.is_some() {
         let file = format!("{}/{TEMPLATE}", settings.store);
         command.extend(["--chat-template-file".to_owned(), file]);
     }

@@ -13,7 +13,7 @@ use serde_json::json;
 use super::choice::ready_on_200;
 use super::{
     Entry, Health, LayoutError, Listens, Mode, Particulars, Place, Question, Route, Settings,
-    Sockets, Tokens, Weights,
+    Sockets, Tokens, Tuning, Weights,
 };
 use crate::gguf::ChatFamily;
 
@@ -111,15 +111,29 @@ impl Particulars for LlamaCpp {
 
     /// A template of more than a few words is no argument.
     fn has_store(&self, settings: &Settings) -> bool {
-        settings.template.is_some()
+        settings.tuning.template.is_some()
     }
 
     fn layout(&self, _: &Weights<'_>, settings: &Settings) -> Result<Vec<Entry>, LayoutError> {
-        let template = settings.template.as_ref().ok_or(LayoutError::NoStore)?;
+        let template = settings
+            .tuning
+            .template
+            .as_ref()
+            .ok_or(LayoutError::NoStore)?;
         Ok(vec![Entry::File {
             path: PathBuf::from(TEMPLATE),
             bytes: template.as_bytes().to_vec(),
         }])
+    }
+
+    /// Its context is that of all slots together (`-c`).
+    fn cached(&self, tuning: &Tuning) -> u32 {
+        tuning.context
+    }
+
+    /// It answers with the vector of each token.
+    fn pools_by_itself(&self) -> bool {
+        false
     }
 
     /// It reads the model's own template.

@@ -13,7 +13,7 @@ use http::StatusCode;
 use super::choice::ready_on_200;
 use super::{
     Entry, Health, LayoutError, Listens, Mode, Particulars, Place, Question, Route, Settings,
-    Sockets, Tokens, Weights,
+    Sockets, Tokens, Tuning, Weights,
 };
 use crate::gguf::{ChatFamily, KvType};
 use name::Name;
@@ -43,16 +43,21 @@ impl Particulars for Ollama {
     fn environment(&self, settings: &Settings) -> Vec<(&'static str, String)> {
         let [context, parallel, cache, flash, loaded] = SETTINGS;
         let mut set = vec![
-            (context, settings.context.to_string()),
-            (parallel, settings.parallel.to_string()),
+            (context, settings.tuning.context.to_string()),
+            (parallel, settings.tuning.parallel.to_string()),
         ];
-        if settings.cache_k != KvType::default() {
+        if settings.tuning.cache_k != KvType::default() {
             // One type for keys and values, and only with flash attention.
-            set.push((cache, settings.cache_k.as_str().to_owned()));
+            set.push((cache, settings.tuning.cache_k.as_str().to_owned()));
             set.push((flash, "1".to_owned()));
         }
         // A store with one model has nothing to count.
-        set.extend(settings.max_loaded.map(|most| (loaded, most.to_string())));
+        set.extend(
+            settings
+                .tuning
+                .max_loaded
+                .map(|most| (loaded, most.to_string())),
+        );
         set
     }
 
@@ -161,6 +166,15 @@ impl Particulars for Ollama {
         store::layout(weights, settings)
     }
 
+    /// Its context is that of one request (`num_ctx`).
+    fn cached(&self, tuning: &Tuning) -> u32 {
+        tuning.context.saturating_mul(tuning.parallel)
+    }
+
+    fn pools_by_itself(&self) -> bool {
+        true
+    }
+
     /// Before 0.30 it cannot read the model's own template.
     fn lacks_template(&self, family: Option<ChatFamily>) -> bool {
         family.is_none()
@@ -208,7 +222,7 @@ mod tests {
         };
         let mut settings = Settings::sample();
         assert_eq!(loaded(&settings), None);
-        settings.max_loaded = Some(2);
+        settings.tuning.max_loaded = Some(2);
         assert_eq!(loaded(&settings).as_deref(), Some("2"));
     }
 

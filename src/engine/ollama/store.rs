@@ -27,11 +27,11 @@ pub(super) fn layout(
     let name: Name = settings.name.parse()?;
     let header = weights.header;
     let known = header.chat.map(template::of);
-    let text = match (&settings.template, known) {
+    let text = match (&settings.tuning.template, known) {
         (Some(given), _) => Some(given.as_str()),
         (None, Some((text, _))) => Some(text),
         // Whoever makes vectors reads texts as they are.
-        (None, None) if settings.mode == Mode::Embedding => None,
+        (None, None) if settings.tuning.mode == Mode::Embedding => None,
         (None, None) => {
             return Err(LayoutError::Template(
                 "the model has none of a known family: give one in runtime.ollama.template",
@@ -40,19 +40,20 @@ pub(super) fn layout(
     };
     // A template that was given may mark its turns otherwise: then only what was given ends an answer.
     let stop: Vec<&str> = known
-        .filter(|_| settings.template.is_none())
+        .filter(|_| settings.tuning.template.is_none())
         .map_or(&[][..], |(_, stop)| stop)
         .iter()
         .copied()
-        .chain(settings.stop.iter().map(String::as_str))
+        .chain(settings.tuning.stop.iter().map(String::as_str))
         .collect();
-    let mut params = json!({"num_ctx": settings.context, "num_thread": settings.threads});
+    let mut params =
+        json!({"num_ctx": settings.tuning.context, "num_thread": settings.tuning.threads});
     if !stop.is_empty() {
         params["stop"] = json!(stop);
     }
     for (name, number) in [
-        ("num_batch", settings.batch),
-        ("num_gpu", settings.gpu_layers),
+        ("num_batch", settings.tuning.batch),
+        ("num_gpu", settings.tuning.gpu_layers),
     ] {
         if let Some(number) = number {
             params[name] = json!(number);
@@ -185,11 +186,9 @@ mod tests {
 
     #[test]
     fn a_template_that_is_given_goes_before() {
-        let settings = Settings {
-            template: Some("{{ .Prompt }}!".to_owned()),
-            stop: vec!["!".to_owned()],
-            ..Settings::sample()
-        };
+        let mut settings = Settings::sample();
+        settings.tuning.template = Some("{{ .Prompt }}!".to_owned());
+        settings.tuning.stop = vec!["!".to_owned()];
         for family in [Some(ChatFamily::ChatML), None] {
             let entries = lay_out(family, &settings).unwrap();
             assert_eq!(layer(&entries, "template"), b"{{ .Prompt }}!");

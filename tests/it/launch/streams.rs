@@ -175,8 +175,8 @@ impl Claim {
 
     fn settings(&self, name: &str) -> String {
         serde_json::json!({
-            "model": self.path("model.gguf"), "name": name, "socket": "", "context": 2048,
-            "parallel": 1, "threads": 1,
+            "model": self.path("model.gguf"), "name": name, "socket": "",
+            "tuning": {"context": 2048, "parallel": 1, "threads": 1},
         })
         .to_string()
     }
@@ -215,8 +215,8 @@ async fn several_models_lie_in_one_store_and_no_weights_are_copied() {
         )
     });
     let own = here.settings("lab/terse:1").replace(
-        r#""model""#,
-        r#""template":"{{ .Prompt }}","stop":["."],"model""#,
+        r#""context""#,
+        r#""template":"{{ .Prompt }}","stop":["."],"context""#,
     );
     let models = [here.settings("chat"), own, there.settings("other")];
     assert_eq!(here.lay_out_all("Ollama", &models).await, Some(0));

@@ -132,10 +132,7 @@ fn pods(object: &ModelDeployment, inputs: &Inputs<'_>) -> PodTemplateSpec {
     pod::join(&mut pod, &spec.runtime.supplemental_groups);
     pod.termination_grace_period_seconds = Some(spec.drain_seconds);
     pod.readiness_gates = inputs.model.sealed.then(template::readiness_gates);
-    pod.init_containers = Some(vec![
-        gate::copy(object, inputs),
-        gate::build(object, inputs),
-    ]);
+    pod.init_containers = Some(vec![gate::copy(inputs), gate::build(object, inputs)]);
     pod.containers = vec![runtime::build(object, inputs)];
     pod.volumes = Some(volumes(object, inputs));
     PodTemplateSpec {
@@ -165,7 +162,7 @@ fn volumes(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<Volume> {
         pod::scratch("socket", "1Mi"),
         pod::scratch("tmp", "256Mi"),
     ]);
-    let settings = runtime::settings(object, inputs).first;
+    let settings = runtime::settings(inputs).first;
     if inputs.model.engine.particulars().has_store(&settings) {
         volumes.push(pod::scratch("store", "4Mi"));
     }

@@ -13,13 +13,13 @@ use crate::controller::serving::gate::{self, literally};
 /// Copies the binary into the volume from which the runtime's container starts it, and lays the engine's store out,
 /// which that container cannot write.
 #[must_use]
-pub fn copy(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
+pub fn copy(inputs: &Inputs<'_>) -> Container {
     let engine = inputs.model.engine;
     let mut args = ["launch", "--install", "/opt/sealroom"]
         .map(str::to_owned)
         .to_vec();
     let mut mounts = vec![pod::mount("bin", "/opt/sealroom", false)];
-    let settings = runtime::settings(object, inputs);
+    let settings = runtime::settings(inputs);
     if engine.particulars().has_store(&settings.first) {
         args.push(format!("--engine={}", engine.as_str()));
         args.push(format!("--lay-out={STORE}"));
@@ -66,8 +66,8 @@ fn arguments(object: &ModelDeployment, inputs: &Inputs<'_>) -> Vec<String> {
         spec.drain_seconds,
     );
     let limits = &spec.limits;
-    let (_, parallel) = inputs.model.slots();
-    let parallel = parallel.saturating_mul(inputs.model.loaded());
+    let tuning = &inputs.model.tuning;
+    let parallel = tuning.parallel.saturating_mul(tuning.loaded());
     flags.set("max-concurrent", limits.concurrent(parallel));
     flags.set("max-queued", limits.queued_requests);
     flags.set("queue-seconds", limits.queue_seconds);

@@ -9,12 +9,12 @@ use super::super::models::Served;
 use super::super::parts::Role;
 use super::deployment::{Inputs, Weights};
 use crate::api::ModelDeployment;
-use crate::api::model_deployment::{Engine, Printed, Resources};
+use crate::api::model_deployment::{Printed, Resources};
 use crate::controller::difference::quantity;
 use crate::controller::nodes::is_device;
 use crate::controller::pod;
 use crate::controller::serving::gate::{LEASE_SOCKET, RUNTIME_SOCKET, hangs_probe, literally};
-use crate::engine::{Adapter, Settings};
+use crate::engine::{Adapter, Settings, Tuning};
 use crate::types::AtLeastOne;
 
 /// Where the claim is mounted; of several artifacts each one's below it, by its name.
@@ -45,34 +45,19 @@ fn directory(inputs: &Inputs<'_>, artifact: &str) -> String {
 
 /// What the engine is started with, and its store laid out from: for each model. What they differ in is the model's own.
 #[must_use]
-pub fn settings(object: &ModelDeployment, inputs: &Inputs<'_>) -> AtLeastOne<Settings> {
+pub fn settings(inputs: &Inputs<'_>) -> AtLeastOne<Settings> {
     let mut weights = inputs.weights.iter();
     inputs.model.models.map(|served| {
         // There are as many as models.
         let weights = weights.next().unwrap_or(&inputs.weights.first);
-        settings_of(object, inputs, served, weights)
+        settings_of(inputs, served, weights)
     })
 }
 
-fn settings_of(
-    object: &ModelDeployment,
-    inputs: &Inputs<'_>,
-    served: &Served,
-    weights: &Weights,
-) -> Settings {
+fn settings_of(inputs: &Inputs<'_>, served: &Served, weights: &Weights) -> Settings {
     let model = inputs.model;
-    let (llama_cpp, ollama) = (&model.llama_cpp, &model.ollama);
-    let (context, parallel, given) = match model.engine {
-        Engine::LlamaCpp => (
-            llama_cpp.context_length,
-            llama_cpp.parallel,
-            llama_cpp.threads,
-        ),
-        Engine::Ollama => (ollama.context_length, ollama.parallel, ollama.threads),
-    };
-    let (cache_k, cache_v) = model.kv_types();
-    let (batch, micro_batch) = model.batches();
     let file = |of: &Weights| format!("{}/{}", directory(inputs, &of.artifact), of.entry);
+    let several = model.models.only().is_none();
     let (mut adapters, mut projector) = (Vec::new(), None);
     for (part, weights) in model.parts.iter().zip(&inputs.parts) {
         let file = file(weights);
@@ -88,23 +73,16 @@ fn settings_of(
         model: file(weights),
         name: served.name.clone(),
         socket: RUNTIME_SOCKET.to_owned(),
-        context,
-        parallel,
-        threads: given.unwrap_or_else(|| threads(&object.spec.resources)),
-        cache_k,
-        cache_v,
-        mode: served.mode,
-        pooling: llama_cpp.pooling,
-        batch,
-        micro_batch,
-        gpu_layers: model.gpu_layers,
-        flash_attention: llama_cpp.flash_attention,
         store: STORE.to_owned(),
-        template: served.template.clone(),
-        stop: served.stop.clone(),
-        max_loaded: (model.models.only().is_none()).then(|| model.loaded()),
         adapters,
         projector,
+        tuning: Tuning {
+            mode: served.mode,
+            template: served.template.clone(),
+            stop: served.stop.clone(),
+            max_loaded: several.then(|| model.tuning.loaded()),
+            ..model.tuning.clone()
+        },
     }
 }
 
@@ -112,7 +90,7 @@ fn settings_of(
 #[must_use]
 pub fn build(object: &ModelDeployment, inputs: &Inputs<'_>) -> Container {
     let engine = inputs.model.engine.particulars();
-    let settings = settings(object, inputs).first;
+    let settings = settings(inputs).first;
     let env: Vec<EnvVar> = engine
         .environment(&settings)
         .into_iter()
@@ -168,17 +146,6 @@ fn command(object: &ModelDeployment, inputs: &Inputs<'_>, settings: &Settings) -
     let program = engine.particulars().command(settings);
     command.extend(program.iter().map(|argument| literally(argument)));
     command
-}
-
-/// As many threads as the container has CPUs, 2 where nothing says.
-fn threads(resources: &Resources) -> u32 {
-    let cpu = resources
-        .limits
-        .get("cpu")
-        .or_else(|| resources.requests.get("cpu"));
-    cpu.and_then(|cpu| quantity(&cpu.0))
-        .and_then(|thousandths| u32::try_from(thousandths).ok())
-        .map_or(2, |thousandths| thousandths.div_ceil(1_000).clamp(1, 512))
 }
 
 /// What the object asks for; memory that it leaves out is what the model needs.
@@ -310,9 +277,9 @@ mod tests {
             verify_keys: "",
             config: &config,
         };
-        let wanted = settings(&object, &inputs).first;
-        assert_eq!(wanted.template.as_deref(), Some(text));
-        let copy = gate::copy(&object, &inputs).args.unwrap();
+        let wanted = settings(&inputs).first;
+        assert_eq!(wanted.tuning.template.as_deref(), Some(text));
+        let copy = gate::copy(&inputs).args.unwrap();
         let given: Vec<String> = copy
             .iter()
             .map(|argument| expanded(argument))
@@ -330,17 +297,5 @@ mod tests {
             "{engine:?}"
         );
         assert!(!engine.iter().any(|argument| argument.contains(text)));
-    }
-
-    #[rstest::rstest]
-    #[case::default(&[], &[], 2)]
-    #[case::limit(&[("cpu", "1")], &[("cpu", "3500m")], 4)]
-    #[case::request(&[("cpu", "250m")], &[], 1)]
-    fn threads_follow_the_cpu(
-        #[case] requests: &[(&str, &str)],
-        #[case] limits: &[(&str, &str)],
-        #[case] expected: u32,
-    ) {
-        assert_eq!(threads(&asked(requests, limits)), expected);
     }
 }
