@@ -9,6 +9,7 @@ use tokio::sync::broadcast;
 use crate::policy::{Closure, PolicyRef};
 use crate::seal::wire::{Mcp, Opening, Report, RuntimeFault, State, TokenKeys};
 
+use super::made::Made;
 use super::planner::Sealed;
 use super::view::PodKind;
 
@@ -113,6 +114,7 @@ pub struct Board(Arc<Inner>);
 struct Inner {
     pods: RwLock<HashMap<String, Arc<PodSeal>>>,
     changes: broadcast::Sender<Changed>,
+    made: Made,
 }
 
 impl Default for Board {
@@ -127,7 +129,18 @@ impl Board {
     pub fn new() -> Self {
         let (changes, _) = broadcast::channel(CHANGES);
         let pods = RwLock::default();
-        Self(Arc::new(Inner { pods, changes }))
+        let made = Made::default();
+        Self(Arc::new(Inner {
+            pods,
+            changes,
+            made,
+        }))
+    }
+
+    /// Where reconcilers note what they made: the driver holds the pods to it.
+    #[must_use]
+    pub fn made(&self) -> &Made {
+        &self.0.made
     }
 
     /// The seal of the pod with this UID.

@@ -20,6 +20,8 @@ use crate::policy::{self, NamedPort, Policy, Protocol};
 
 use super::cluster::CONDITION;
 use super::config::{Config, ServiceName};
+use super::made::Looks;
+use super::shape;
 use super::view::{Canary, Condition, Infrastructure, PodKind, SealedPod, ServiceAddresses, View};
 
 /// The label of sealed pods.
@@ -162,10 +164,15 @@ impl Stores {
         Ok(())
     }
 
-    /// The cluster as the stores have it now.
+    /// The cluster as the stores have it now; `looks` holds the pods to what was made.
     #[must_use]
-    pub fn view(&self) -> View {
-        let pods = self.pods.state();
+    pub fn view(&self, looks: &mut Looks) -> View {
+        let mut pods = self.pods.state();
+        // Younger ones are judged by what the older ones of their revision are like.
+        pods.sort_by_cached_key(|pod| {
+            let created = pod.metadata.creation_timestamp.as_ref();
+            created.map(|time| time.0)
+        });
         let policies = self.policies.state();
         let canaries = self.canaries.state();
         let shared = Infrastructure {
@@ -175,7 +182,9 @@ impl Stores {
             api: addresses(self.services.api.as_ref()),
         };
         View {
-            pods: pods.iter().filter_map(|pod| sealed_pod(pod)).collect(),
+            pods: (pods.iter())
+                .filter_map(|pod| sealed_pod(pod, looks))
+                .collect(),
             shared: shared.with_canaries(canaries.iter().filter_map(|pod| canary(pod)).collect()),
             policies: policies
                 .iter()
@@ -261,7 +270,7 @@ fn policy_pod(pod: &Pod) -> Option<policy::Pod> {
     })
 }
 
-fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
+fn sealed_pod(pod: &Pod, looks: &mut Looks) -> Option<SealedPod> {
     let seen = policy_pod(pod)?;
     let status = pod.status.as_ref()?;
     let label = pod.labels().get(SEALED);
@@ -271,13 +280,16 @@ fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
         return None;
     }
     let statuses = status.init_container_statuses.iter().flatten();
-    let mut gates = statuses.filter(|container| container.name == GATE);
+    let gates = statuses.filter(|container| container.name == GATE);
     let mut engines = status.container_statuses.iter().flatten();
     let conditions = status.conditions.iter().flatten();
     let mut sealed = conditions.filter(|condition| condition.type_ == CONDITION);
+    let owner_uid = pod.labels().get(OWNER_UID).cloned().unwrap_or_default();
     Some(SealedPod {
         uid: pod.uid()?,
-        owner_uid: pod.labels().get(OWNER_UID).cloned().unwrap_or_default(),
+        altered: looks.look(pod, &owner_uid),
+        notes: shape::otherwise(pod),
+        owner_uid,
         kind: if label.is_some_and(|kind| kind == "pull") {
             PodKind::Ungated
         } else {
@@ -292,7 +304,8 @@ fn sealed_pod(pod: &Pod) -> Option<SealedPod> {
         node_addresses: (status.host_ips.iter().flatten())
             .filter_map(|ip| ip.ip.parse().ok())
             .collect(),
-        gate_running: gates.any(|gate| {
+        gate_ready: gates.clone().any(|gate| gate.ready),
+        gate_running: gates.clone().any(|gate| {
             gate.state
                 .as_ref()
                 .is_some_and(|state| state.running.is_some())

@@ -24,9 +24,12 @@ fn sealed(ips: &[&str]) -> SealedPod {
         node: "node-1".to_owned(),
         node_addresses: addresses(&["172.20.0.1", "fd20::1"]),
         gate_running: true,
+        gate_ready: true,
         engine_started: false,
         engine_oom: false,
         unlabelled: false,
+        altered: None,
+        notes: Vec::new(),
         terminating: false,
         condition: None,
     }

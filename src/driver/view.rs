@@ -31,12 +31,18 @@ pub struct SealedPod {
     pub node_addresses: Vec<IpAddr>,
     /// Whether its gate is running, so that a challenge can be delivered.
     pub gate_running: bool,
+    /// Whether the kubelet finds its gate ready.
+    pub gate_ready: bool,
     /// Whether its engine has started, and so shown its lock to the gate.
     pub engine_started: bool,
     /// Whether the kubelet says that its engine's container was killed for want of memory the last time it ended.
     pub engine_oom: bool,
     /// Whether it has lost the label that the policies select it by.
     pub unlabelled: bool,
+    /// How it differs from what was made, in words.
+    pub altered: Option<String>,
+    /// What is known of it and not evaluated, in words.
+    pub notes: Vec<String>,
     /// Whether somebody deleted it; it is challenged until it is gone.
     pub terminating: bool,
     /// Its condition `sealroom.dev/sealed` as last seen.

@@ -106,6 +106,9 @@ async fn advance(
     };
     let wanted = deployment::build(this, &inputs);
     let there = lookup(&ctx.stores.deployments, namespace, &this.name_any());
+    ctx.board
+        .made()
+        .note(uid(this), &wanted, there.as_deref(), Timestamp::now());
     // Pods that are there already are held by the proof; an operator that starts has only now seen the policy.
     if let Some(after) = settle.filter(|_| there.is_none()) {
         return Err(Outcome::Waiting {

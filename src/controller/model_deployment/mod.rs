@@ -9,6 +9,7 @@ pub mod exits;
 pub mod models;
 pub mod parts;
 pub mod status;
+pub mod tuning;
 pub mod validate;
 
 use std::sync::Arc;
@@ -95,6 +96,9 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
         return Err(Outcome::Stalled(stall));
     }
     let (wanted, there) = workload(this, model, &artifacts, ctx)?;
+    ctx.board
+        .made()
+        .note(uid(this), &wanted, there.as_deref(), Timestamp::now());
     // Pods that are there already are held by the proof; an operator that starts has only now seen the policy.
     if let Some(left) = settle.filter(|_| there.is_none()) {
         return Err(waiting(Reason::Progressing, left));

@@ -76,11 +76,12 @@ impl Reason {
         }
     }
 
-    /// The reason of an opening that a gate reports; anything else than the three is an open egress.
+    /// The reason of an opening that a gate reports; anything else than these is an open egress.
     pub(super) fn of_opening(name: &str) -> Self {
         match name {
             "PolicyWidens" => Self::PolicyWidens,
             "NotEnforced" => Self::NotEnforced,
+            "PodAltered" => Self::PodAltered,
             _ => Self::EgressOpen,
         }
     }
@@ -104,7 +105,10 @@ pub(super) fn judge(track: &Track, validity: Duration, egress: bool, now: Instan
         message: message.to_owned(),
     };
     if let Some((reason, detail)) = &track.opening {
-        return of(Status::False, *reason, detail);
+        // Nobody finds it in the policies, so it is named.
+        let name = &track.pod.pod.name;
+        let named = (*reason == Reason::PodAltered).then(|| format!("pod {name}: {detail}"));
+        return of(Status::False, *reason, named.as_ref().unwrap_or(detail));
     }
     if track.pod.kind == PodKind::Ungated {
         return match (&track.closure, egress) {

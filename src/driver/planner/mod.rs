@@ -13,6 +13,7 @@ use super::board::PodSeal;
 use super::config::Config;
 use super::view::{PodKind, View};
 
+mod altered;
 mod declared;
 mod judge;
 mod opening;

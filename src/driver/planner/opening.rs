@@ -14,7 +14,7 @@ use super::{Planner, Reason};
 /// Ways out of one pod that are remembered.
 const MAX_WAYS: usize = 16;
 /// Longest detail of an opening, in characters.
-const MAX_DETAIL: usize = 1024;
+pub(super) const MAX_DETAIL: usize = 1024;
 
 /// Every way out since the last proof.
 #[derive(Clone, Debug, Default)]
@@ -137,6 +137,7 @@ impl Track {
             self.got_out = GotOut::default();
             self.opening = None;
         }
+        self.remembered(report);
     }
 
     /// Whether it is open, and why, by all that is known now.
@@ -167,6 +168,8 @@ impl Track {
                     format!("{reached}; no NetworkPolicy explains it"),
                 ),
             })
+        } else if let Some(detail) = &self.altered {
+            Some((Reason::PodAltered, detail.clone()))
         } else if let (Some(detail), true) = (&widened, self.pod.unlabelled) {
             let text = format!("somebody took the label sealroom.dev/sealed away: {detail}");
             Some((Reason::PodAltered, text))

@@ -75,11 +75,14 @@ impl Planner {
         targets::for_operator(&self.view.shared, self.config.ports)
     }
 
-    /// The challenge of a pod whose controls are there; `None` when the pod is gone by now.
+    /// The challenge of a pod whose controls are there; `None` when the pod is gone or was altered meanwhile.
     pub fn begin(&mut self, uid: &str, controls: &Controls, now: Instant) -> Option<Begun> {
         let ports = self.config.ports;
         let view = Arc::clone(&self.view);
         let track = self.tracks.get_mut(uid)?;
+        if track.altered.is_some() {
+            return None;
+        }
         let plan = targets::for_pod(&track.pod, &view.shared, controls, ports, track.own_node);
         track.last_targets.clone_from(&plan.targets);
         let mut begun = self.challenge(uid, plan.targets, now)?;

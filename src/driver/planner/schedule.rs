@@ -64,7 +64,7 @@ impl Planner {
         let mut due = Due::default();
         for (uid, track) in &mut self.tracks {
             if track.alarm_due(now) && self.bucket.take() {
-                track.alarm_begins(now, self.config.tick);
+                track.alarm_begins(now, self.config.tick, self.config.max_back_off);
                 due.alarms.push(uid.clone());
             }
         }
@@ -100,16 +100,23 @@ impl Track {
     }
 
     fn round_due(&self, now: Instant) -> bool {
-        self.deliverable() && self.in_flight < MAX_IN_FLIGHT && self.next_due <= now + SLACK
+        let due = self.in_flight < MAX_IN_FLIGHT && self.next_due <= now + SLACK;
+        due && self.altered.is_none() && self.deliverable()
     }
 
     fn alarm_due(&self, now: Instant) -> bool {
         self.deliverable() && self.alarm.is_some_and(|at| at <= now)
     }
 
-    /// An alarm is repeated at the next tick unless it was delivered.
-    fn alarm_begins(&mut self, now: Instant, tick: Duration) {
-        self.alarm = Some(now + tick);
+    /// An alarm is repeated at the next tick unless it was delivered; of an altered pod less and less often, because its
+    /// gate may never answer, the pod may stay for days, and all pods share the rate.
+    fn alarm_begins(&mut self, now: Instant, tick: Duration, most: Duration) {
+        let unheard = if self.altered.is_some() {
+            self.unheard
+        } else {
+            0
+        };
+        self.alarm = Some(now + back_off(unheard, tick, most));
     }
 }
 
@@ -122,13 +129,17 @@ fn interval(track: &Track, period: Duration, tick: Duration, most: Duration) -> 
     if track.bad == 0 {
         return if proven { period } else { tick };
     }
-    // Two rounds overlap, so each failure is known only after the next has begun: double at every second.
-    let back_off = tick.saturating_mul(1 << (track.bad / 2).min(5)).min(most);
+    let wait = back_off(track.bad, tick, most);
     if proven {
-        back_off.max(most / 4).min(period)
+        wait.max(most / 4).min(period)
     } else {
-        back_off
+        wait
     }
+}
+
+/// Two rounds overlap, so each failure is known only after the next has begun: doubled at every second.
+fn back_off(failures: u32, tick: Duration, most: Duration) -> Duration {
+    tick.saturating_mul(1 << (failures / 2).min(5)).min(most)
 }
 
 /// The first round after the proof comes between half a period and a whole one, by the pod's UID: so pods

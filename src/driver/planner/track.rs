@@ -56,6 +56,10 @@ pub(super) struct Track {
     pub(super) got_out: GotOut,
     /// The order that a gate which thinks it is closed must hear.
     pub(super) order: Option<Opening>,
+    /// How it differs from what was made and what to do, once it did.
+    pub(super) altered: Option<String>,
+    /// Whether its condition has said that it was proven.
+    pub(super) was_ready: bool,
     /// Why it is open, while it is.
     pub(super) opening: Option<(Reason, String)>,
     told: Option<Reason>,
@@ -88,6 +92,8 @@ impl Track {
             last_proven: None,
             got_out: GotOut::default(),
             order: None,
+            altered: None,
+            was_ready: false,
             opening: None,
             told: None,
             write: None,
@@ -107,7 +113,9 @@ impl Track {
     ) {
         let began = |is: fn(&SealedPod) -> bool| is(pod) && !is(&self.pod);
         // Once the engine runs there is a lock to report.
-        if began(|pod| pod.gate_running) || began(|pod| pod.engine_started) {
+        // A gate that is no longer ready, or again, has something to say.
+        let turned = pod.gate_ready != self.pod.gate_ready;
+        if turned || began(|pod| pod.gate_running) || began(|pod| pod.engine_started) {
             self.hurry(now);
         }
         self.pod = pod.clone();
@@ -137,6 +145,7 @@ impl Track {
         }
         self.closure = found;
         self.policies = selecting;
+        self.compare(pod, now);
     }
 
     /// The next round begins now, whatever came before.
@@ -183,12 +192,8 @@ impl Track {
 
     /// Deleted once: it is open, and its runtime has run with what it may have learnt.
     pub(super) fn delete(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let ran = self
-            .report
-            .as_ref()
-            .is_some_and(|report| report.runtime_ran);
         let due = !self.deleted && !self.pod.terminating && !self.refused.holds(now);
-        if self.opening.is_some() && ran && due {
+        if self.opening.is_some() && self.ran() && due {
             self.deleted = true;
             let (namespace, name, uid) = self.label();
             actions.push(Action::Delete {
@@ -208,7 +213,9 @@ impl Track {
     fn runtime_fault(&self) -> Option<RuntimeFault> {
         let fault = self.report.as_ref()?.runtime_fault?;
         Some(match fault {
-            RuntimeFault::Ended | RuntimeFault::Failing if self.pod.engine_oom => {
+            RuntimeFault::Ended | RuntimeFault::Failing | RuntimeFault::Answers
+                if self.pod.engine_oom =>
+            {
                 RuntimeFault::OutOfMemory
             }
             fault => fault,
@@ -240,7 +247,7 @@ impl Track {
             closure: self.closure.clone(),
             last_proven: self.last_proven,
             policies: self.policies.clone(),
-            notes: self.notes.clone(),
+            notes: self.notes.iter().chain(&self.pod.notes).cloned().collect(),
         })));
     }
 }

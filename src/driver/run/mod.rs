@@ -16,6 +16,7 @@ use super::board::Board;
 use super::cluster::{Cluster, KubeCluster};
 use super::config::Config;
 use super::edge::{Edge, EdgeError};
+use super::made::Looks;
 use super::planner::{Finished, Owners, Planner};
 use super::seen::Seen;
 use super::sequence::Sequence;
@@ -111,6 +112,7 @@ pub async fn drive<C: Cluster>(
         edge,
         dials: Arc::new(Dials::new()),
         config,
+        looks: Looks::new(board.made().clone()),
         board,
         sender,
         tasks: JoinSet::new(),
@@ -148,6 +150,8 @@ struct Driver<C> {
     sender: mpsc::Sender<Message>,
     /// Dropped with the driver, and every task with it: a leader no more does nothing more.
     tasks: JoinSet<()>,
+    /// What was found when pods were held to what was made.
+    looks: Looks,
     view: Arc<View>,
     fingerprint: Option<u64>,
     observed: Instant,
@@ -163,10 +167,11 @@ impl<C: Cluster> Driver<C> {
     fn step(&mut self, stores: &Stores) {
         while self.tasks.try_join_next().is_some() {}
         let now = Instant::now();
-        let fingerprint = stores.fingerprint();
+        let fingerprint = stores.fingerprint().wrapping_add(self.looks.version());
         if self.fingerprint != Some(fingerprint) {
             self.fingerprint = Some(fingerprint);
-            self.view = Arc::new(stores.view());
+            self.view = Arc::new(stores.view(&mut self.looks));
+            self.looks.sweep(&self.view, &*self.owners, now);
             self.observe(now);
         } else if now.duration_since(self.observed) >= self.config.tick {
             self.observe(now);

@@ -4,6 +4,7 @@
 //! `SEALROOM_REQUIRE_APISERVER=1`.
 
 mod adapters;
+mod altered;
 mod chart;
 mod drift;
 mod examples;

@@ -45,9 +45,12 @@ pub(super) fn sealed_pod(name: &str) -> SealedPod {
         node: "node-1".to_owned(),
         node_addresses: vec!["172.20.0.1".parse().expect("an address")],
         gate_running: true,
+        gate_ready: true,
         engine_started: false,
         engine_oom: false,
         unlabelled: false,
+        altered: None,
+        notes: Vec::new(),
         terminating: false,
         condition: None,
     }

@@ -13,6 +13,8 @@ pub(super) struct Gate {
     pub runtime_fault: Option<RuntimeFault>,
     /// No challenge reaches it.
     pub deaf: bool,
+    /// Challenges that did not reach it.
+    pub unheard: usize,
     pub challenges: Vec<Instant>,
     /// Challenges that it refused with 409.
     pub conflicts: usize,
@@ -25,6 +27,7 @@ impl Gate {
             runtime_ran: false,
             runtime_fault: None,
             deaf: false,
+            unheard: 0,
             challenges: Vec::new(),
             conflicts: 0,
         }
@@ -43,6 +46,7 @@ impl Gate {
         now: Instant,
     ) -> Result<Report, String> {
         if self.deaf {
+            self.unheard += 1;
             return Err("no connection".to_owned());
         }
         self.challenges.push(now);

@@ -5,6 +5,7 @@ mod gate;
 mod outcome;
 mod sim;
 
+mod altered;
 mod conditions;
 mod controls;
 mod proof;

@@ -85,6 +85,7 @@ fn kinds_of_policy_that_nobody_evaluates_are_named() {
 #[case::killed(Some(RuntimeFault::Ended), true, Some(RuntimeFault::OutOfMemory))]
 #[case::killed_each_time(Some(RuntimeFault::Failing), true, Some(RuntimeFault::OutOfMemory))]
 #[case::hangs(Some(RuntimeFault::Hangs), true, Some(RuntimeFault::Hangs))]
+#[case::lies(Some(RuntimeFault::Answers), false, Some(RuntimeFault::Answers))]
 fn the_kubelet_knows_why_a_container_died(
     #[case] said: Option<RuntimeFault>,
     #[case] engine_oom: bool,

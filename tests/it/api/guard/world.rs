@@ -127,7 +127,15 @@ async fn keeps_image_volumes(client: &Client) -> bool {
     let request = http::Request::post(path).header("content-type", "application/json");
     let request = request.body(pod.to_string().into_bytes()).unwrap();
     let made: Value = client.request(request).await.unwrap();
-    made["spec"]["volumes"][0]["image"].is_object()
+    let kept = made["spec"]["volumes"][0]["image"].is_object();
+    let version = client.apiserver_version().await.unwrap();
+    let minor: u32 = version.minor.trim_end_matches('+').parse().unwrap();
+    // KEP-4639: on without a feature gate since 1.35.
+    assert!(
+        kept || minor < 35,
+        "Kubernetes 1.{minor} dropped an image volume"
+    );
+    kept
 }
 
 /// What the controller that aggregates ClusterRoles does: there is none beside this API server, which makes the roles
