@@ -204,6 +204,12 @@ reasons! {
     RuntimeHangs,
     /// A runtime ends by itself again and again.
     RuntimeFailing,
+    /// A runtime says that it is healthy, and does not answer as it should.
+    RuntimeAnswersWrong,
+    /// An MCP server ended by itself, does so again and again, or does not start.
+    ServerFailing,
+    /// An MCP server does not answer.
+    ServerHangs,
     /// The API server refuses a child for good, such as by a quota or an admission policy.
     ChildRefused,
 }

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::gate::engine_view::{self, LOAD_LIMIT, START_LIMIT};
+use crate::gate::doubts::{self, IN_VAIN, QUESTION};
+use crate::gate::engine_view::{self, LOAD_LIMIT, START_LIMIT, WRONG_LIMIT};
 use crate::gate::listen::READER_PATIENCE;
 use crate::gate::{Patience, budgets, queue};
 
@@ -25,6 +26,15 @@ pub struct PatienceArgs {
     /// Seconds for an engine to load
     #[arg(long = "load-seconds", value_name = "SECONDS", hide = true, default_value_t = LOAD_LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
     load: u64,
+    /// Seconds for an engine to answer rightly again
+    #[arg(long = "wrong-seconds", value_name = "SECONDS", hide = true, default_value_t = WRONG_LIMIT.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    wrong: u64,
+    /// Seconds that a client hears nothing before its going counts
+    #[arg(long = "in-vain-seconds", value_name = "SECONDS", hide = true, default_value_t = IN_VAIN.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    in_vain: u64,
+    /// Seconds for an engine that is doubted to answer the gate's own question
+    #[arg(long = "question-seconds", value_name = "SECONDS", hide = true, default_value_t = QUESTION.as_secs(), value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    question: u64,
 }
 
 impl PatienceArgs {
@@ -38,6 +48,11 @@ impl PatienceArgs {
             engine: engine_view::Limits {
                 start: Duration::from_secs(self.start),
                 load: Duration::from_secs(self.load),
+                wrong: Duration::from_secs(self.wrong),
+            },
+            doubts: doubts::Limits {
+                in_vain: Duration::from_secs(self.in_vain),
+                question: Duration::from_secs(self.question),
             },
         }
     }

@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 use super::apply::{UNSEEN, version};
 use super::conditions::transitions;
 use super::names::MANAGER;
-use crate::api::ConditionType;
+use super::serving::runtime;
+use crate::api::{ConditionType, Reason};
 
 /// Writes status and Events.
 pub struct StatusWriter {
@@ -133,14 +134,20 @@ impl StatusWriter {
     }
 }
 
-/// Ready and Reconciling follow from the others and get no Event of their own.
+/// Ready and Reconciling follow from the others and get no Event of their own, except where a fault of what runs stands
+/// in Ready alone.
 fn event_type(condition: &Condition) -> Option<EventType> {
     let is = |kind: ConditionType| condition.type_ == kind.as_str();
     let holds = condition.status == "True";
     if is(ConditionType::Stalled) {
         return holds.then_some(EventType::Warning);
     }
-    if is(ConditionType::Ready) || is(ConditionType::Reconciling) {
+    if is(ConditionType::Ready) {
+        let fault = Reason::parse(&condition.reason);
+        let fault = fault.filter(|reason| runtime::REASONS.contains(reason));
+        return fault.map(|_| EventType::Warning);
+    }
+    if is(ConditionType::Reconciling) {
         return None;
     }
     let working = [
@@ -159,4 +166,43 @@ fn event_type(condition: &Condition) -> Option<EventType> {
     } else {
         EventType::Warning
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+    use k8s_openapi::jiff::Timestamp;
+
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::stalled("Stalled", "True", "NameConflict", Some("Warning"))]
+    #[case::no_longer("Stalled", "False", "Succeeded", None)]
+    #[case::a_fault("Ready", "False", "RuntimeOutOfMemory", Some("Warning"))]
+    #[case::of_a_server("Ready", "False", "ServerFailing", Some("Warning"))]
+    #[case::it_works("Ready", "False", "RollingOut", None)]
+    #[case::told_by_ready("Reconciling", "True", "RuntimeOutOfMemory", None)]
+    #[case::sealed("Sealed", "True", "NoEgress", Some("Normal"))]
+    #[case::open("Sealed", "False", "EgressOpen", Some("Warning"))]
+    #[case::not_yet("Sealed", "Unknown", "Proving", Some("Normal"))]
+    fn events_of_conditions(
+        #[case] kind: &str,
+        #[case] status: &str,
+        #[case] reason: &str,
+        #[case] expected: Option<&str>,
+    ) {
+        let condition = Condition {
+            type_: kind.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: String::new(),
+            observed_generation: None,
+            last_transition_time: Time(Timestamp::UNIX_EPOCH),
+        };
+        let told = event_type(&condition).map(|kind| match kind {
+            EventType::Normal => "Normal",
+            EventType::Warning => "Warning",
+        });
+        assert_eq!(told, expected);
+    }
 }

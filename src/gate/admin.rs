@@ -4,20 +4,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
-use hyper::body::Incoming;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
 
 use super::answer::{Body, Refusal, json_response, response, text_response};
+use super::arriving::Arriving;
 use super::bodies::{NotWhole, whole};
 use super::callers::Callers;
 use super::core::{Core, Drain};
+use super::engine_view::RuntimeView;
 use super::metrics::Metrics;
 use super::ready;
 use super::rounds::{NotObeyed, Rounds};
 use super::tls::Tls;
 use super::upstream::Upstream;
 use crate::engine::Particulars;
+use crate::seal::lease::Runtime;
 use crate::seal::wire::Report;
 
 /// Largest challenge in bytes.
@@ -42,7 +44,7 @@ pub struct Admin {
 
 impl Admin {
     /// Answers one request.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    pub async fn handle(self: Arc<Self>, request: Request<Arriving>) -> Response<Body> {
         let path = request.uri().path();
         if request.method() == Method::POST && path == "/challenge" {
             return match self.challenge(request).await {
@@ -57,7 +59,7 @@ impl Admin {
             "/livez" => text_response(StatusCode::OK, "ok"),
             "/readyz" => verdict(self.not_ready()),
             "/startupz" => verdict(self.not_started()),
-            "/runtimez" => verdict(self.core.hangs().then(|| "the engine hangs".to_owned())),
+            "/runtimez" => verdict(self.core.lost().map(|lost| lost.as_str().to_owned())),
             "/sealz" => json_response(StatusCode::OK, &self.with_secrets(self.core.report())),
             _ => text_response(StatusCode::NOT_FOUND, "no such route"),
         }
@@ -95,10 +97,10 @@ impl Admin {
             return Some(obstacle);
         }
         let runtime = self.core.runtime();
-        (!runtime.warm).then(|| format!("NotReady: the engine is {}", phase(&runtime.phase)))
+        (!runtime.warm).then(|| format!("NotReady: the engine is {}", phase(&runtime)))
     }
 
-    async fn challenge(&self, request: Request<Incoming>) -> Result<Response<Body>, NotObeyed> {
+    async fn challenge(&self, request: Request<Arriving>) -> Result<Response<Body>, NotObeyed> {
         let read = whole(request.into_body(), MAX_CHALLENGE);
         let body = match timeout(BODY_PATIENCE, read).await {
             Ok(Ok(body)) => body,
@@ -125,9 +127,9 @@ fn verdict(trouble: Option<String>) -> Response<Body> {
     }
 }
 
-fn phase(phase: &crate::seal::lease::Runtime) -> &'static str {
-    use crate::seal::lease::Runtime;
-    match phase {
+fn phase(runtime: &RuntimeView) -> &'static str {
+    match runtime.phase {
+        _ if runtime.answers_wrongly() => "answering wrongly",
         Runtime::Starting => "starting",
         Runtime::Running => "loading",
         Runtime::Ended { .. } => "to be started again",
@@ -160,7 +162,7 @@ impl Scrape {
     }
 
     /// Answers one request.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    pub async fn handle(self: Arc<Self>, request: Request<Arriving>) -> Response<Body> {
         if request.method() != Method::GET || request.uri().path() != "/metrics" {
             return text_response(StatusCode::NOT_FOUND, "no such route");
         }

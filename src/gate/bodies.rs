@@ -7,11 +7,11 @@ use bytes::Bytes;
 use http::StatusCode;
 use http_body::Body as _;
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::timeout;
 
 use super::answer::Refusal;
+use super::arriving::Arriving;
 use super::metrics::{Limit, Metrics};
 
 /// For a place in the memory that all bodies share.
@@ -56,7 +56,7 @@ impl Bodies {
     ///
     /// # Errors
     /// 400, 408, 413, or 429 where other bodies take all memory.
-    pub async fn read(&self, body: Incoming, metrics: &Metrics) -> Result<Taken, Refusal> {
+    pub async fn read(&self, body: Arriving, metrics: &Metrics) -> Result<Taken, Refusal> {
         let too_large = || {
             let message = format!("the body is larger than {} bytes", self.max);
             Refusal::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", message).close()

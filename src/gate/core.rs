@@ -11,12 +11,12 @@ use tokio::sync::watch;
 use super::doors::Doors;
 pub use super::drain_state::{Drain, DrainFor};
 use super::drain_state::{DrainNumber, DrainState};
-use super::engine_view::{Limits, RuntimeView};
+use super::engine_view::{Limits, Lost, RuntimeView};
 use crate::launch::lock::NAMES;
 use crate::seal::lease::{Runtime, Word};
 use crate::seal::probe::Observation;
 use crate::seal::state::{Machine, Refused, Round};
-use crate::seal::wire::{Challenge, ChallengeConflict, Mcp, Report, State, Target};
+use crate::seal::wire::{Challenge, ChallengeConflict, Mcp, Report, RuntimeFault, State, Target};
 
 /// What others wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -273,11 +273,7 @@ impl Core {
 
     /// Engine `run` has answered a completion.
     pub fn warmed(&self, run: u64) {
-        self.change(|inner, now| {
-            if inner.runtime.run == run && inner.runtime.phase == Runtime::Running {
-                inner.runtime.warmed(now);
-            }
-        });
+        self.while_running(run, RuntimeView::warmed);
     }
 
     /// Engine `run` does not answer any more, for now.
@@ -285,6 +281,30 @@ impl Core {
         self.change(|inner, now| {
             if inner.runtime.run == run {
                 inner.runtime.cooled(now);
+            }
+        });
+    }
+
+    /// Engine `run` is healthy and answered the gate's own question wrongly, or not at all.
+    pub fn answered_wrongly(&self, run: u64) {
+        self.while_running(run, RuntimeView::answered_wrongly);
+    }
+
+    /// What runs lives and does not answer as it should, for now.
+    pub fn troubled(&self, run: u64, fault: RuntimeFault) {
+        self.while_running(run, |runtime, now| runtime.troubled(fault, now));
+    }
+
+    /// A process behind the one that launch runs has ended by itself, or was ended for this.
+    pub fn failed(&self, run: u64, fault: RuntimeFault) {
+        self.while_running(run, |runtime, now| runtime.failed(fault, now));
+    }
+
+    /// Something about engine `run`. Once launch has said that it is over, launch's word holds.
+    fn while_running(&self, run: u64, act: impl FnOnce(&mut RuntimeView, Instant)) {
+        self.change(|inner, now| {
+            if inner.runtime.run == run && inner.runtime.phase == Runtime::Running {
+                act(&mut inner.runtime, now);
             }
         });
     }
@@ -309,10 +329,18 @@ impl Core {
         self.inner().runtime.clone()
     }
 
-    /// Whether a started engine hangs.
+    /// Why a started engine should be started again, if it should.
     #[must_use]
-    pub fn hangs(&self) -> bool {
-        self.inner().runtime.hangs(Instant::now())
+    pub fn lost(&self) -> Option<Lost> {
+        self.inner().runtime.lost(Instant::now())
+    }
+
+    /// Whether what clients send is sent on now, and so can be answered wrongly.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        let inner = self.inner();
+        let serves = inner.unsealed || inner.machine.serves(Instant::now());
+        serves && inner.drain.stage == Drain::No && inner.obstacle.is_none()
     }
 
     /// Begins a drain; `None` where one goes on already.

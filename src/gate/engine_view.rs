@@ -11,6 +11,9 @@ pub const START_LIMIT: Duration = Duration::from_secs(300);
 const SIGN_LIMIT: Duration = Duration::from_secs(30);
 /// An engine that says for so long that it is loading is told of; it may go on.
 pub const LOAD_LIMIT: Duration = Duration::from_secs(1800);
+/// An engine that answers wrongly for so long after it had answered rightly is started again; one that mends itself sooner
+/// need not load its model anew.
+pub const WRONG_LIMIT: Duration = Duration::from_secs(60);
 /// Who has served for so long has left its faults behind.
 const STEADY: Duration = Duration::from_secs(300);
 /// So many ends are more than an accident.
@@ -25,6 +28,8 @@ pub struct Limits {
     pub start: Duration,
     /// Until it has loaded, as it says itself.
     pub load: Duration,
+    /// Until it answers rightly again.
+    pub wrong: Duration,
 }
 
 impl Default for Limits {
@@ -32,6 +37,27 @@ impl Default for Limits {
         Self {
             start: START_LIMIT,
             load: LOAD_LIMIT,
+            wrong: WRONG_LIMIT,
+        }
+    }
+}
+
+/// Why an engine should be started again by somebody else than launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Lost {
+    /// It found no end in starting, or gives no sign of life.
+    Hangs,
+    /// It lives and answers wrongly.
+    Wrong,
+}
+
+impl Lost {
+    /// For people.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Hangs => "the engine hangs",
+            Self::Wrong => "the engine answers wrongly",
         }
     }
 }
@@ -53,10 +79,16 @@ pub struct RuntimeView {
     pub warm: bool,
     /// Since when it has.
     warm_since: Instant,
+    /// It has since its start, even if it does not now.
+    served: bool,
+    /// Wrong answers to the gate's own question since it last gave a right one.
+    wrong: u32,
     /// Ends by itself since it was steady.
     ends: u32,
     /// What is remembered of it.
     fault: Option<RuntimeFault>,
+    /// What is wrong with it until it answers as it should, and since when.
+    trouble: Option<(RuntimeFault, Instant)>,
     /// Launch was told to end.
     stopping: bool,
     /// When the phase began.
@@ -77,8 +109,11 @@ impl RuntimeView {
             run: 0,
             warm: false,
             warm_since: now,
+            served: false,
+            wrong: 0,
             ends: 0,
             fault: None,
+            trouble: None,
             stopping: false,
             since: now,
             sign: now,
@@ -101,6 +136,9 @@ impl RuntimeView {
         }
         if self.phase != phase {
             self.warm = false;
+            self.served = false;
+            self.wrong = 0;
+            self.trouble = None;
         }
         self.phase = phase;
         self.since = now;
@@ -126,6 +164,9 @@ impl RuntimeView {
             self.warm_since = now;
         }
         self.warm = true;
+        self.served = true;
+        self.wrong = 0;
+        self.trouble = None;
     }
 
     /// The engine does not answer any more, for now.
@@ -134,12 +175,66 @@ impl RuntimeView {
         self.warm = false;
     }
 
+    /// The engine says that it is healthy, and answered the gate's own question wrongly or not at all. While it starts,
+    /// it may do so now and then.
+    pub fn answered_wrongly(&mut self, now: Instant) {
+        self.wrong = self.wrong.saturating_add(1);
+        if self.served || self.wrong >= AGAIN_AND_AGAIN {
+            self.troubled(RuntimeFault::Answers, now);
+            self.fault = self.fault.max(Some(RuntimeFault::Answers));
+        }
+    }
+
+    /// The engine lives and does not answer as it should: this is told until it does, and not remembered.
+    pub fn troubled(&mut self, fault: RuntimeFault, now: Instant) {
+        self.cooled(now);
+        let known = self.trouble.filter(|(old, _)| *old == fault);
+        self.trouble = known.or(Some((fault, now)));
+    }
+
+    /// A process behind the one that launch runs has ended by itself, or was ended for this.
+    pub fn failed(&mut self, fault: RuntimeFault, now: Instant) {
+        self.cooled(now);
+        self.trouble = None;
+        if self.stopping {
+            return;
+        }
+        match fault {
+            RuntimeFault::Ended => self.ended(0),
+            other => self.fault = self.fault.max(Some(other)),
+        }
+    }
+
     /// What is wrong with it, or was until a while ago.
     #[must_use]
     pub fn fault(&self, now: Instant) -> Option<RuntimeFault> {
+        let trouble = self.trouble.map(|(fault, _)| fault);
+        self.lasting(now).max(trouble)
+    }
+
+    /// Of that, what is known beyond its end.
+    fn lasting(&self, now: Instant) -> Option<RuntimeFault> {
         let hangs = self.hangs(now) || self.loads_for_ever(now);
         let hangs = hangs.then_some(RuntimeFault::Hangs);
         self.fault.filter(|_| !self.steady(now)).max(hangs)
+    }
+
+    /// Whether it lives and gave a wrong answer last.
+    #[must_use]
+    pub fn answers_wrongly(&self) -> bool {
+        matches!(self.trouble, Some((RuntimeFault::Answers, _)))
+    }
+
+    /// Whether and why it should be started again by somebody else than launch. One that has not answered rightly since its
+    /// start is left alone: the next one would do the same.
+    #[must_use]
+    pub fn lost(&self, now: Instant) -> Option<Lost> {
+        let late = |since: Instant| now.duration_since(since) > self.limits.wrong;
+        match self.trouble {
+            _ if self.hangs(now) => Some(Lost::Hangs),
+            Some((RuntimeFault::Answers, since)) if self.served && late(since) => Some(Lost::Wrong),
+            _ => None,
+        }
     }
 
     fn ended(&mut self, code: i32) {
@@ -157,7 +252,7 @@ impl RuntimeView {
         if self.steady(now) {
             self.ends = 0;
         }
-        self.fault = self.fault(now);
+        self.fault = self.lasting(now);
     }
 
     fn steady(&self, now: Instant) -> bool {
@@ -165,7 +260,7 @@ impl RuntimeView {
     }
 
     fn loads_for_ever(&self, now: Instant) -> bool {
-        let loads = self.phase == Runtime::Running && !self.warm;
+        let loads = self.phase == Runtime::Running && !self.served;
         loads && now.duration_since(self.since) > self.limits.load
     }
 
@@ -181,109 +276,5 @@ impl RuntimeView {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case::waiting(Runtime::Waiting, 1000, false)]
-    #[case::starting(Runtime::Starting, 299, false)]
-    #[case::never_listens(Runtime::Starting, 301, true)]
-    #[case::answers(Runtime::Running, 29, false)]
-    #[case::silent(Runtime::Running, 31, true)]
-    #[case::ended(Runtime::Ended { code: 1 }, 1000, false)]
-    fn only_a_started_engine_hangs(
-        #[case] phase: Runtime,
-        #[case] seconds: u64,
-        #[case] hangs: bool,
-    ) {
-        let now = Instant::now();
-        let mut view = RuntimeView::new(now);
-        view.enter(phase, now);
-        assert_eq!(view.hangs(now + Duration::from_secs(seconds)), hangs);
-    }
-
-    #[test]
-    fn a_sign_of_life_counts_for_the_engine_that_gave_it() {
-        let now = Instant::now();
-        let mut view = RuntimeView::new(now);
-        view.enter(Runtime::Starting, now);
-        view.enter(Runtime::Running, now);
-        view.warm = true;
-        let later = now + Duration::from_secs(25);
-        view.sign = later;
-        assert!(!view.hangs(later + Duration::from_secs(25)));
-        view.enter(Runtime::Ended { code: 1 }, later);
-        view.enter(Runtime::Starting, later);
-        assert_eq!((view.run, view.warm), (2, false));
-    }
-
-    /// What happens, and after how many seconds.
-    #[derive(Clone, Copy)]
-    enum E {
-        Starts,
-        Serves,
-        Ends(i32),
-        IsTold,
-        Goes,
-    }
-
-    use E::{Ends, Goes, IsTold, Serves, Starts};
-    use RuntimeFault::{Ended, Failing, Hangs, OutOfMemory};
-
-    #[rstest::rstest]
-    #[case::fine(&[(0, Starts), (9, Serves)], 9, None)]
-    #[case::once(&[(0, Starts), (0, Serves), (9, Ends(1))], 1, Some(Ended))]
-    #[case::again_and_again(&[(0, Starts), (0, Ends(1)), (1, Starts), (0, Ends(1)), (2, Starts), (0, Ends(1))], 1, Some(Failing))]
-    #[case::it_serves_between(&[(0, Starts), (0, Serves), (9, Ends(1)), (1, Starts), (0, Serves), (9, Ends(1)), (2, Starts), (0, Serves), (9, Ends(1)), (4, Starts), (0, Serves)], 299, Some(Failing))]
-    #[case::steady_again(&[(0, Starts), (0, Ends(1)), (1, Starts), (0, Ends(1)), (2, Starts), (0, Ends(1)), (4, Starts), (0, Serves)], 300, None)]
-    #[case::ends_long_apart(&[(0, Starts), (0, Serves), (300, Ends(1)), (0, Starts), (0, Serves), (300, Ends(1)), (0, Starts), (0, Serves), (300, Ends(1))], 0, Some(Ended))]
-    #[case::killed(&[(0, Starts), (0, Serves), (9, Ends(137)), (1, Starts)], 9, Some(OutOfMemory))]
-    #[case::killed_and_more(&[(0, Starts), (0, Ends(137)), (1, Starts), (0, Ends(1)), (2, Starts), (0, Ends(1))], 9, Some(OutOfMemory))]
-    #[case::silent(&[(0, Starts), (0, Serves)], 31, Some(Hangs))]
-    #[case::never_listens(&[(0, Starts)], 301, Some(Hangs))]
-    #[case::a_hang_that_the_kubelet_ended(&[(0, Starts), (301, IsTold), (0, Ends(143)), (0, Goes), (1, Starts)], 1, Some(Hangs))]
-    #[case::told_to_end(&[(0, Starts), (0, Serves), (9, IsTold), (0, Ends(0)), (0, Goes)], 1, None)]
-    #[case::its_container_died(&[(0, Starts), (0, Serves), (9, Goes)], 1, Some(Ended))]
-    #[case::nothing_ran(&[(0, Goes)], 1, None)]
-    fn faults(
-        #[case] events: &[(u64, E)],
-        #[case] after: u64,
-        #[case] fault: Option<RuntimeFault>,
-    ) {
-        let mut now = Instant::now();
-        let mut view = RuntimeView::new(now);
-        for (seconds, event) in events {
-            now += Duration::from_secs(*seconds);
-            // It answers whatever it is asked, while it lives.
-            view.sign = now;
-            match event {
-                Starts => view.enter(Runtime::Starting, now),
-                Serves => {
-                    view.enter(Runtime::Running, now);
-                    view.warmed(now);
-                }
-                Ends(code) => view.enter(Runtime::Ended { code: *code }, now),
-                IsTold => view.enter(Runtime::Stopping, now),
-                Goes => view.gone(now),
-            }
-        }
-        now += Duration::from_secs(after);
-        if after > 31 && view.warm {
-            view.sign = now;
-        }
-        assert_eq!(view.fault(now), fault);
-    }
-
-    #[test]
-    fn an_engine_that_loads_for_ever_is_told_of_and_lives() {
-        let now = Instant::now();
-        let mut view = RuntimeView::new(now);
-        view.enter(Runtime::Starting, now);
-        view.enter(Runtime::Running, now);
-        for (seconds, fault) in [(1_800, None), (1_801, Some(Hangs))] {
-            let later = now + Duration::from_secs(seconds);
-            view.sign = later;
-            assert_eq!((view.fault(later), view.hangs(later)), (fault, false));
-        }
-    }
-}
+#[path = "engine_view_tests.rs"]
+mod tests;

@@ -84,10 +84,12 @@ async fn connection(stream: UnixStream, core: &Arc<Core>, drain: drain::Config) 
             _ = repeat.tick() => { core.refresh(); }
             line = lines.next() => {
                 let Some(line) = line? else { return Ok(()) };
-                match parse(&line)? {
-                    Runtime::Stopping => drain::start(core, DrainFor::Runtime, drain),
-                    phase => core.says(phase),
+                let phase = parse(&line)?;
+                if phase == Runtime::Stopping {
+                    drain::start(core, DrainFor::Runtime, drain);
                 }
+                // Also that: an engine that ends from here on does not end by itself.
+                core.says(phase);
                 // Its own words change what it hears only through the status.
                 continue;
             }

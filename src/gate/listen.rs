@@ -18,7 +18,9 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{Body, Refusal, whole};
+use super::arriving::Arriving;
 use super::doors::{self, ClientIo, Door};
+use super::full::Full;
 use super::streams::{self, Client, Streams};
 use super::tls::Tls;
 
@@ -28,8 +30,6 @@ pub const MAX_HEAD: usize = 16 * 1024;
 const MAX_FIELDS: usize = 64;
 /// A client that takes no byte of its answer for this long is gone.
 pub const READER_PATIENCE: Duration = Duration::from_secs(60);
-/// Sent without looking at the request when there are too many connections.
-const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
 /// What clients of one port may hold.
 #[derive(Clone, Copy, Debug)]
@@ -82,12 +82,13 @@ pub async fn serve<D, H, F>(
     handle: H,
 ) where
     D: Fn() -> Door,
-    H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+    H: Fn(Request<Arriving>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Response<Body>> + Send + 'static,
 {
     let slots = Arc::new(Semaphore::new(limits.connections));
     // Together, the streams of all connections are at most what as many connections of HTTP/1 would send.
     let streams = Arc::new(Semaphore::new(limits.connections));
+    let full = Full::default();
     loop {
         let (stream, peer) = match listener.accept().await {
             Ok((stream, from)) => (stream, Peer(from.ip().to_canonical())),
@@ -100,7 +101,7 @@ pub async fn serve<D, H, F>(
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
             if !matches!(speaks, Speaks::Both(Some(_))) {
-                let _ = stream.try_write(FULL);
+                full.turn_away(stream);
             }
             continue;
         };
@@ -112,7 +113,7 @@ pub async fn serve<D, H, F>(
         };
         let handle = handle.clone();
         tokio::spawn(async move {
-            let handle = move |mut request: Request<Incoming>| {
+            let handle = move |mut request: Request<Arriving>| {
                 request.extensions_mut().insert(peer);
                 handle(request)
             };
@@ -141,7 +142,7 @@ struct Port {
 impl Port {
     async fn connection<H, F>(&self, stream: &Arc<TcpStream>, door: &Door, handle: H)
     where
-        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        H: Fn(Request<Arriving>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         // Tokens of a stream leave one by one.
@@ -175,7 +176,7 @@ impl Port {
         handle: H,
     ) where
         I: AsyncRead + AsyncWrite + Unpin + 'static,
-        H: Fn(Request<Incoming>) -> F + Clone + Send + Sync + 'static,
+        H: Fn(Request<Arriving>) -> F + Clone + Send + Sync + 'static,
         F: Future<Output = Response<Body>> + Send + 'static,
     {
         let client = Arc::new(Client::default());
@@ -187,10 +188,14 @@ impl Port {
             let turn = client.enter(request.version());
             let (handle, streams) = (handle.clone(), Arc::clone(&self.streams));
             let leave = door.leave.clone();
+            let request = request.map(Arriving::new);
+            let rest = request.body().rest();
             async move {
                 let Some(mut turn) = turn else {
                     let mut answer = handle(request).await;
-                    if leave.is_cancelled() {
+                    // What is left of the body would be taken for the next request, so the connection ends, and the
+                    // client is told, or it sends that one in vain (RFC 9112, section 9.6).
+                    if leave.is_cancelled() || !rest.is_read() {
                         let close = HeaderValue::from_static("close");
                         answer.headers_mut().insert(header::CONNECTION, close);
                     }

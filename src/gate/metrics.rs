@@ -241,6 +241,9 @@ impl Metrics {
                 counter.inner().store(count, Ordering::Relaxed);
             }
         }
+        if let Some(mcp) = &self.mcp {
+            mcp.look(core);
+        }
         let mut text = String::new();
         let _ = encode(&mut text, &self.registry);
         text

@@ -2,11 +2,13 @@
 //! drain.
 //!
 //! [`core`] holds what the gate knows, [`rounds`] prove, [`lease`] tells launch, [`proxy`] serves the API of a model and
-//! [`mcp`] that of an MCP server, [`admin`] answers the kubelet and the operator; what is particular to an engine is in
-//! [`crate::engine`].
+//! [`mcp`] that of an MCP server, [`admin`] answers the kubelet and the operator, [`ready`] follows the engine and
+//! [`doubts`] whether it still answers rightly; what is particular to an engine is in [`crate::engine`].
 
 pub mod admin;
 pub mod answer;
+pub mod arriving;
+pub mod asked;
 pub mod audit;
 pub mod bodies;
 pub mod body;
@@ -14,9 +16,11 @@ pub mod budgets;
 pub mod callers;
 pub mod core;
 pub mod doors;
+pub mod doubts;
 pub mod drain;
 pub mod drain_state;
 pub mod engine_view;
+pub mod full;
 pub mod gen_ai;
 pub mod jwks;
 pub mod keys;
@@ -65,6 +69,10 @@ use upstream::Upstream;
 
 /// How often the keys, key sets and the certificate are looked at again.
 const KEYS_EVERY: Duration = Duration::from_secs(1);
+const _: () = assert!(
+    KEYS_EVERY.as_millis() <= 2000,
+    "docs/operations.md has a change read within two seconds"
+);
 /// Connections on the admin port: the kubelet, the operator, two canaries.
 const ADMIN_LIMITS: Limits = Limits {
     connections: 64,
@@ -132,6 +140,8 @@ pub struct Patience {
     pub reader: Duration,
     /// For the engine.
     pub engine: engine_view::Limits,
+    /// For an engine that says it is healthy, before it is doubted.
+    pub doubts: doubts::Limits,
 }
 
 /// What the gate is in front of.
@@ -244,6 +254,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
     let (door, speaks) = (move || door_core.doors.enter(), Speaks::Both(tls.clone()));
     match config.serves {
         Serves::Model(model) => {
+            let asks = asked::Asks::new(config.patience.doubts);
             let proxy = Arc::new(proxy::Proxy::new(
                 Arc::clone(&core),
                 Arc::clone(&callers),
@@ -256,6 +267,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
                 config.queue,
                 config.budgets,
                 config.patience,
+                asks.clone(),
             ));
             tasks.spawn(listen::serve(
                 api,
@@ -269,6 +281,8 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
                 model.upstream,
                 model.engine.particulars(),
                 model.models,
+                asks,
+                config.patience.doubts.question,
             ));
         }
         Serves::Mcp(server) => {

@@ -8,13 +8,13 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
 use tokio::time::{Instant, Sleep, sleep_until};
-use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{Body, BodyError};
+use super::asked::Asked;
 use super::audit::{Outcome, Record};
 use super::core::{Core, InFlight};
 use super::queue::Slot;
-use super::reply::{self, NoReply};
+use super::reply::{self, NoReply, Source};
 use super::usage::Ends;
 
 /// For the engine's next bytes: reading a long prompt comes before the first.
@@ -34,21 +34,23 @@ pub struct Flow {
     idle: Pin<Box<Sleep>>,
     end: Instant,
     ends: Ends,
-    /// The answer is a stream of events, in which an error can be told.
-    streams: bool,
-    /// Dropped with the answer: the engine sees its client go, and the request no longer counts.
-    _held: (AbortOnDropHandle<()>, Entered),
+    /// What becomes of it tells something of the engine.
+    asked: Asked,
+    /// Dropped with the answer: the engine sees its client go, and the request no longer counts. The answer may be a
+    /// stream of events, in which an error can be told.
+    source: Source,
+    _entered: Entered,
 }
 
 impl Flow {
-    /// Over the connection that `driver` drives, until `end` at the latest.
+    /// Of what was `asked`, until `end` at the latest.
     #[must_use]
     pub fn new(
         core: Arc<Core>,
-        driver: AbortOnDropHandle<()>,
+        source: Source,
+        asked: Asked,
         entered: Entered,
         end: Instant,
-        streams: bool,
     ) -> Self {
         let idle = Box::pin(sleep_until(next_by(end)));
         Self {
@@ -56,9 +58,14 @@ impl Flow {
             idle,
             end,
             ends: Ends::default(),
-            streams,
-            _held: (driver, entered),
+            asked,
+            source,
+            _entered: entered,
         }
+    }
+
+    fn streams(&self) -> bool {
+        self.source.1
     }
 }
 
@@ -104,6 +111,7 @@ impl http_body::Body for Passing {
         }
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         if let (Poll::Pending, Some(flow)) = (&polled, &mut this.flow) {
+            flow.asked.waits();
             ready!(flow.idle.as_mut().poll(cx));
             let error = "failed to hear the engine in time".into();
             return this.break_off(reply::too_slow(), error);
@@ -122,6 +130,7 @@ impl http_body::Body for Passing {
                 if let Some(flow) = &mut this.flow {
                     flow.idle.as_mut().reset(next_by(flow.end));
                     flow.core.sign_of_life();
+                    flow.asked.heard();
                     if let Some(data) = frame.data_ref() {
                         this.record.began();
                         let events = flow.ends.push(data);
@@ -157,7 +166,7 @@ impl Passing {
     /// Counts `body` in `record`.
     #[must_use]
     pub fn new(body: Body, mut record: Record, flow: Option<Flow>) -> Self {
-        if flow.as_ref().is_some_and(|flow| flow.streams) {
+        if flow.as_ref().is_some_and(Flow::streams) {
             record.streams();
         }
         let mut passing = Self {
@@ -176,7 +185,7 @@ impl Passing {
     /// Whether it is a stream of events, and none is under way.
     fn is_between_events(&self) -> bool {
         let flow = self.flow.as_ref();
-        flow.is_some_and(|flow| flow.streams && flow.ends.is_between_events())
+        flow.is_some_and(|flow| flow.streams() && flow.ends.is_between_events())
     }
 
     /// Whether an event begins here with which the engine tells of a fault of its own, in its own words.
@@ -185,8 +194,9 @@ impl Passing {
     }
 
     fn end(&mut self) {
-        if let Some(flow) = &self.flow {
+        if let Some(flow) = &mut self.flow {
             self.record.used(flow.ends.usage());
+            flow.asked.ended();
         }
         self.record.settle(Outcome::Ok);
     }
@@ -198,6 +208,9 @@ impl Passing {
         error: BodyError,
     ) -> Poll<Option<Result<Frame<Bytes>, BodyError>>> {
         self.record.settle(outcome);
+        if let Some(flow) = &mut self.flow {
+            flow.asked.failed(outcome);
+        }
         if !self.is_between_events() {
             return Poll::Ready(Some(Err(error)));
         }

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Patience;
 use super::answer::{Body, Refusal, json_response};
+use super::arriving::Arriving;
+use super::asked::{Asked, Asks};
 use super::audit::{Audit, Outcome, Record};
 use super::bodies::{Bodies, Taken};
 use super::body::{Peek, with_model};
@@ -21,7 +22,7 @@ use super::listen::Peer;
 use super::metrics::Metrics;
 use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
 use super::queue::{self, NoSlot, Queue, Slot};
-use super::reply;
+use super::reply::{self, NoReply, Source};
 use super::routes::Route;
 use super::served::{Models, Served};
 use super::upstream::Upstream;
@@ -40,6 +41,7 @@ pub struct Proxy {
     queue: Queue,
     budgets: Option<Arc<Budgets>>,
     bodies: Bodies,
+    asks: Asks,
 }
 
 impl Proxy {
@@ -57,6 +59,7 @@ impl Proxy {
         queue: queue::Config,
         budgets: budgets::Config,
         patience: Patience,
+        asks: Asks,
     ) -> Self {
         let queue = Queue::new(queue, metrics.waiting.clone());
         Self {
@@ -71,11 +74,12 @@ impl Proxy {
             answer_limit: patience.answer,
             queue,
             budgets: Budgets::new(budgets),
+            asks,
         }
     }
 
     /// Answers one request.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    pub async fn handle(self: Arc<Self>, request: Request<Arriving>) -> Response<Body> {
         let opened = self.audit.open(
             request.method(),
             request.extensions().get::<Peer>().map(|peer| peer.0),
@@ -114,7 +118,7 @@ impl Proxy {
 
     async fn serve(
         &self,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
         record: &mut Record,
         standing: &mut Standing,
     ) -> Result<(Response<Body>, Option<Flow>), (Refusal, Outcome)> {
@@ -147,9 +151,28 @@ impl Proxy {
         let purse = till::charge(self.budgets.as_ref(), &caller, &self.metrics, standing);
         let purse = purse.map_err(refused)?;
         let taken = self.take(route, request, record).await;
-        let (body, path, entered) = taken.map_err(refused)?;
+        let (body, path, entered, mut asked) = taken.map_err(refused)?;
         // From here on the engine works for the caller.
         record.pays(purse);
+        match self.ask(body, path).await {
+            Ok((response, source, end)) => {
+                asked.replied(response.status());
+                let flow = Flow::new(Arc::clone(&self.core), source, asked, entered, end);
+                Ok((response, Some(flow)))
+            }
+            Err((refusal, outcome)) => {
+                asked.failed(outcome);
+                Err((refusal, outcome))
+            }
+        }
+    }
+
+    /// The engine's reply, and when its rest must be there at the latest.
+    async fn ask(
+        &self,
+        body: Taken,
+        path: &'static str,
+    ) -> Result<(Response<Body>, Source, Instant), NoReply> {
         let sent = self
             .upstream
             .send(Method::POST, path, body.bytes, ENGINE_PATIENCE)
@@ -158,8 +181,8 @@ impl Proxy {
         let answer = sent.map_err(|error| reply::failed(&error))?;
         self.core.sign_of_life();
         let end = Instant::now() + self.answer_limit;
-        let (response, flow) = reply::reply(answer, &self.core, entered, end, self.engine).await?;
-        Ok((response, Some(flow)))
+        let (response, source) = reply::reply(answer, &self.core, end, self.engine).await?;
+        Ok((response, source, end))
     }
 
     fn sealed(&self) -> Result<(), Refusal> {
@@ -175,7 +198,12 @@ impl Proxy {
         if self.core.watch().borrow().drain >= Drain::Emptying {
             return Err(draining());
         }
-        if !self.core.runtime().warm {
+        let runtime = self.core.runtime();
+        if runtime.answers_wrongly() {
+            let message = "the model gives no right answers at this moment";
+            return Err(unavailable("NotReady", message));
+        }
+        if !runtime.warm {
             return Err(unavailable("NotReady", "the model is being loaded"));
         }
         Ok(())
@@ -186,9 +214,9 @@ impl Proxy {
     async fn take(
         &self,
         route: Route,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
         record: &mut Record,
-    ) -> Result<(Taken, &'static str, Entered), Refusal> {
+    ) -> Result<(Taken, &'static str, Entered, Asked), Refusal> {
         let in_flight = self.core.enter().ok_or_else(draining)?;
         self.ready()?;
         if self.queue.is_full() {
@@ -206,7 +234,8 @@ impl Proxy {
             with_model(&bytes, &model.name)
         };
         let slot = self.slot().await?;
-        Ok((Taken { bytes, budget }, path, (in_flight, slot)))
+        let asked = self.asks.begin(&model.name);
+        Ok((Taken { bytes, budget }, path, (in_flight, slot), asked))
     }
 
     /// Waits for a slot, while the pod serves.

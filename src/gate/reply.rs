@@ -1,6 +1,5 @@
 //! What a client gets of the engine's answer: the answer as it comes, or an error of ours where it is none.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -13,11 +12,12 @@ use hyper::body::Incoming;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use tokio::time::{Instant, timeout, timeout_at};
+use tokio_util::task::AbortOnDropHandle;
 
 use super::answer::{Body, Refusal, whole};
 use super::audit::Outcome;
 use super::core::Core;
-use super::passing::{Entered, Flow, next_by};
+use super::passing::next_by;
 use super::upstream::{Answer, UpstreamError};
 use crate::engine::Particulars;
 
@@ -33,18 +33,20 @@ const WORDS_PATIENCE: Duration = Duration::from_secs(5);
 /// Why there is no reply, for the client and for the audit.
 pub type NoReply = (Refusal, Outcome);
 
-/// The reply to a request that has `entered`, until `end` at the latest.
+/// What the rest of an answer comes from: the connection's driver, and whether it is a stream of events.
+pub type Source = (AbortOnDropHandle<()>, bool);
+
+/// The reply to a request, until `end` at the latest.
 ///
 /// # Errors
 /// 502 where the engine failed, broke off or made no sense, 503 where it is busy, 504 where it fell silent. Its own
 /// words are in none of them: they may speak of the machine.
 pub async fn reply(
     answer: Answer,
-    core: &Arc<Core>,
-    entered: Entered,
+    core: &Core,
     end: Instant,
     engine: &dyn Particulars,
-) -> Result<(Response<Body>, Flow), NoReply> {
+) -> Result<(Response<Body>, Source), NoReply> {
     let (head, incoming) = answer.response.into_parts();
     if head.status == StatusCode::INTERNAL_SERVER_ERROR {
         return Err(fault(incoming, engine).await);
@@ -56,8 +58,7 @@ pub async fn reply(
     } else {
         in_one_piece(head.status, incoming, core, end).await?
     };
-    let flow = Flow::new(Arc::clone(core), answer.driver, entered, end, streams);
-    Ok((response(&head, body), flow))
+    Ok((response(&head, body), (answer.driver, streams)))
 }
 
 /// The engine gave no answer at all.
@@ -155,7 +156,7 @@ async fn in_one_piece(
 }
 
 /// An answer that says 200 must be an object and no error.
-fn checked(status: StatusCode, body: &[u8]) -> Result<(), NoReply> {
+pub(super) fn checked(status: StatusCode, body: &[u8]) -> Result<(), NoReply> {
     #[derive(Deserialize)]
     struct Peek {
         #[serde(default)]

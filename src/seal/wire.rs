@@ -140,7 +140,7 @@ pub struct Challenge {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Opening {
-    /// `EgressOpen`, `PolicyWidens` or `NotEnforced`.
+    /// `EgressOpen`, `PolicyWidens`, `NotEnforced` or `PodAltered`.
     pub reason: String,
     /// What was reached or what widens: at most 1,024 characters.
     pub detail: String,
@@ -268,11 +268,13 @@ pub struct Report {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum RuntimeFault {
-    /// It, or its container, ended by itself.
+    /// It, or its container, or of an MCP server a process of it, ended by itself.
     Ended,
-    /// It did so again and again.
+    /// It said that it is healthy, and gave errors, half answers or none.
+    Answers,
+    /// It ended by itself again and again.
     Failing,
-    /// It gave no sign of life, or found no end in starting.
+    /// It gave no sign of life, or found no end in starting. An MCP server gave no answer.
     Hangs,
     /// It was killed by SIGKILL, and not by us: the kernel does that for want of memory.
     OutOfMemory,

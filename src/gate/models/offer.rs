@@ -6,7 +6,6 @@ use std::sync::Arc;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
 use http_body::Body as _;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use hyper::body::Incoming;
 use rustls::ClientConfig;
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -17,6 +16,7 @@ use super::dial::dial;
 use super::entry::{self, Entry};
 use super::{AT_ONCE, Asked, Counts, Of};
 use crate::gate::answer::{Body, Refusal};
+use crate::gate::arriving::Arriving;
 use crate::gate::core::Core;
 use crate::gate::passing::ENGINE_PATIENCE;
 use crate::gate::routes::Route;
@@ -77,7 +77,7 @@ impl Offer {
     }
 
     /// Answers one request of the program.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    pub async fn handle(self: Arc<Self>, request: Request<Arriving>) -> Response<Body> {
         let answer = self.ask(request).await;
         let answer = answer.unwrap_or_else(Refusal::into_response);
         let asked = Asked {
@@ -88,7 +88,7 @@ impl Offer {
         answer
     }
 
-    async fn ask(&self, request: Request<Incoming>) -> Result<Response<Body>, Refusal> {
+    async fn ask(&self, request: Request<Arriving>) -> Result<Response<Body>, Refusal> {
         // What leads out of the pod is shut first.
         self.core
             .admits()

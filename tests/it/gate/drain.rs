@@ -228,6 +228,8 @@ async fn a_runtime_that_ends_alone_drains_only_for_itself() {
     };
     launch.run_engine().await;
     gate.until("/readyz", 200).await;
+    // It was told to end.
+    assert_eq!(gate.sealz().await.runtime_fault, None);
     let head = Kept::to(&gate).await.ask().await;
     assert!(!head.contains("connection: close"), "{head}");
 }

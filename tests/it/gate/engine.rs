@@ -32,6 +32,19 @@ pub struct Seen {
     stream: Mutex<Option<(&'static str, mpsc::Receiver<Chunk>)>>,
     /// Status and body of the next answer in one piece.
     piece: Mutex<Option<(u16, String)>>,
+    /// What everybody gets who asks for more than its health, the gate too.
+    lie: Mutex<Option<Lie>>,
+}
+
+/// How it lies.
+#[derive(Clone, Copy, Debug)]
+pub enum Lie {
+    /// With this status and body.
+    Says(u16, &'static str),
+    /// By nothing at all.
+    Silence,
+    /// By half an answer that it does not go on with.
+    Half(&'static str),
 }
 
 pub struct Engine(pub Arc<Seen>);
@@ -87,6 +100,17 @@ impl Engine {
     /// The next answer, in one piece.
     pub fn answer(&self, status: u16, body: &str) {
         *self.0.piece.lock().unwrap() = Some((status, body.to_owned()));
+    }
+
+    /// From now on it lies, or tells the truth again.
+    pub fn lies(&self, lie: Option<Lie>) {
+        *self.0.lie.lock().unwrap() = lie;
+    }
+
+    /// How often the gate asked its own question.
+    pub fn warm_ups(&self) -> usize {
+        let all = self.0.requests.lock().unwrap();
+        all.iter().filter(|(.., body)| is_warm_up(body)).count()
     }
 
     /// Requests that were no warm-up.
@@ -158,6 +182,22 @@ async fn serve(
     let body = String::from_utf8_lossy(&body).into_owned();
     let warm_up = is_warm_up(&body);
     seen.requests.lock().unwrap().push((line, names, body));
+    let lie = *seen.lie.lock().unwrap();
+    match lie {
+        Some(Lie::Says(status, text)) => {
+            let mut response = Response::new(full(text));
+            *response.status_mut() = StatusCode::from_u16(status).unwrap();
+            return Ok(response);
+        }
+        Some(Lie::Silence) => std::future::pending().await,
+        Some(Lie::Half(text)) => {
+            let begun = futures::stream::iter([chunk(text)]);
+            let rest = futures::stream::pending();
+            let body = StreamBody::new(futures::StreamExt::chain(begun, rest));
+            return Ok(Response::new(BodyExt::boxed_unsync(body)));
+        }
+        None => {}
+    }
     let stream = (!warm_up)
         .then(|| seen.stream.lock().unwrap().take())
         .flatten();

@@ -96,3 +96,28 @@ async fn what_has_no_one_end_is_refused() {
     }
     assert!(engine.requests().is_empty());
 }
+
+/// A client keeps its connection for the next request unless it is told that there is none: then that one would come to
+/// nothing, without an answer.
+#[tokio::test]
+async fn who_is_refused_before_the_body_is_read_is_told_that_the_connection_ends() {
+    let (gate, engine, _launch) = serving(&[]).await;
+    let left = format!("content-length: {}\r\n", BODY.len());
+    // `raw` reads to the end of the connection.
+    let text = format!("POST /v1/nothing HTTP/1.1\r\nhost: x\r\n{left}\r\n");
+    let answer = raw(gate.api, &text).await;
+    assert_eq!(answer.status, 404, "{answer:?}");
+    assert!(answer.head.contains("connection: close"), "{answer:?}");
+
+    // Nothing is left of one without a body, nor of one that was read.
+    let keeps = [
+        "GET /v1/nothing HTTP/1.1\r\nhost: x\r\n\r\n".to_owned(),
+        format!("POST {PATH} HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\n\r\n{{"),
+        format!("POST {PATH} HTTP/1.1\r\nhost: x\r\n{left}\r\n{BODY}"),
+    ];
+    let last = "GET /v1/models HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    let answers = raw(gate.api, &(keeps.concat() + last)).await;
+    let count = answers.body.matches("HTTP/1.1 ").count();
+    assert_eq!(count, keeps.len(), "{answers:?}");
+    assert_eq!(bodies(&engine), [BODY]);
+}

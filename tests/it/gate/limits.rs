@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
@@ -44,7 +45,11 @@ async fn connections_at_once_are_bounded() {
     loop {
         let answer = raw(gate.api, "").await;
         if answer.status == 503 {
-            assert!(answer.head.contains("content-length: 0"), "{answer:?}");
+            let length = format!("content-length: {}", answer.body.len());
+            assert!(answer.head.contains(&length), "{answer:?}");
+            let body: Value = serde_json::from_str(&answer.body).unwrap();
+            assert_eq!(body["error"]["code"], "busy", "{body}");
+            assert_eq!(body["error"]["type"], "server_error", "{body}");
             break;
         }
         assert!(begun.elapsed() < PATIENCE, "{answer:?}");
