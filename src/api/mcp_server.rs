@@ -71,6 +71,12 @@ pub use transport::{Http, Stdio, Transport, TransportType};
 #[x_kube(validation = Rule::new("!has(self.limits.perCaller) || has(self.access.apiKeys) || has(self.access.jwt)").message(
     "limits.perCaller is for each API key and person: write access.apiKeys or access.jwt, or nobody can be told from another"
 ))]
+#[x_kube(validation = Rule::new("!has(self.isolation.childMemory) || self.transport.type == 'Stdio'").message(
+    "isolation.childMemory is for the processes of a server on stdio: leave it out, resources.limits.memory bounds an HTTP server"
+))]
+#[x_kube(validation = Rule::new(
+    "!has(self.isolation.childMemory) || !has(self.resources.limits) || !('memory' in self.resources.limits) || quantity(string(self.isolation.childMemory)).isLessThan(quantity(string(self.resources.limits['memory'])))"
+).message("isolation.childMemory bounds one process of several: write less than resources.limits.memory"))]
 pub struct McpServerSpec {
     /// The server's image by digest, with the server and everything that it needs baked in.
     #[schemars(length(min = 1, max = 512))]
@@ -93,7 +99,7 @@ pub struct McpServerSpec {
     pub egress: Vec<Egress>,
     /// Names for addresses, since a sealed pod has no DNS: they stand in `/etc/hosts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(length(max = 16), transform = schema::bounded)]
+    #[schemars(length(max = 16), transform = schema::host_aliases)]
     pub host_aliases: Vec<HostAlias>,
     /// Who may call the server.
     #[serde(default)]

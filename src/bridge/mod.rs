@@ -3,16 +3,20 @@
 //! One connection on the Unix socket is one child's standard streams: what the gate writes is its input, what it writes
 //! is the answer, lines of JSON as MCP has them. Nothing is read here, and nothing here is trusted: the bridge lives in
 //! the server's container, so keys, filter, pin, audit and seal are the gate's. What it does is what only it can do:
-//! lock itself, start children while the lease holds, end them with all that they have started, bound what they print.
+//! lock itself, start children while the lease holds, end them with all that they have started, bound what they print
+//! and what memory they take ([`bounded`]). When it is no longer what the gate reaches ([`place`]), they end as if by
+//! themselves and it takes its place anew: otherwise it would live on, healthy and unheard.
 
+pub mod bounded;
 pub mod child;
 pub mod family;
+pub mod place;
 
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::unistd::Pid;
 use tokio::net::UnixListener;
@@ -23,6 +27,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::gate::lease::bind;
 use crate::launch::{Runs, processes};
 use family::Family;
+use place::Place;
 
 /// Variables that are ours: no child sees them.
 const OURS: &str = "SEALROOM_";
@@ -31,6 +36,8 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// For a child to end and leave its place: what that may take, and a little more.
 const FOR_A_PLACE: Duration = Duration::from_secs(6);
+/// Told as the exit code where the gate no longer reaches the children: none of them has ended by that.
+const DISPLACED: i32 = 7;
 
 /// What the bridge needs to know of its children.
 #[derive(Clone, Debug)]
@@ -57,8 +64,15 @@ pub fn environment(from: impl Iterator<Item = (OsString, OsString)>) -> Vec<(OsS
 pub struct Children {
     config: Arc<Config>,
     family: Arc<Family>,
-    accepting: Option<AbortOnDropHandle<()>>,
+    open: Option<Open>,
     ending: bool,
+}
+
+/// While the gate may connect: where, and who takes what comes.
+#[derive(Debug)]
+struct Open {
+    place: Place,
+    _accepting: AbortOnDropHandle<()>,
 }
 
 impl Children {
@@ -68,7 +82,7 @@ impl Children {
         Self {
             family: Arc::new(Family::new(config.max_children)),
             config: Arc::new(config),
-            accepting: None,
+            open: None,
             ending: false,
         }
     }
@@ -81,31 +95,42 @@ impl Runs for Children {
         }
         self.ending = false;
         self.family = Arc::new(Family::new(self.config.max_children));
+        place::clear(&self.config.socket)?;
         let listener = bind(&self.config.socket, 0o666)?;
+        // No child lives that could have touched it.
+        let place = Place::of(&self.config.socket, Instant::now())?;
         let accepting = accept(listener, Arc::clone(&self.config), Arc::clone(&self.family));
-        self.accepting = Some(AbortOnDropHandle::new(tokio::spawn(accepting)));
+        self.open = Some(Open {
+            place,
+            _accepting: AbortOnDropHandle::new(tokio::spawn(accepting)),
+        });
         Ok(())
     }
 
     fn listens(&mut self) -> bool {
-        self.accepting.is_some()
+        self.open.is_some()
     }
 
     fn ended(&mut self, reaped: &[(Pid, i32)]) -> Option<i32> {
         self.family.reaped(reaped);
-        let over = self.ending && self.family.is_empty();
-        over.then_some(0)
+        if self.ending {
+            return self.family.is_empty().then_some(0);
+        }
+        // Who stands in the bridge's place is among those who are killed for this, and the next start takes it back.
+        let error = self.open.as_mut()?.place.lost(Instant::now())?;
+        tracing::error!(%error, "failed to stay where the gate connects; the children are ended");
+        Some(DISPLACED)
     }
 
     fn term(&mut self) {
         self.ending = true;
-        self.accepting = None;
+        self.open = None;
         self.family.end();
     }
 
     fn kill(&mut self) {
         self.ending = false;
-        self.accepting = None;
+        self.open = None;
         self.family.end();
         let clean = processes::kill_all(None);
         self.family.gone();

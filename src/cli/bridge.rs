@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Exit;
-use crate::bridge::{self, Children, environment};
+use crate::bridge::{self, Children, bounded, environment};
 use crate::engine::{Printed, Sockets};
 use crate::launch::program::{At, Program};
 use crate::launch::{self, Config, drain_within, lock, ports};
@@ -45,6 +45,12 @@ pub struct Args {
     /// Most children at once
     #[arg(long, env = "SEALROOM_MAX_CHILDREN", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=1_024))]
     max_children: u16,
+    /// Most memory of each process of a child, in bytes: what it can write to and shares with nobody
+    #[arg(long, env = "SEALROOM_CHILD_MEMORY", value_name = "BYTES", conflicts_with = "http_port", value_parser = clap::value_parser!(u64).range(bounded::LEAST..))]
+    child_memory: Option<u64>,
+    /// Take this limit and become COMMAND: so begins a child that has one
+    #[arg(long, value_name = "BYTES", hide = true)]
+    within: Option<u64>,
     /// What the kernel refuses to the server
     #[arg(long, env = "SEALROOM_LOCK", value_enum, default_value_t = Lock::Kernel)]
     lock: Lock,
@@ -69,6 +75,11 @@ pub struct Args {
 impl Args {
     /// Runs until it is told to stop.
     pub fn run(self) -> Exit {
+        if let Some(bytes) = self.within {
+            // Where a child prints, as the server's own program would.
+            eprintln!("{}", bounded::enter(bytes, &self.command));
+            return Exit::Passing;
+        }
         crate::telemetry::init();
         if let Some(dir) = &self.install {
             return match launch::install(dir) {
@@ -112,7 +123,7 @@ impl Args {
             None => {
                 let children = Children::new(bridge::Config {
                     socket: self.socket,
-                    command: self.command,
+                    command: bounded::command(self.child_memory, self.command),
                     environment,
                     max_children: self.max_children.into(),
                 });

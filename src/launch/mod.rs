@@ -57,7 +57,7 @@ pub trait Runs {
     /// Whether the gate can reach it by now. Asked again and again until it can.
     fn listens(&mut self) -> bool;
 
-    /// Takes what has just been reaped; the exit code when it has ended by that.
+    /// Takes what has just been reaped; the exit code when it has ended, by that or as the run sees it.
     fn ended(&mut self, reaped: &[(Pid, i32)]) -> Option<i32>;
 
     /// Asks it to end.

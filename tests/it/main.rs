@@ -8,6 +8,7 @@
 )]
 
 mod api;
+mod bridge;
 mod canary;
 mod cli;
 mod gate;

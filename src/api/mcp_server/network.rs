@@ -12,7 +12,7 @@ use crate::api::schema;
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Egress {
     /// Peers as a NetworkPolicy names them.
-    #[schemars(length(min = 1, max = 16), transform = schema::bounded)]
+    #[schemars(length(min = 1, max = 16), transform = schema::peers)]
     pub to: Vec<NetworkPolicyPeer>,
     /// Their ports.
     #[schemars(length(min = 1, max = 16))]

@@ -1,11 +1,18 @@
 //! How processes of a server are shared, and how much each pod takes on.
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::api::schema;
+
 /// Whether clients share a process of the server. For `transport.type: Stdio`; an HTTP server is one process.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(validation = Rule::new("!has(self.childMemory) || quantity(string(self.childMemory)).compareTo(quantity('16Mi')) >= 0").message(
+    "childMemory: write at least 16Mi, or hardly a program starts"
+))]
 pub struct Isolation {
     /// `PerSession` (default): each session of a client has a process of its own, so that nothing that the server
     /// remembers can reach another client. `Shared`: one process for all, for servers that remember nothing.
@@ -20,6 +27,14 @@ pub struct Isolation {
     #[serde(default = "idle_seconds")]
     #[schemars(range(min = 10, max = 86_400))]
     pub idle_seconds: u32,
+    /// The most memory of each process of the server, such as `256Mi`: at least 16Mi, and less than
+    /// `resources.limits.memory`. It counts what a process can write to and shares with nobody (`VmData` in
+    /// `/proc/<pid>/status`), used or not. One that asks for more gets an error, and mostly ends; its session ends then,
+    /// and others go on. Without it one session can take the memory of all, and the kernel ends every process of the
+    /// container. A program that starts others has as much for each of them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(schema_with = "schema::quantity")]
+    pub child_memory: Option<Quantity>,
 }
 
 impl Default for Isolation {
@@ -28,6 +43,7 @@ impl Default for Isolation {
             isolation_type: IsolationType::default(),
             max_children: max_children(),
             idle_seconds: idle_seconds(),
+            child_memory: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! How an MCP server speaks.
 
 use kube::KubeSchema;
+use kube::core::Rule;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -46,15 +47,7 @@ pub enum TransportType {
 pub struct Stdio {
     /// The program and its arguments, such as `[node, /app/server.js]`. No shell reads them.
     #[schemars(length(min = 1, max = 64), inner(length(max = 1024)))]
-    #[x_kube(validation = Rule::new("!self.exists(a, a.matches('(^|/)(npx|pnpx|bunx|uvx|pipx|pip[0-9.]*)$'))").message(
-        "npx, uvx, pip and their like fetch the server when it starts, and a sealed pod reaches no registry: bake the package into the image and write the program that it installs"
-    ))]
-    #[x_kube(validation = Rule::new("size(self) < 2 || !(self[0].matches('(^|/)(npm|pnpm|yarn|bun|uv)$') && self[1] in ['exec', 'x', 'dlx', 'install', 'i', 'ci', 'add', 'create', 'tool', 'sync'] || self[0].matches('(^|/)uv$') && self[1] == 'run')").message(
-        "this command fetches packages when it starts, and a sealed pod reaches no registry: bake the package into the image and write the program that it installs"
-    ))]
-    #[x_kube(validation = Rule::new("!self[0].matches('(^|/)(ba|da|a|z)?sh$') || !self.exists(a, a.matches('(^|[ ;&|(/])(npx|pnpx|bunx|uvx|pipx) '))").message(
-        "npx, uvx and their like fetch the server when it starts, and a sealed pod reaches no registry: bake the package into the image and write the program that it installs"
-    ))]
+    #[x_kube(validation = fetches_nothing())]
     pub command: Vec<String>,
 }
 
@@ -63,15 +56,7 @@ pub struct Stdio {
 pub struct Http {
     /// The program and its arguments. The image's own entry point is not known here, so it must be written.
     #[schemars(length(min = 1, max = 64), inner(length(max = 1024)))]
-    #[x_kube(validation = Rule::new("!self.exists(a, a.matches('(^|/)(npx|pnpx|bunx|uvx|pipx|pip[0-9.]*)$'))").message(
-        "npx, uvx, pip and their like fetch the server when it starts, and a sealed pod reaches no registry: bake the package into the image and write the program that it installs"
-    ))]
-    #[x_kube(validation = Rule::new("size(self) < 2 || !(self[0].matches('(^|/)(npm|pnpm|yarn|bun|uv)$') && self[1] in ['exec', 'x', 'dlx', 'install', 'i', 'ci', 'add', 'create', 'tool', 'sync'] || self[0].matches('(^|/)uv$') && self[1] == 'run')").message(
-        "this command fetches packages when it starts, and a sealed pod reaches no registry: bake the package into the image and write the program that it installs"
-    ))]
-    #[x_kube(validation = Rule::new("!self[0].matches('(^|/)(ba|da|a|z)?sh$') || !self.exists(a, a.matches('(^|[ ;&|(/])(npx|pnpx|bunx|uvx|pipx) '))").message(
-        "npx, uvx and their like fetch the server when it starts, and a sealed pod reaches no registry: bake the package into the image and write the program that it installs"
-    ))]
+    #[x_kube(validation = fetches_nothing())]
     pub command: Vec<String>,
     /// The port of 127.0.0.1 on which the server listens.
     #[schemars(range(min = 1024, max = 32_767))]
@@ -87,4 +72,32 @@ pub struct Http {
 
 fn path() -> String {
     "/mcp".to_owned()
+}
+
+/// Programs that do nothing else than fetch and run.
+const PROGRAM: &str = "((npx|pnpx)(-cli[.]js)?|bunx|uvx|pipx)";
+
+/// Refuses a command that fetches packages, written as it is, into the line of a shell, or as one argument of a program
+/// that starts others.
+fn fetches_nothing() -> Rule {
+    let plain = fetchers("\\n", "[^\\n]", "\\n");
+    let typed = fetchers("[[:space:]]+", "[^[:space:];&|()]", "[[:space:];&|)]");
+    let shell = "self.exists(a, a.matches('^(.*/)?(ba|da|a|z)?sh$'))";
+    Rule::new(format!(
+        "!self.join('\\n').matches('(^|[\\n/]){plain}') && (!{shell} || !self.exists(a, a.matches('(^|[[:space:];&|(/]){typed}'))) && !self.exists(a, a.matches('^([^[:space:]]*/)?{PROGRAM}[[:space:]]'))"
+    ))
+    .message(
+        "npx, uvx, pip and their like fetch packages when they start, and a sealed pod reaches no registry: bake the package into the image and write the program that it installs",
+    )
+}
+
+/// The programs that fetch, and the first words of those that do other things too: as a regular expression of words with
+/// this between them, of these letters, and with this behind the last.
+fn fetchers(gap: &str, letter: &str, end: &str) -> String {
+    let flags = format!("({gap}-{letter}+({gap}{letter}+)?)*{gap}");
+    let pip = format!("pip[0-9.]*{flags}(install|download|wheel)");
+    let uv = format!("uv{flags}(run|tool|sync|add|pip)");
+    let npm = format!("npm(-cli[.]js)?{flags}(exec|x|install|i|ci|add|create|init)");
+    let others = format!("(pnpm|yarn|bun)([.]c?js)?{flags}(dlx|x|install|i|add|create)");
+    format!("({PROGRAM}|{pip}|{uv}|{npm}|{others})({end}|$)")
 }

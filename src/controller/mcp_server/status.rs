@@ -123,7 +123,12 @@ fn models(bindings: &[Binding]) -> Cell {
 
 fn tools(this: &McpServer, old: &McpServerStatus, seen: &Seen) -> Cell {
     if this.spec.tools.pin.is_none() {
-        return (Truth::Unknown, Reason::NotPinned, String::new());
+        // The tools that the status still has may be those of the pods before.
+        let listed = seen.seal.mcp.as_ref().map(|mcp| mcp.pin);
+        return match listed {
+            Some(Pin::Unknown) => unknown(),
+            _ => (Truth::Unknown, Reason::NotPinned, String::new()),
+        };
     }
     match &seen.seal.mcp {
         Some(mcp) => match mcp.pin {
@@ -177,7 +182,8 @@ fn summary(
     if let Some((reason, text)) = missing.filter(|_| !numbers.complete) {
         return held(reason, &text);
     }
-    if let Some(fault) = runtime::fault(&seen.seal).filter(|_| wanted > 0) {
+    let fault = runtime::fault_of_server(&seen.seal, numbers.ready < wanted);
+    if let Some(fault) = fault.filter(|_| wanted > 0) {
         return fault;
     }
     if !numbers.complete {

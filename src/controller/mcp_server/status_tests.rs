@@ -6,7 +6,7 @@ use super::super::bind::{Target, Unbound, Way};
 use super::super::validate::tests::{object, with};
 use super::*;
 use crate::controller::outcome::Stall;
-use crate::seal::wire::{Mcp, Pin, ServerInfo, Tools};
+use crate::seal::wire::{Mcp, Pin, RuntimeFault, ServerInfo, Tools};
 
 fn deployment(ready: i32) -> Arc<Deployment> {
     let mut made = Deployment::default();
@@ -174,6 +174,33 @@ fn a_model_that_is_gone_is_named() {
     assert_eq!(status.models[0].target, "ModelDeployment team-a/assistant");
 }
 
+/// What a server did stands before how many pods serve, and after what makes it pointless to ask.
+#[rstest]
+#[case::starts(None, 0, Pin::Unknown, "RollingOut")]
+#[case::ended(Some(RuntimeFault::Ended), 0, Pin::Ok, "ServerFailing")]
+#[case::ended_and_back(Some(RuntimeFault::Ended), 1, Pin::Ok, "Succeeded")]
+#[case::does_not_start(Some(RuntimeFault::Failing), 0, Pin::Unknown, "ServerFailing")]
+#[case::serves_between(Some(RuntimeFault::Failing), 1, Pin::Ok, "ServerFailing")]
+#[case::hangs(Some(RuntimeFault::Hangs), 0, Pin::Ok, "ServerHangs")]
+#[case::out_of_memory(Some(RuntimeFault::OutOfMemory), 0, Pin::Ok, "RuntimeOutOfMemory")]
+#[case::other_tools(Some(RuntimeFault::Ended), 0, Pin::Drift, "ToolsDrifted")]
+fn what_is_wrong_with_the_server_is_told(
+    #[case] runtime_fault: Option<RuntimeFault>,
+    #[case] serve: i32,
+    #[case] pin: Pin,
+    #[case] reason: &str,
+) {
+    let seal = SealView {
+        runtime_fault,
+        ..proven(Some(pin))
+    };
+    let status = of(&pinned(), &seen(Ok(true), seal, serve), &Outcome::Done);
+    assert_eq!(cell(&status, ConditionType::Ready).1, reason);
+    let stalls = reason == "ToolsDrifted";
+    let stalled = cell(&status, ConditionType::Stalled).0 == "True";
+    assert_eq!(stalled, stalls);
+}
+
 #[test]
 fn an_opening_goes_before_everything() {
     let open = SealView {
@@ -196,6 +223,10 @@ fn without_a_pin_nothing_is_claimed() {
     let tools = cell(&status, ConditionType::ToolsPinned);
     assert_eq!(tools, ("Unknown".to_owned(), "NotPinned".to_owned()));
     assert_eq!(cell(&status, ConditionType::Ready).0, "True");
+    let unlisted = seen(Ok(true), proven(Some(Pin::Unknown)), 1);
+    let status = of(&object(), &unlisted, &Outcome::Done);
+    let tools = cell(&status, ConditionType::ToolsPinned);
+    assert_eq!(tools, ("Unknown".to_owned(), "ToolsUnknown".to_owned()));
 }
 
 /// A new operator knows nothing yet: what was told stays, and what was pinned is not said to be unknown.

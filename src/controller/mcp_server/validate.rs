@@ -5,11 +5,13 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use kube::ResourceExt;
 
 use crate::api::mcp_server::TransportType;
 use crate::api::model_deployment::SealMode;
 use crate::api::{McpServer, Reason};
+use crate::bridge::bounded::LEAST;
 use crate::controller::config::Config;
 use crate::controller::difference::quantity;
 use crate::controller::outcome::Stall;
@@ -49,6 +51,8 @@ pub struct Server {
     pub image: String,
     /// The lock on the server.
     pub lock: Lock,
+    /// The most memory of each of its processes in bytes, where there is a bound.
+    pub child_memory: Option<u64>,
     /// False for `seal.mode: Unsealed` where it is allowed.
     pub sealed: bool,
 }
@@ -86,6 +90,11 @@ pub enum Invalid {
         /// What is written.
         text: String,
     },
+    /// A bound for children where there are none, or one that leaves nothing or bounds nothing.
+    #[error(
+        "isolation.childMemory is for a server on stdio: write at least 16Mi, and less than resources.limits.memory"
+    )]
+    ChildMemory,
     /// Two things at one path.
     #[error("two of files and volumes have the mountPath {0}: write another one")]
     Mounted(String),
@@ -129,6 +138,7 @@ pub fn validate(object: &McpServer, config: &Config) -> Result<Server, Invalid> 
         namespace,
         image: image.to_string(),
         lock: lock(object),
+        child_memory: child_memory(object)?,
         sealed,
     })
 }
@@ -182,6 +192,20 @@ fn quantities(object: &McpServer) -> Result<(), Invalid> {
         }
     }
     Ok(())
+}
+
+fn child_memory(object: &McpServer) -> Result<Option<u64>, Invalid> {
+    let spec = &object.spec;
+    let Some(written) = &spec.isolation.child_memory else {
+        return Ok(None);
+    };
+    let bytes = |written: &Quantity| u64::try_from(quantity(&written.0)? / 1_000).ok();
+    let most = spec.resources.limits.get("memory").and_then(bytes);
+    bytes(written)
+        .filter(|_| spec.transport.transport_type == TransportType::Stdio)
+        .filter(|bytes| *bytes >= LEAST && most.is_none_or(|most| *bytes < most))
+        .map(Some)
+        .ok_or(Invalid::ChildMemory)
 }
 
 fn names(object: &McpServer) -> Result<(), Invalid> {

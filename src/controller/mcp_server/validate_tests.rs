@@ -47,6 +47,10 @@ fn the_strictest_lock_that_leaves_what_is_declared(#[case] spec: Value, #[case] 
 #[case::egress_all_ports(json!({ "egress": [{ "to": [{ "podSelector": {} }], "ports": [] }] }), Reason::InvalidSpec, "egress[0]")]
 #[case::egress_empty_peer(json!({ "egress": [{ "to": [{}], "ports": [{ "port": 1 }] }] }), Reason::InvalidSpec, "egress[0].to[0]")]
 #[case::quantity(json!({ "volumes": [{ "mountPath": "/a", "scratch": { "size": "much" } }] }), Reason::InvalidSpec, "much")]
+#[case::next_to_no_memory(json!({ "isolation": { "childMemory": "15Mi" } }), Reason::InvalidSpec, "at least 16Mi")]
+#[case::memory_of_no_size(json!({ "isolation": { "childMemory": "much" } }), Reason::InvalidSpec, "at least 16Mi")]
+#[case::memory_of_all(json!({ "isolation": { "childMemory": "1Gi" }, "resources": { "limits": { "memory": "1024Mi" } } }), Reason::InvalidSpec, "less than resources")]
+#[case::memory_of_no_child(json!({ "isolation": { "childMemory": "64Mi" }, "transport": { "type": "HTTP", "http": { "command": ["a"], "port": 3000 } } }), Reason::InvalidSpec, "on stdio")]
 #[case::one_path_twice(json!({ "files": [{ "mountPath": "/a", "secretRef": { "name": "s" } }], "volumes": [{ "mountPath": "/a", "scratch": { "size": "1Gi" } }] }), Reason::InvalidSpec, "/a")]
 #[case::one_variable_twice(json!({ "env": [{ "name": "LLM_MODEL", "value": "x" }] }), Reason::InvalidSpec, "LLM_MODEL")]
 #[case::no_command(json!({ "transport": { "type": "Stdio" } }), Reason::InvalidSpec, "command")]
@@ -54,4 +58,13 @@ fn refuses(#[case] spec: Value, #[case] reason: Reason, #[case] says: &str) {
     let stall = Stall::from(validate(&with(object(), spec), &config()).unwrap_err());
     assert_eq!(stall.reason, reason);
     assert!(stall.message.contains(says), "{}", stall.message);
+}
+
+#[rstest::rstest]
+#[case::no_bound(json!({}), None)]
+#[case::alone(json!({ "isolation": { "childMemory": "16Mi" } }), Some(16 << 20))]
+#[case::of_what_the_container_has(json!({ "isolation": { "childMemory": "0.5Gi" }, "resources": { "limits": { "memory": "1Gi" } } }), Some(512 << 20))]
+fn children_are_bounded_as_written(#[case] spec: Value, #[case] bytes: Option<u64>) {
+    let server = validate(&with(object(), spec), &config()).unwrap();
+    assert_eq!(server.child_memory, bytes);
 }

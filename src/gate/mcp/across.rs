@@ -22,6 +22,7 @@ use super::session::{Open, Session};
 use super::subscribed::TooMany;
 use crate::gate::audit::Outcome;
 use crate::mcp::error::INTERNAL;
+use crate::mcp::filter::{ACKNOWLEDGED, RESOURCES};
 use crate::mcp::translate::without_subscription;
 use crate::mcp::{Id, Message, Object, RpcError};
 
@@ -156,7 +157,7 @@ impl Front {
             ),
             "resources/subscribe" => {
                 let uri = params.text("uri").unwrap_or_default();
-                let wanted = Object::default().with("resourceSubscriptions", &json!([uri]));
+                let wanted = Object::default().with(RESOURCES, &json!([uri]));
                 let places = Arc::clone(&self.house.subscriptions);
                 let Ok(place) = places.try_acquire_owned() else {
                     return Some(Err(too_many(TooMany)));
@@ -224,7 +225,7 @@ pub async fn listen(session: &Session, live: Arc<Live>, wanted: Object, until: &
         let Some(method) = said.message.method().map(str::to_owned) else {
             continue;
         };
-        if method != "notifications/subscriptions/acknowledged" {
+        if method != ACKNOWLEDGED {
             let params = without_subscription(said.message.params().unwrap_or_default());
             standing.push(Message::notification(&method, &params).into());
         }

@@ -19,6 +19,7 @@ use super::budget::{Budget, Share};
 use super::call::{Call, Said};
 use super::calls::{Calls, Hears, Waiter, numbered};
 use super::house::Owner;
+use super::interests::Interests;
 use super::pipes::{Reader, write};
 use crate::mcp::translate::SUBSCRIPTION;
 use crate::mcp::{CANCELLED, Id, Kind, Message, Object};
@@ -61,6 +62,8 @@ pub struct Child {
     calls: Mutex<Calls>,
     /// Requests of the child that wait for an answer.
     asked: Mutex<HashSet<Id>>,
+    /// The resources of which it is to tell.
+    interests: Mutex<Interests>,
     /// Answers to calls, and what belongs to one.
     heard: AtomicU64,
     ended: CancellationToken,
@@ -87,6 +90,7 @@ impl Child {
             to,
             calls: Mutex::default(),
             asked: Mutex::default(),
+            interests: Mutex::default(),
             heard: AtomicU64::new(0),
             ended: ended.clone(),
             _ends: closing.clone().drop_guard(),
@@ -119,15 +123,23 @@ impl Child {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The resources of which it is to tell.
+    pub fn interests(&self) -> MutexGuard<'_, Interests> {
+        self.interests
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Told when it has said that its tools changed, to whomever.
     #[must_use]
     pub fn changed(&self) -> Arc<Notify> {
         Arc::clone(&self.changed)
     }
 
-    /// Ends when the child has.
-    pub async fn ended(&self) {
-        self.ended.cancelled().await;
+    /// Cancelled when the child has ended. Whoever waits for that is no owner of it.
+    #[must_use]
+    pub fn ended(&self) -> CancellationToken {
+        self.ended.child_token()
     }
 
     /// Whether it has.
@@ -152,6 +164,12 @@ impl Child {
     #[must_use]
     pub fn under_way(&self) -> usize {
         self.calls().under_way()
+    }
+
+    /// Whether somebody waits for what it says.
+    #[must_use]
+    pub fn is_used(&self) -> bool {
+        self.under_way() > 0 || !self.interests().is_empty()
     }
 
     /// Sends a request of the gate's own; its answer will carry the id that it has now.

@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use http_body_util::BodyExt;
-use hyper::body::Incoming;
 use tokio::time::timeout;
 
 use super::answers::{Denied, draining, events, json, malformed, not_allowed, unavailable};
@@ -23,6 +22,7 @@ use super::shown::Shown;
 use super::stateless::Stateless;
 use super::stream::{self, Reader};
 use crate::gate::answer::{Body, Refusal};
+use crate::gate::arriving::Arriving;
 use crate::gate::audit::{Audit, Record, Told};
 use crate::gate::bodies::{Bodies, Taken};
 use crate::gate::budgets::{Budgets, Standing, till};
@@ -103,7 +103,7 @@ pub struct Asked {
 
 impl Front {
     /// Answers one request.
-    pub async fn handle(self: Arc<Self>, request: Request<Incoming>) -> Response<Body> {
+    pub async fn handle(self: Arc<Self>, request: Request<Arriving>) -> Response<Body> {
         let opened = self.audit.open(
             request.method(),
             request.extensions().get::<Peer>().map(|peer| peer.0),
@@ -151,7 +151,7 @@ impl Front {
 
     async fn serve(
         self: &Arc<Self>,
-        request: Request<Incoming>,
+        request: Request<Arriving>,
         record: &mut Record,
         standing: &mut Standing,
     ) -> Result<Reply, Denied> {

@@ -72,6 +72,14 @@ impl Hello {
         capabilities.is_some_and(|capabilities| capabilities.has("tools"))
     }
 
+    /// Whether it says that it tells of single resources.
+    #[must_use]
+    pub fn tells_of_resources(&self) -> bool {
+        let capabilities = self.result.object("capabilities");
+        let resources = capabilities.and_then(|all| all.object("resources"));
+        resources.is_some_and(|resources| resources.read("subscribe") == Some(true))
+    }
+
     /// Its name and version, as it writes them.
     #[must_use]
     pub fn server_info(&self) -> Option<Object> {
@@ -208,4 +216,25 @@ pub fn legacy(said: &Message) -> Result<Hello, NoHello> {
         legacy: true,
         result,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::says_so(r#"{"capabilities":{"resources":{"subscribe":true}}}"#, true)]
+    #[case::says_no(r#"{"capabilities":{"resources":{"subscribe":false}}}"#, false)]
+    #[case::lists_alone(r#"{"capabilities":{"resources":{"listChanged":true}}}"#, false)]
+    #[case::no_resources(r#"{"capabilities":{"tools":{"subscribe":true}}}"#, false)]
+    #[case::strange(r#"{"capabilities":{"resources":{"subscribe":"true"}}}"#, false)]
+    #[case::nothing("{}", false)]
+    fn whether_it_tells_of_resources(#[case] result: &str, #[case] tells: bool) {
+        let hello = Hello {
+            era: Era::Legacy,
+            legacy: true,
+            result: Object::parse(result.as_bytes()).unwrap(),
+        };
+        assert_eq!(hello.tells_of_resources(), tells);
+    }
 }

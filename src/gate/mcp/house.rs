@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{sleep, timeout};
 
 use super::call::Said;
 use super::child::{Child, Gone, Limits};
@@ -23,6 +23,8 @@ use crate::seal::wire::Mcp;
 
 /// For all pages of `tools/list`.
 const LIST: Duration = Duration::from_secs(30);
+/// Between two looks for a child of the gate's own.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// Most resources that all sessions together subscribe to: each is an open request at the server.
 const SUBSCRIPTIONS: usize = 1024;
@@ -141,6 +143,20 @@ impl House {
     #[must_use]
     pub fn own(&self) -> Option<Arc<Live>> {
         self.own.borrow().clone()
+    }
+
+    /// The gate's own child, as soon as one lives whose clients are let in: its tools are looked at first.
+    pub async fn next(&self) -> Arc<Live> {
+        loop {
+            let own = self.own().filter(|live| !live.child.is_over());
+            if let Some(live) = own
+                && self.core.runtime().warm
+                && self.core.obstacle().is_none()
+            {
+                return live;
+            }
+            sleep(LOOK).await;
+        }
     }
 
     /// The gate's own child is another one, or none.

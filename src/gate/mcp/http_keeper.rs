@@ -13,6 +13,7 @@ use crate::mcp::pages::Pages;
 use crate::mcp::pin::NoInventory;
 use crate::mcp::{Askable, Era, Inventory, LATEST_LEGACY, MODERN, Message, Object};
 use crate::seal::lease::Runtime;
+use crate::seal::wire::RuntimeFault;
 
 /// Between two looks at a server that does not answer yet.
 const LOOK: Duration = Duration::from_millis(250);
@@ -67,7 +68,7 @@ pub async fn keep(house: Arc<House>, http: Arc<Http>) {
             house.core.warmed(view.run);
             sleep(PING).await;
         }
-        house.core.cooled(view.run);
+        house.core.troubled(view.run, RuntimeFault::Hangs);
         tracing::warn!("the server does not answer");
     }
 }

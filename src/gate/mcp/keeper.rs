@@ -9,13 +9,14 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::across::list_changes;
 use super::call::{Call, Heard, Said};
-use super::hello::own;
+use super::hello::{NoHello, own};
 use super::house::{House, NoChild, Owner};
 use super::live::Live;
 use super::loose::Loose;
 use crate::mcp::translate::without_subscription;
 use crate::mcp::{Askable, Era, Kind, Object, TOOLS_CHANGED};
 use crate::seal::lease::Runtime;
+use crate::seal::wire::RuntimeFault;
 
 /// Between two looks at the bridge.
 const LOOK: Duration = Duration::from_millis(100);
@@ -28,11 +29,17 @@ const INSPECT: Duration = Duration::from_secs(60);
 /// The same while they are not the pinned ones.
 const INSPECT_SOON: Duration = Duration::from_secs(3);
 /// The first pause before a child that ended is had anew; it doubles.
-const BACK_OFF: Duration = Duration::from_millis(250);
+pub const BACK_OFF: Duration = Duration::from_millis(250);
 /// The longest such pause.
-const MAX_BACK_OFF: Duration = Duration::from_secs(10);
+pub const MAX_BACK_OFF: Duration = Duration::from_secs(10);
 /// A child that lived for so long starts the pauses anew.
-const STEADY: Duration = Duration::from_secs(30);
+pub const STEADY: Duration = Duration::from_secs(30);
+
+/// Why a child is gone, and what that says of the server.
+type Why = (&'static str, Option<RuntimeFault>);
+const ENDED: Why = ("it ended", Some(RuntimeFault::Ended));
+const HANGS: Why = ("it hung", Some(RuntimeFault::Hangs));
+const LEASE_ENDED: Why = ("the lease ended", None);
 
 /// Looks after one child after the other, for ever.
 pub async fn keep(house: Arc<House>, loose: Loose) {
@@ -46,21 +53,42 @@ pub async fn keep(house: Arc<House>, loose: Loose) {
         }
         let begun = Instant::now();
         // Nobody answers what it asks.
-        match house.start(Owner::Gate, &Askable::default()).await {
+        let fault = match house.start(Owner::Gate, &Askable::default()).await {
             Ok((live, said)) => {
                 tracing::info!(era = ?live.hello.era, "the server said hello");
-                let why = live_with(&house, live, said, view.run, &loose).await;
+                let (why, fault) = live_with(&house, live, said, view.run, &loose).await;
                 house.core.cooled(view.run);
                 house.move_in(None);
                 tracing::warn!(why, "the server's child is gone");
+                fault
             }
-            Err(error) => tracing::warn!(%error, "failed to have a child"),
+            Err(error) => {
+                tracing::warn!(%error, "failed to have a child");
+                fault_of(&error)
+            }
+        };
+        if fault == Some(RuntimeFault::Ended) {
+            // The bridge is there: it had a child.
+            house.core.sign_of_life();
         }
         if begun.elapsed() > STEADY {
             pause = BACK_OFF;
         }
         sleep(pause).await;
         pause = (pause * 2).min(MAX_BACK_OFF);
+        if let Some(fault) = fault {
+            // Where it went with the lease, launch has said so by now.
+            house.core.failed(view.run, fault);
+        }
+    }
+}
+
+/// What a child that did not come says of the server. Of the bridge launch tells.
+fn fault_of(error: &NoChild) -> Option<RuntimeFault> {
+    match error {
+        NoChild::Hello(NoHello::Slow) => Some(RuntimeFault::Hangs),
+        NoChild::Hello(_) => Some(RuntimeFault::Ended),
+        NoChild::Full | NoChild::Bridge(_) | NoChild::Drift => None,
     }
 }
 
@@ -71,7 +99,7 @@ async fn live_with(
     mut said: mpsc::Receiver<Said>,
     run: u64,
     loose: &Loose,
-) -> &'static str {
+) -> Why {
     house.core.sign_of_life();
     house.move_in(Some(Arc::clone(&live)));
     let mut changes = changes(&live).await;
@@ -80,10 +108,10 @@ async fn live_with(
     let mut changed = false;
     loop {
         if live.child.is_over() {
-            return "it ended";
+            return ENDED;
         }
         if house.core.runtime().run != run || house.core.runtime().phase != Runtime::Running {
-            return "the lease ended";
+            return LEASE_ENDED;
         }
         let drifts = house.drifts();
         let usual = house.config.inspect.unwrap_or(INSPECT);
@@ -109,20 +137,23 @@ async fn live_with(
             sign = Instant::now();
             house.core.sign_of_life();
             house.core.warmed(run);
+        } else if live.child.is_over() {
+            return ENDED;
         } else {
-            house.core.cooled(run);
-            if sign.elapsed() > HUNG {
-                return "it hung";
-            }
-            // The bridge is there; ending what hangs behind it is up to us.
+            // The bridge is there; ending what hangs behind it is up to us. Before anything of it is remembered: a list
+            // may take as long as a bridge may be silent.
             house.core.sign_of_life();
+            house.core.troubled(run, RuntimeFault::Hangs);
+            if sign.elapsed() > HUNG {
+                return HANGS;
+            }
         }
         let next = Instant::now() + PING;
         loop {
             let heard = tokio::select! {
                 heard = said.recv() => match heard {
                     Some(heard) => heard,
-                    None => return "it ended",
+                    None => return ENDED,
                 },
                 Some(heard) = subscribed(&mut changes) => heard,
                 () = sleep_until(next) => break,
@@ -167,7 +198,7 @@ async fn subscribed(changes: &mut Option<Call>) -> Option<Said> {
 fn answer(live: &Live, said: &Said, loose: &Loose) {
     match &said.message.kind {
         Kind::Request { id, method } => live.child.refuse(id, method),
-        _ => loose.hears(said),
+        _ => loose.hears(live, said),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use http::{HeaderMap, StatusCode};
 
 use super::across::Across;
-use super::answers::{Denied, accepted, failed, json, not_allowed};
+use super::answers::{Denied, accepted, failed, not_allowed};
 use super::budget::Share;
 use super::calls::Hears;
 use super::front::{Asked, Front, Held, Reply};
@@ -20,7 +20,7 @@ use super::subscribed::TooMany;
 use crate::gate::answer::{Refusal, whole};
 use crate::gate::audit::{Outcome, Record};
 use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, NO_SESSION};
-use crate::mcp::{CANCELLED, Era, Id, Kind, LATEST_LEGACY, Message, Object, RpcError};
+use crate::mcp::{CANCELLED, Era, Id, Kind, LATEST_LEGACY, Message, RpcError};
 
 impl Front {
     /// A POST of this era.
@@ -92,10 +92,9 @@ impl Front {
         }
         if session.own.is_none()
             && !modern
-            && let Some(result) = self.for_all(session, method, &asked.message)?
+            && let Some(reply) = self.for_all(session, &live, id, method, &params).await
         {
-            let answer = Message::result(id, &result).to_line();
-            return Ok(Reply::Whole(json(StatusCode::OK, answer.into()), None));
+            return reply;
         }
         let open = session.open(id).map_err(|why| {
             let error = RpcError::new(INVALID_REQUEST, why.to_string());
@@ -156,41 +155,6 @@ impl Front {
             unread: None,
             core: Arc::clone(&self.core),
         }
-    }
-
-    /// What one session must not change for all of them, where they share a child.
-    fn for_all(
-        &self,
-        session: &Session,
-        method: &str,
-        message: &Message,
-    ) -> Result<Option<Object>, Denied> {
-        let uri = || {
-            message
-                .params()
-                .unwrap_or_default()
-                .text("uri")
-                .unwrap_or_default()
-        };
-        Ok(match method {
-            // What a shared child logs is passed to nobody, so its level is nobody's.
-            "ping" | "logging/setLevel" => Some(Object::default()),
-            "resources/subscribe" => {
-                session.subscribe(uri()).map_err(too_many)?;
-                None
-            }
-            "resources/unsubscribe" => {
-                let uri = uri();
-                session.unsubscribe(&uri);
-                let wanted = self
-                    .sessions
-                    .every()
-                    .iter()
-                    .any(|other| other.is_subscribed(&uri));
-                wanted.then(Object::default)
-            }
-            _ => None,
-        })
     }
 
     /// GET: the stream beside the calls, or one that broke.

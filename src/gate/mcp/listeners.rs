@@ -2,9 +2,11 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::child::Child;
 use super::modern::subscribed;
 use super::outbox::Outbox;
-use crate::mcp::{Id, Message, Object, TOOLS_CHANGED};
+use crate::mcp::filter::{ACKNOWLEDGED, Filter, UPDATED};
+use crate::mcp::{Id, Message, Object};
 
 /// Most of them.
 const MAX: usize = 4096;
@@ -16,95 +18,231 @@ pub struct Listeners(Mutex<Vec<Listener>>);
 #[derive(Debug)]
 struct Listener {
     id: Id,
-    methods: Vec<&'static str>,
+    filter: Filter,
+    /// From which it hears of resources.
+    child: Weak<Child>,
     outbox: Weak<Outbox>,
 }
 
-/// What a filter names, and what is then heard.
-const KINDS: [(&str, &str); 3] = [
-    ("toolsListChanged", TOOLS_CHANGED),
-    ("promptsListChanged", "notifications/prompts/list_changed"),
-    (
-        "resourcesListChanged",
-        "notifications/resources/list_changed",
-    ),
-];
+impl Listener {
+    fn hears(&self, method: &str, params: Object) {
+        if let Some(outbox) = self.outbox.upgrade() {
+            let params = subscribed(params, &self.id);
+            outbox.push(Message::notification(method, &params).into());
+        }
+    }
+}
 
 impl Listeners {
     fn all(&self) -> MutexGuard<'_, Vec<Listener>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|listener| listener.outbox.strong_count() > 0);
+        all
     }
 
-    /// One more, which hears at once what it will hear: list changes. Updates of resources are not among them.
-    pub fn add(&self, id: &Id, params: &Object, outbox: &Arc<Outbox>) {
-        let wanted = params.object("notifications").unwrap_or_default();
-        let agreed = KINDS
-            .iter()
-            .filter(|(name, _)| wanted.read(name) == Some(true));
-        let agreed: Vec<_> = agreed.collect();
-        let said = agreed
-            .iter()
-            .fold(Object::default(), |said, (name, _)| said.with(name, &true));
-        let params = subscribed(Object::default().with("notifications", &said), id);
-        let method = "notifications/subscriptions/acknowledged";
-        outbox.push(Message::notification(method, &params).into());
+    /// One more, which hears at once what it will hear: changes of lists, and of resources from this child. False where
+    /// there are too many, and it will hear nothing.
+    pub fn add(
+        &self,
+        id: &Id,
+        filter: Filter,
+        child: Option<&Arc<Child>>,
+        outbox: &Arc<Outbox>,
+    ) -> bool {
         let mut all = self.all();
-        all.retain(|listener| listener.outbox.strong_count() > 0);
-        if all.len() < MAX {
-            all.push(Listener {
-                id: id.clone(),
-                methods: agreed.iter().map(|(_, method)| *method).collect(),
-                outbox: Arc::downgrade(outbox),
-            });
+        let fits = all.len() < MAX;
+        let listener = Listener {
+            id: id.clone(),
+            filter: if fits { filter } else { Filter::default() },
+            child: child.map(Arc::downgrade).unwrap_or_default(),
+            outbox: Arc::downgrade(outbox),
+        };
+        // Under the lock: before anything else that it hears, and nothing after it is missed.
+        let said = listener.filter.acknowledged();
+        listener.hears(ACKNOWLEDGED, Object::default().with("notifications", &said));
+        if fits {
+            all.push(listener);
+        }
+        fits
+    }
+
+    /// The gate's own child said that a list changed.
+    pub fn hear(&self, method: &str, message: &Message) {
+        let all = self.all();
+        for listener in all.iter().filter(|one| one.filter.lists(method)) {
+            listener.hears(method, message.params().unwrap_or_default());
         }
     }
 
-    /// The server's child said this.
-    pub fn hear(&self, method: &str, message: &Message) {
+    /// This child said that a resource changed. Nobody hears it who has not named that, or is served by another child.
+    pub fn updated(&self, child: &Arc<Child>, message: &Message) {
+        let params = message.params().unwrap_or_default();
+        let Some(uri) = params.text("uri") else {
+            return;
+        };
+        if !child.interests().is_wanted(&uri) {
+            return;
+        }
+        let child = Arc::downgrade(child);
+        let all = self.all();
+        let named = |one: &&Listener| one.child.ptr_eq(&child) && one.filter.names(&uri);
+        for listener in all.iter().filter(named) {
+            listener.hears(UPDATED, params.clone());
+        }
+    }
+
+    /// One hears of its resources from this child now. What has changed since the last one ended nobody knows, so all of
+    /// it may have.
+    pub fn moves(&self, outbox: &Arc<Outbox>, child: &Arc<Child>) {
+        let outbox = Arc::downgrade(outbox);
         let mut all = self.all();
-        all.retain(|listener| {
-            let Some(outbox) = listener.outbox.upgrade() else {
-                return false;
-            };
-            if listener.methods.contains(&method) {
-                let params = subscribed(message.params().unwrap_or_default(), &listener.id);
-                outbox.push(Message::notification(method, &params).into());
+        let one = all.iter_mut().find(|one| one.outbox.ptr_eq(&outbox));
+        if let Some(one) = one {
+            one.child = Arc::downgrade(child);
+            for uri in &one.filter.uris {
+                one.hears(UPDATED, Object::default().with("uri", &**uri));
             }
-            true
-        });
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use tempfile::TempDir;
+    use tokio::net::UnixListener;
+
     use super::*;
+    use crate::gate::mcp::budget::Budget;
+    use crate::gate::mcp::child::Limits;
+    use crate::gate::mcp::house::Owner;
     use crate::gate::mcp::outbox::CALL;
+    use crate::mcp::TOOLS_CHANGED;
+
+    fn filter(notifications: &str) -> Filter {
+        let params = format!(r#"{{"notifications":{notifications}}}"#);
+        Filter::of(&Object::parse(params.as_bytes()).unwrap())
+    }
+
+    async fn text(outbox: &Outbox, number: u64) -> String {
+        let event = outbox.after(number - 1).await.unwrap();
+        String::from_utf8(event.text.to_vec()).unwrap()
+    }
+
+    /// What it has heard, after the acknowledgment: the resources.
+    async fn heard(outbox: &Arc<Outbox>) -> Vec<String> {
+        outbox.close();
+        let mut uris = Vec::new();
+        let mut at = 1;
+        while let Some(event) = outbox.after(at).await {
+            at = event.number;
+            let message = Message::parse(&event.text).unwrap();
+            uris.push(message.params().unwrap().text("uri").unwrap());
+        }
+        uris
+    }
+
+    fn updated(uri: &str) -> Message {
+        Message::notification(UPDATED, &Object::default().with("uri", uri))
+    }
+
+    /// A child that tells of these.
+    async fn child(uris: &[&str]) -> (Arc<Child>, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let _listener = UnixListener::bind(&socket).unwrap();
+        let limits = Limits {
+            line: 1024,
+            budget: Arc::new(Budget::new(1024)),
+        };
+        let connected = Child::connect(&socket, limits, Owner::Client).await;
+        let (child, _loose) = connected.unwrap();
+        for uri in uris {
+            child.interests().want(None, &Arc::from(*uri)).unwrap();
+        }
+        (child, dir)
+    }
 
     #[tokio::test]
     async fn a_listener_hears_what_it_asked_for() {
         let listeners = Listeners::default();
         let outbox = Arc::new(Outbox::new(CALL));
-        let filter = r#"{"notifications":{"toolsListChanged":true,"promptsListChanged":false,"resourceSubscriptions":["a"]}}"#;
-        let filter = Object::parse(filter.as_bytes()).unwrap();
-        listeners.add(&Id::number(7), &filter, &outbox);
-        for method in [
-            "notifications/prompts/list_changed",
-            "notifications/tools/list_changed",
-        ] {
+        let filter = filter(r#"{"toolsListChanged":true,"promptsListChanged":false}"#);
+        assert!(listeners.add(&Id::number(7), filter, None, &outbox));
+        for method in ["notifications/prompts/list_changed", TOOLS_CHANGED] {
             listeners.hear(method, &Message::notification(method, &Object::default()));
         }
-        let texts = [
-            outbox.after(0).await.unwrap().text,
-            outbox.after(1).await.unwrap().text,
-        ];
         assert_eq!(
-            texts[0],
+            text(&outbox, 1).await,
             r#"{"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"notifications":{"toolsListChanged":true},"_meta":{"io.modelcontextprotocol/subscriptionId":7}}}"#
         );
         assert_eq!(
-            texts[1],
+            text(&outbox, 2).await,
             r#"{"jsonrpc":"2.0","method":"notifications/tools/list_changed","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":7}}}"#
         );
         assert_eq!(outbox.read_up_to(), 2);
+    }
+
+    #[tokio::test]
+    async fn an_update_goes_to_those_who_named_it_and_are_served_by_that_child() {
+        let listeners = Listeners::default();
+        let (one, _dir) = child(&["a", "b"]).await;
+        let (other, _dir) = child(&["a"]).await;
+        let add = |uris: &str, child: &Arc<Child>| {
+            let outbox = Arc::new(Outbox::new(CALL));
+            let filter = filter(&format!(r#"{{"resourceSubscriptions":{uris}}}"#));
+            assert!(listeners.add(&Id::text("s"), filter, Some(child), &outbox));
+            outbox
+        };
+        let a = add(r#"["a"]"#, &one);
+        let both = add(r#"["b","a"]"#, &one);
+        let none = add("[]", &one);
+        let elsewhere = add(r#"["a"]"#, &other);
+        for uri in ["a", "b", "c"] {
+            listeners.updated(&one, &updated(uri));
+        }
+        assert_eq!(
+            text(&a, 2).await,
+            r#"{"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"a","_meta":{"io.modelcontextprotocol/subscriptionId":"s"}}}"#
+        );
+        assert_eq!(heard(&a).await, ["a"]);
+        assert_eq!(heard(&both).await, ["a", "b"]);
+        assert!(heard(&none).await.is_empty());
+        assert!(heard(&elsewhere).await.is_empty());
+    }
+
+    #[tokio::test]
+    async fn whoever_moves_to_another_child_hears_of_all_and_then_from_that() {
+        let listeners = Listeners::default();
+        let (old, _dir) = child(&["a", "b"]).await;
+        let (new, _dir) = child(&["a", "b"]).await;
+        let outbox = Arc::new(Outbox::new(CALL));
+        let filter = filter(r#"{"resourceSubscriptions":["a","b"]}"#);
+        assert!(listeners.add(&Id::number(7), filter, Some(&old), &outbox));
+        listeners.updated(&new, &updated("b"));
+        listeners.moves(&outbox, &new);
+        listeners.updated(&old, &updated("a"));
+        listeners.updated(&new, &updated("b"));
+        assert_eq!(heard(&outbox).await, ["a", "b", "b"]);
+    }
+
+    #[tokio::test]
+    async fn one_too_many_is_told_that_it_hears_nothing() {
+        let listeners = Listeners::default();
+        let asked = filter(r#"{"toolsListChanged":true}"#);
+        let mut all = Vec::new();
+        loop {
+            let outbox = Arc::new(Outbox::new(CALL));
+            let fits = listeners.add(&Id::number(7), asked.clone(), None, &outbox);
+            let said = text(&outbox, 1).await;
+            assert_eq!(said.contains("toolsListChanged"), fits, "{said}");
+            if !fits {
+                break;
+            }
+            all.push(outbox);
+        }
+        assert_eq!(all.len(), MAX);
+        all.pop();
+        let outbox = Arc::new(Outbox::new(CALL));
+        assert!(listeners.add(&Id::number(7), asked, None, &outbox));
     }
 }

@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::call::Said;
 use super::listeners::Listeners;
+use super::live::Live;
 use super::sessions::Sessions;
 use crate::mcp::TOOLS_CHANGED;
+use crate::mcp::filter::UPDATED;
 
 /// Who hears of it.
 #[derive(Debug)]
@@ -18,23 +20,24 @@ pub struct Loose {
 
 impl Loose {
     /// The child said this. What a server logs could be about another client, and is dropped.
-    pub fn hears(&self, said: &Said) {
+    pub fn hears(&self, live: &Live, said: &Said) {
         let Some(method) = said.message.method() else {
             return;
         };
         let uri = match method {
             TOOLS_CHANGED
             | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed" => None,
-            "notifications/resources/updated" => {
+            | "notifications/resources/list_changed" => {
+                self.listeners.hear(method, &said.message);
+                None
+            }
+            UPDATED => {
+                self.listeners.updated(&live.child, &said.message);
                 let params = said.message.params().unwrap_or_default();
                 Some(params.text("uri").unwrap_or_default())
             }
             _ => return,
         };
-        if uri.is_none() {
-            self.listeners.hear(method, &said.message);
-        }
         for session in self.sessions.iter().flat_map(|sessions| sessions.every()) {
             if uri.as_ref().is_none_or(|uri| session.is_subscribed(uri)) {
                 session.standing.push(said.message.clone().into());

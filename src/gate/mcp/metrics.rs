@@ -10,6 +10,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 
 use crate::gate::audit::Outcome;
+use crate::gate::core::Core;
 use crate::telemetry::registered;
 
 const DURATION: [f64; 12] = [
@@ -35,6 +36,8 @@ pub struct Mcp {
     duration: Family<Method, Histogram, fn() -> Histogram>,
     /// Sessions of clients.
     pub sessions: Gauge,
+    answers: Gauge,
+    drifted: Gauge,
 }
 
 impl Mcp {
@@ -60,7 +63,23 @@ impl Mcp {
                 "sealroom_gate_mcp_sessions",
                 "Sessions of clients of the protocol before 2026-07-28",
             ),
+            answers: registered(
+                registry,
+                "sealroom_gate_mcp_server_answers",
+                "1 while the server answers",
+            ),
+            drifted: registered(
+                registry,
+                "sealroom_gate_mcp_tools_drifted",
+                "1 while the server is not served because its tools are not those of tools.pin",
+            ),
         }
+    }
+
+    /// Takes down how the server is now.
+    pub fn look(&self, core: &Core) {
+        self.answers.set(i64::from(core.runtime().warm));
+        self.drifted.set(i64::from(core.obstacle().is_some()));
     }
 
     /// A message has its answer.

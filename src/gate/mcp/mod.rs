@@ -2,7 +2,9 @@
 //!
 //! [`front`] is the endpoint, [`legacy`] and [`modern`] the two eras of the protocol, [`child`] a connection to the
 //! bridge and so a process of the server, [`house`] and [`keeper`] have them, [`session`] is what a client of the legacy
-//! era holds, [`outbox`] and [`stream`] are what it reads. What the messages mean is in [`crate::mcp`].
+//! era holds, [`outbox`] and [`stream`] are what it reads. [`resources`] has who hears of single resources, [`telling`]
+//! how a child is asked for them, [`follow`] what becomes of that when it ends. What the messages mean is in
+//! [`crate::mcp`].
 
 pub mod across;
 pub mod answers;
@@ -15,6 +17,7 @@ pub mod calls;
 pub mod child;
 pub mod claims;
 pub mod events;
+pub mod follow;
 pub mod front;
 pub mod head;
 pub mod hello;
@@ -22,6 +25,7 @@ pub mod hosts;
 pub mod house;
 pub mod http;
 pub mod http_keeper;
+pub mod interests;
 pub mod keeper;
 pub mod legacy;
 pub mod lines;
@@ -36,13 +40,16 @@ pub mod pinned;
 pub mod pipes;
 pub mod pump;
 pub mod questions;
+pub mod resources;
 pub mod session;
 pub mod sessions;
 pub mod shown;
 pub mod skipped;
+pub mod slot;
 pub mod stateless;
 pub mod stream;
 pub mod subscribed;
+pub mod telling;
 pub mod through;
 pub mod turns;
 
@@ -136,7 +143,11 @@ pub fn start(
         pinned,
     ));
     let listeners = Arc::new(Listeners::default());
-    let stateless = Arc::new(Stateless::new(Arc::clone(&house), Arc::clone(&sessions)));
+    let stateless = Arc::new(Stateless::new(
+        Arc::clone(&house),
+        Arc::clone(&sessions),
+        Arc::clone(&listeners),
+    ));
     let loose = Loose {
         sessions: (isolation == Isolation::Shared).then(|| Arc::clone(&sessions)),
         listeners: Arc::clone(&listeners),

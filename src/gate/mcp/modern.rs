@@ -108,6 +108,11 @@ impl Front {
             let answer = Message::result(id, &result).to_line();
             return Ok(Reply::Whole(json(StatusCode::OK, answer.into()), None));
         }
+        let listens = method == "subscriptions/listen";
+        if listens && legacy {
+            let reader = self.tells(id, &params, asked.caller, askable, live);
+            return Ok(Reply::Stream(reader));
+        }
         // A shared child was told that its clients can be asked nothing.
         let own = self.house.config.isolation == Isolation::PerSession;
         let asking = if legacy && own {
@@ -119,44 +124,38 @@ impl Front {
         if legacy {
             message.body.put("params", &to_legacy(params));
         }
-        let listens = method == "subscriptions/listen";
         let outbox = Arc::new(Outbox::new(CALL));
         let cancel = CancellationToken::new();
         let guard = cancel.clone().drop_guard();
-        if listens && legacy {
-            self.listeners
-                .add(id, &message.params().unwrap_or_default(), &outbox);
+        let hears = match &asking {
+            Some(_) => Hears::Questions,
+            None if listens => Hears::Own,
+            None => Hears::Log,
+        };
+        let call = live
+            .child
+            .ask(message, Some(asked.share), hears)
+            .await
+            .map_err(|gone| no_child(gone.into()))?;
+        let shape = shape(method, &live, self.shown.clone());
+        if let Some(asking) = asking {
+            let waits = (id.clone(), Arc::clone(&outbox), cancel, held);
+            self.take_turns(asking, waits, live, call, shape);
         } else {
-            let hears = match &asking {
-                Some(_) => Hears::Questions,
-                None if listens => Hears::Own,
-                None => Hears::Log,
+            let pump = Pump {
+                outbox: Arc::clone(&outbox),
+                cancel,
+                id: id.clone(),
+                limit: (!listens).then_some(self.answer_limit),
+                shape,
+                // A subscription would hold a drain up.
+                held: if listens {
+                    Box::new(live)
+                } else {
+                    Box::new((held, live))
+                },
             };
-            let call = live
-                .child
-                .ask(message, Some(asked.share), hears)
-                .await
-                .map_err(|gone| no_child(gone.into()))?;
-            let shape = shape(method, &live, self.shown.clone());
-            if let Some(asking) = asking {
-                let waits = (id.clone(), Arc::clone(&outbox), cancel, held);
-                self.take_turns(asking, waits, live, call, shape);
-            } else {
-                let pump = Pump {
-                    outbox: Arc::clone(&outbox),
-                    cancel,
-                    id: id.clone(),
-                    limit: (!listens).then_some(self.answer_limit),
-                    shape,
-                    // A subscription would hold a drain up.
-                    held: if listens {
-                        Box::new(live)
-                    } else {
-                        Box::new((held, live))
-                    },
-                };
-                tokio::spawn(pump.run(call));
-            }
+            tokio::spawn(pump.run(call));
         }
         let reader = self.stateless_reader(outbox, guard, listens);
         if listens {

@@ -10,8 +10,11 @@ use super::attend::attend;
 use super::call::Said;
 use super::hello::{NoHello, PATIENCE};
 use super::house::{House, NoChild, Owner, Started};
+use super::listeners::Listeners;
 use super::live::Live;
 use super::sessions::Sessions;
+use super::slot::{Had, Slot};
+use crate::mcp::filter::UPDATED;
 use crate::mcp::{Askable, CANCELLED, Era, Kind};
 
 /// A child that was not used for so long gives way, where there are as many as there may be.
@@ -28,6 +31,7 @@ const LOOK_FOR_ROOM: Duration = Duration::from_millis(20);
 pub struct Stateless {
     house: Arc<House>,
     sessions: Arc<Sessions>,
+    listeners: Arc<Listeners>,
     all: Mutex<HashMap<Whose, Arc<Slot>>>,
 }
 
@@ -35,50 +39,14 @@ pub struct Stateless {
 /// asked, so it is also for those that say the same of that.
 type Whose = (String, Askable);
 
-#[derive(Debug)]
-struct Slot {
-    /// Held while it is had, so that one caller has one.
-    child: tokio::sync::Mutex<Option<Arc<Live>>>,
-    used: Mutex<Instant>,
-}
-
-impl Slot {
-    fn idle(&self) -> Duration {
-        match self.child.try_lock() {
-            Err(_) => Duration::ZERO,
-            Ok(child)
-                if child
-                    .as_ref()
-                    .is_some_and(|live| live.child.under_way() > 0) =>
-            {
-                Duration::ZERO
-            }
-            Ok(_) => self
-                .used
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .elapsed(),
-        }
-    }
-
-    fn has_child(&self) -> bool {
-        self.child.try_lock().is_ok_and(|child| child.is_some())
-    }
-
-    /// Whether its child ended, and holds the place of another one.
-    fn is_over(&self) -> bool {
-        let child = self.child.try_lock();
-        child.is_ok_and(|child| child.as_ref().is_some_and(|live| live.child.is_over()))
-    }
-}
-
 impl Stateless {
     /// None yet.
     #[must_use]
-    pub fn new(house: Arc<House>, sessions: Arc<Sessions>) -> Self {
+    pub fn new(house: Arc<House>, sessions: Arc<Sessions>, listeners: Arc<Listeners>) -> Self {
         Self {
             house,
             sessions,
+            listeners,
             all: Mutex::default(),
         }
     }
@@ -87,49 +55,76 @@ impl Stateless {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The slot of a caller whose client can be asked this, and what the server is told of that.
+    fn slot(&self, caller: &str, askable: &Askable) -> (Arc<Slot>, Askable) {
+        // A server of the newer era hears it with each request.
+        let askable = match self.house.era() {
+            Some((Era::Modern, _)) => Askable::default(),
+            Some((Era::Legacy, _)) | None => askable.clone(),
+        };
+        let mut all = self.all();
+        let slot = all.entry((caller.to_owned(), askable.clone())).or_default();
+        slot.uses();
+        (Arc::clone(slot), askable)
+    }
+
     /// The child of a caller whose client can be asked this. Whoever waits for one that is being had waits as long as
     /// that may take, and no longer.
     ///
     /// # Errors
     /// [`NoChild`].
     pub async fn child(&self, caller: &str, askable: &Askable) -> Result<Arc<Live>, NoChild> {
-        // A server of the newer era hears it with each request.
-        let askable = match self.house.era() {
-            Some((Era::Modern, _)) => Askable::default(),
-            Some((Era::Legacy, _)) | None => askable.clone(),
-        };
-        let slot = {
-            let mut all = self.all();
-            let whose = (caller.to_owned(), askable.clone());
-            let slot = all.entry(whose).or_insert_with(|| {
-                Arc::new(Slot {
-                    child: tokio::sync::Mutex::default(),
-                    used: Mutex::new(Instant::now()),
-                })
-            });
-            *slot.used.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-            Arc::clone(slot)
-        };
-        let child = timeout(PATIENCE, slot.child.lock()).await;
-        let mut child = child.map_err(|_| NoHello::Slow)?;
-        if let Some(live) = &*child
-            && !live.child.is_over()
-        {
-            return Ok(Arc::clone(live));
+        let (slot, askable) = self.slot(caller, askable);
+        let had = timeout(PATIENCE, slot.had()).await;
+        let mut had = had.map_err(|_| NoHello::Slow)?;
+        match had.live() {
+            Some(live) => Ok(live),
+            None => self.have(&mut had, &askable).await,
         }
-        *child = None;
-        let (live, loose) = match self.house.start(Owner::Client, &askable).await {
+    }
+
+    /// The same for those who send no request, as soon as there is one: however many wait for it, it is tried at one pace.
+    pub async fn next(&self, caller: &str, askable: &Askable) -> Arc<Live> {
+        loop {
+            let (slot, askable) = self.slot(caller, askable);
+            let mut had = slot.had().await;
+            if let Some(live) = had.live() {
+                return live;
+            }
+            let pause = had.pause();
+            if !pause.is_zero() {
+                drop(had);
+                // The slot is kept meanwhile, and with it the pace.
+                sleep(pause).await;
+                continue;
+            }
+            match self.have(&mut had, &askable).await {
+                Ok(live) => return live,
+                Err(why) => tracing::debug!(%why, "a subscription has no child"),
+            }
+        }
+    }
+
+    async fn have(&self, had: &mut Had, askable: &Askable) -> Result<Arc<Live>, NoChild> {
+        had.gone();
+        let tried = self.start(askable).await;
+        had.tried(tried.as_ref().ok());
+        tried
+    }
+
+    async fn start(&self, askable: &Askable) -> Result<Arc<Live>, NoChild> {
+        let (live, loose) = match self.house.start(Owner::Client, askable).await {
             Err(NoChild::Full) if self.make_room() || self.sessions.make_room(UNUSED) => {
-                self.start_soon(&askable).await?
+                self.start_soon(askable).await?
             }
             started => started?,
         };
         if self.house.is_pinned() {
             self.house.inspect(&live).await?;
         }
-        let house = Arc::clone(&self.house);
+        let (house, listeners) = (Arc::clone(&self.house), Arc::clone(&self.listeners));
+        let hears = move |live: &Arc<Live>, said: Said| hears(live, &listeners, &said);
         tokio::spawn(attend(Arc::downgrade(&live), loose, house, hears));
-        *child = Some(Arc::clone(&live));
         Ok(live)
     }
 
@@ -162,14 +157,18 @@ impl Stateless {
         loop {
             sleep(LOOK).await;
             let idle = self.house.config.idle;
-            self.all()
-                .retain(|_, slot| !slot.is_over() && slot.idle() <= idle);
+            self.all().retain(|_, slot| {
+                slot.tidy();
+                // Whoever has it waits for its child.
+                slot.idle() <= idle || Arc::strong_count(slot) > 1
+            });
         }
     }
 }
 
-/// What the child says beside answers: what it asks of which nobody knows by whom it is to be answered.
-fn hears(live: &Arc<Live>, said: Said) {
+/// What the child says beside answers: to whom a question is nobody knows, and of its resources hear those who named
+/// them.
+fn hears(live: &Live, listeners: &Listeners, said: &Said) {
     match &said.message.kind {
         Kind::Request { id, method } => live.child.refuse(id, method),
         Kind::Notification { method } if method == CANCELLED => {
@@ -178,6 +177,72 @@ fn hears(live: &Arc<Live>, said: Said) {
                 live.child.answered(&id);
             }
         }
+        Kind::Notification { method } if method == UPDATED => {
+            listeners.updated(&live.child, &said.message);
+        }
         _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use prometheus_client::metrics::gauge::Gauge;
+    use tokio::net::UnixListener;
+    use tokio::task::JoinSet;
+
+    use super::*;
+    use crate::gate::core::Core;
+    use crate::gate::mcp::budget::Budget;
+    use crate::gate::mcp::child::Limits;
+    use crate::gate::mcp::house::{Config, Isolation};
+    use crate::gate::mcp::keeper::BACK_OFF;
+    use crate::gate::mcp::pinned::Pinned;
+    use crate::seal::session::Session;
+    use crate::seal::state::{Config as Seal, Machine, OwnNode, WhenStale};
+
+    #[tokio::test]
+    async fn however_many_wait_for_a_callers_child_it_is_tried_at_one_pace() {
+        let dir = tempfile::tempdir().unwrap();
+        let idle = Duration::from_secs(60);
+        let config = Config {
+            socket: dir.path().join("socket"),
+            isolation: Isolation::PerSession,
+            max_children: 16,
+            idle,
+            inspect: None,
+        };
+        let bridge = UnixListener::bind(&config.socket).unwrap();
+        let seal = Seal {
+            when_stale: WhenStale::Serve,
+            grace: Duration::ZERO,
+            own_node: OwnNode::Report,
+        };
+        let core = Core::new(Machine::new(seal, "pod", Session::random()));
+        let limits = Limits {
+            line: 1024,
+            budget: Arc::new(Budget::new(1024)),
+        };
+        let house = House::new(config, Arc::new(core), limits, Pinned::new(None));
+        let sessions = Sessions::new(16, idle, Gauge::default());
+        let stateless = Stateless::new(
+            Arc::new(house),
+            Arc::new(sessions),
+            Arc::new(Listeners::default()),
+        );
+        let stateless = Arc::new(stateless);
+        let begun = Instant::now();
+        let mut waiting = JoinSet::new();
+        for _ in 0..8 {
+            let stateless = Arc::clone(&stateless);
+            waiting.spawn(async move { stateless.next("ada", &Askable::default()).await });
+        }
+        // Each child ends at once, and is had twice for one try: the server could be of either era.
+        for pauses in [1, 1 + 2] {
+            for _ in 0..2 {
+                drop(bridge.accept().await.unwrap());
+            }
+            let elapsed = begun.elapsed();
+            assert!(elapsed >= pauses * BACK_OFF, "{pauses}: {elapsed:?}");
+        }
     }
 }

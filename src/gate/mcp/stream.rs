@@ -112,7 +112,9 @@ impl State {
         {
             session.read(*stream);
         }
-        if let Some(guard) = self.reader.unread.take() {
+        // A subscription ends with its stream, also where a drain has ended that.
+        let unread = self.reader.unread.take();
+        if let Some(guard) = unread.filter(|_| !self.reader.stands) {
             guard.disarm();
         }
         None

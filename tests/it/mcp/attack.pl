@@ -5,7 +5,7 @@
 #   trace    tries to read, write and trace what is its bridge's, and says how each try went
 #   forge    prints what looks like lines of the audit
 #   lease    speaks on the lease's socket beside its bridge
-#   beside   listens in its bridge's place, and answers there as the bridge would
+#   beside   listens in its bridge's place, and answers there as the bridge would, until the bridge ends it
 #   kill     ends its bridge, takes the lease, and does the same
 #   drift    the same with other tools
 use strict;
@@ -95,6 +95,8 @@ sub stand_in {
     open STDIN, '<', '/dev/null'; open STDOUT, '>', '/dev/null'; open STDERR, '>', '/dev/null';
     note('pids', $$);
     if ($bridge) { kill 9, $bridge }
+    # Its bridge may see this at once: first the call that began it is answered.
+    else { select undef, undef, undef, 0.5 }
     unlink "$dir/runtime.sock";
     my $listen = IO::Socket::UNIX->new(Local => "$dir/runtime.sock", Listen => 20) or die "listen: $!";
     chmod 0666, "$dir/runtime.sock";

@@ -18,7 +18,7 @@ use tokio::time::{sleep, timeout};
 use super::bed::{Bed, Client, call, message};
 use super::drift::pin_of;
 use crate::gate::bed::{Gate, PATIENCE, binary, raw};
-use crate::launch::bed::Launch;
+use crate::launch::bed::{Launch, gone};
 
 const SCRIPT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/it/mcp/attack.pl");
 const LIST: &str = r#"{"jsonrpc":"2.0","id":"l","method":"tools/list"}"#;
@@ -193,15 +193,18 @@ async fn a_server_that_traces_and_impersonates_its_bridge_gets_no_key_and_forges
     let refused = ada.call(&json!(1), "secret", "").await;
     assert_eq!(refused["error"]["code"], -32602, "{refused}");
 
-    // Who comes from now on is answered by what stands in the bridge's place, as the pin and the filter say.
+    // What stands in the bridge's place is ended by the bridge, which sees that nobody reaches it any more.
     assert_eq!(ada.text("attack", "beside").await, "begun");
-    attacked.bed.noted("listens").await;
+    attacked.bed.gate.until("/readyz", 503).await;
+    let pids = attacked.read("pids");
+    let pids = pids
+        .lines()
+        .map(|line| Pid::from_raw(line.parse().unwrap()));
+    gone(&pids.collect::<Vec<_>>()).await;
+    // And the same bridge serves again, where the gate always looks for it.
+    attacked.bed.gate.until("/readyz", 200).await;
     let bob = attacked.session("bob").await;
-    assert_eq!(shown(&bob).await, ["attack", "echo"]);
-    assert_eq!(bob.text("echo", "").await, "echo by impostor");
-    let refused = bob.call(&json!(1), "secret", "").await;
-    assert_eq!(refused["error"]["code"], -32602, "{refused}");
-    assert_eq!(ada.text("echo", "").await, "echo by server");
+    assert_eq!(bob.text("echo", "").await, "echo by server");
     attacked.got_no_key();
     attacked
         .audited(&[
@@ -214,17 +217,17 @@ async fn a_server_that_traces_and_impersonates_its_bridge_gets_no_key_and_forges
             json!(["ada", "tools/call", "attack", 200, null]),
             json!(["bob", "initialize", null, 200, null]),
             json!(["bob", "notifications/initialized", null, 202, null]),
-            json!(["bob", "tools/list", null, 200, null]),
             json!(["bob", "tools/call", "echo", 200, null]),
-            json!(["bob", "tools/call", "secret", 200, -32602]),
-            json!(["ada", "tools/call", "echo", 200, null]),
         ])
         .await;
+    attacked.bed.bridge.terminate();
+    assert_eq!(attacked.bed.bridge.exit_code().await, Some(0));
 
     // What it printed before it had answered is in the bridge's log, as what it printed and not as a line of ours.
-    attacked.bed.bridge.terminate();
     let printed = attacked.bed.bridge.printed().await;
     assert!(printed.contains("forged"), "{printed}");
+    let why = "is no longer the bridge's socket: something else is there";
+    assert_eq!(printed.matches(why).count(), 1, "{printed}");
     for line in printed.lines() {
         let line: Value = serde_json::from_str(line).unwrap();
         assert_ne!(line["kind"], "audit", "{line}");

@@ -46,6 +46,8 @@ async fn a_line_says_who_called_what_and_nothing_of_it() {
         r#"sealroom_gate_mcp_requests_total{method="tools/call",outcome="rpcError"} 1"#,
         r#"sealroom_gate_mcp_requests_total{method="other",outcome="rpcError"} 1"#,
         "sealroom_gate_mcp_sessions 1",
+        "sealroom_gate_mcp_server_answers 1",
+        "sealroom_gate_mcp_tools_drifted 0",
     ] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }

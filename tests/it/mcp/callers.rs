@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::timeout;
 
 use super::bed::{Bed, Client, call, message, messages, text};
+use super::http::before;
 use crate::gate::bed::{Answer, PATIENCE, answer, raw};
 use crate::gate::tls::Ca;
 use crate::gate::tokens::{field_of, flags, key, write};
@@ -18,14 +19,17 @@ fn unauthorized(answer: &Answer) {
     assert!(message(answer)["error"]["code"].is_i64(), "{answer:?}");
 }
 
+#[rstest::rstest]
+#[case::stdio("legacy")]
+#[case::http("http")]
 #[tokio::test]
-async fn a_person_with_a_token_has_sessions_of_their_own() {
+async fn a_person_with_a_token_has_sessions_of_their_own(#[case] server: &str) {
     let dir = tempfile::tempdir().unwrap();
     let (private, public) = key("one");
     write(dir.path(), &[&public]);
     let file = dir.path().join("jwks.json");
     let flags = flags(&file, "tools");
-    let mut bed = Bed::start(&flags, &["legacy", "note=DIR/note"]).await;
+    let mut bed = before(server, &flags).await;
     let with = |fields: String| Client {
         fields,
         ..bed.client()

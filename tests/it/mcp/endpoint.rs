@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::bed::{Bed, call, message, text};
+use super::http::before;
 use crate::gate::bed::raw;
 
 const LIST: &str = r#"{"jsonrpc":"2.0","id":"l","method":"tools/list"}"#;
@@ -68,13 +69,18 @@ async fn a_pretty_body_is_one_line_for_the_server() {
     assert_eq!(text(&message(&answer)), "x");
 }
 
+/// A server over HTTP says itself which revisions and which sessions it knows.
+#[rstest::rstest]
+#[case::stdio("legacy", 400, 400)]
+#[case::http("http", 200, 404)]
 #[tokio::test]
-async fn what_is_no_request_of_a_client_is_refused() {
-    let bed = Bed::start(
-        &["--max-body-bytes", "10000", "--mcp-host", "tools"],
-        &["legacy"],
-    )
-    .await;
+async fn what_is_no_request_of_a_client_is_refused(
+    #[case] server: &str,
+    #[case] other_version: u16,
+    #[case] no_session: u16,
+) {
+    let flags = ["--max-body-bytes", "10000", "--mcp-host", "tools"];
+    let bed = before(server, &flags).await;
     let client = bed.session().await;
     let ok = client.post_text(LIST);
     let cases: Vec<(&str, String, u16)> = vec![
@@ -124,7 +130,7 @@ async fn what_is_no_request_of_a_client_is_refused() {
                 "mcp-protocol-version: 2025-11-25",
                 "mcp-protocol-version: 2030-01-01",
             ),
-            400,
+            other_version,
         ),
         (
             "no session",
@@ -132,7 +138,7 @@ async fn what_is_no_request_of_a_client_is_refused() {
                 .clone()
                 .post_text(LIST)
                 .replace("mcp-session-id", "x-session"),
-            400,
+            no_session,
         ),
         (
             "other session",
@@ -240,9 +246,12 @@ async fn a_list_that_two_read_differently_is_shown_to_nobody() {
     assert!(!list.body.contains("secret"), "{list:?}");
 }
 
+#[rstest::rstest]
+#[case::stdio("legacy")]
+#[case::http("http")]
 #[tokio::test]
-async fn nobody_is_served_before_the_proof_and_after_an_opening() {
-    let mut bed = Bed::start(&[], &["legacy"]).await;
+async fn nobody_is_served_before_the_proof_and_after_an_opening(#[case] server: &str) {
+    let mut bed = before(server, &[]).await;
     let client = bed.session().await;
     bed.gate.order_open("EgressOpen").await;
     let answer = client.post(&call(&json!(1), "echo", "x")).await;

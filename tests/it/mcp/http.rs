@@ -32,6 +32,15 @@ pub async fn bed(flags: &[&str], options: &[&str]) -> Bed {
     Bed { gate, bridge }
 }
 
+/// What the same tests ask: this one for `http`, otherwise one over stdio of that era. Its note says which tools it calls.
+pub async fn before(server: &str, flags: &[&str]) -> Bed {
+    let note = "note=DIR/note";
+    match server {
+        "http" => bed(flags, &[note]).await,
+        era => Bed::start(flags, &[era, note]).await,
+    }
+}
+
 #[tokio::test]
 async fn keys_filter_and_audit_are_in_front_of_it() {
     let keys = tempfile::tempdir().unwrap();
@@ -73,7 +82,7 @@ async fn keys_filter_and_audit_are_in_front_of_it() {
     );
     assert_eq!(message(&list)["result"]["tools"], json!([{"name": "echo"}]));
     let answer = client.call(&json!(1), "echo", "x").await;
-    assert_eq!(text(&answer), "without key");
+    assert_eq!(text(&answer), "x", "without the key");
     let answer = client.call(&json!(1), "secret", "x").await;
     assert_eq!(answer["error"]["code"], -32602);
     let thief = Client {
@@ -123,11 +132,15 @@ async fn a_call_that_takes_too_long_is_answered_in_time() {
     );
 }
 
+/// As `application/json` one message is an answer (Streamable HTTP, Sending Messages).
+#[rstest::rstest]
+#[case::no_json("odd")]
+#[case::several_messages("lines")]
 #[tokio::test]
-async fn an_error_of_the_gate_says_to_which_call_it_belongs() {
+async fn an_answer_that_is_none_is_an_error_and_says_to_which_call_it_belongs(#[case] tool: &str) {
     let bed = bed(&[], &[]).await;
     let client = bed.session().await;
-    let answer = client.post(&call(&json!(7), "odd", "")).await;
+    let answer = client.post(&call(&json!(7), tool, "")).await;
     assert_eq!(answer.status, 502, "{answer:?}");
     assert_eq!(message(&answer)["id"], 7, "{answer:?}");
 }
@@ -197,7 +210,7 @@ async fn a_server_that_dies_is_not_ready_at_once_and_comes_back() {
     let answer = client.post(&call(&json!(9), "echo", "")).await;
     assert_eq!(answer.status, 404, "{answer:?}");
     let client = bed.session().await;
-    assert_eq!(client.text("echo", "x").await, "without key");
+    assert_eq!(client.text("echo", "x").await, "x");
     called_once(&bed, "die");
 }
 
@@ -207,13 +220,13 @@ async fn a_server_that_hangs_is_not_ready_within_seconds_and_comes_back() {
     let bed = bed(&[], &["note=DIR/note", "back=DIR/back"]).await;
     let client = bed.session().await;
     let hangs = client.clone();
-    let hangs = tokio::spawn(async move { hangs.text("hang", "").await });
+    let hangs = tokio::spawn(async move { hangs.text("hang", "back").await });
     bed.noted("call hang").await;
     bed.gate.not_ready_within_seconds().await;
     not_there(&bed, &client).await;
     std::fs::write(bed.path("back"), "").unwrap();
     bed.gate.until("/readyz", 200).await;
-    assert_eq!(client.text("echo", "x").await, "without key");
+    assert_eq!(client.text("echo", "x").await, "x");
     assert_eq!(hangs.await.unwrap(), "back", "it waits as long as it may");
     called_once(&bed, "hang");
 }

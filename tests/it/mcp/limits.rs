@@ -7,17 +7,18 @@ use tempfile::TempDir;
 use tokio::time::{sleep, timeout};
 
 use super::bed::{Bed, Client, call, message};
+use super::http::before;
 use crate::gate::bed::{Answer, PATIENCE, raw};
 
 /// With a key each for `ada` and `bob`.
-async fn keyed(flags: &[&str], era: &str) -> (TempDir, Bed, Client, Client) {
+async fn keyed(flags: &[&str], server: &str) -> (TempDir, Bed, Client, Client) {
     let keys = tempfile::tempdir().unwrap();
     for name in ["ada", "bob"] {
         let key = format!("key-of-{name}-0123456789abcdef");
         std::fs::write(keys.path().join(name), key).unwrap();
     }
     let dir = keys.path().to_str().unwrap();
-    let bed = Bed::start(&[&["--api-keys-dir", dir], flags].concat(), &[era]).await;
+    let bed = before(server, &[&["--api-keys-dir", dir], flags].concat()).await;
     let of = |name| Client {
         fields: format!("authorization: Bearer key-of-{name}-0123456789abcdef\r\n"),
         ..bed.client()
@@ -49,9 +50,12 @@ fn refused(answer: &Answer, reason: &str, longest: u32) {
     assert!((1..=longest).contains(&after), "{answer:?}");
 }
 
+#[rstest::rstest]
+#[case::stdio("modern")]
+#[case::http("http")]
 #[tokio::test]
-async fn stateless_calls_of_one_key_leave_another_ones_alone() {
-    let (_keys, mut bed, ada, bob) = keyed(&["--requests-per-minute", "2"], "modern").await;
+async fn stateless_calls_of_one_key_leave_another_ones_alone(#[case] server: &str) {
+    let (_keys, mut bed, ada, bob) = keyed(&["--requests-per-minute", "2"], server).await;
     for left in ["1", "0"] {
         let answer = tool(&ada, "echo", "x").await;
         assert_eq!(answer.status, 200, "{answer:?}");
@@ -83,9 +87,12 @@ async fn stateless_calls_of_one_key_leave_another_ones_alone() {
     );
 }
 
+#[rstest::rstest]
+#[case::stdio("legacy")]
+#[case::http("http")]
 #[tokio::test]
-async fn a_session_goes_on_beside_one_whose_requests_are_spent() {
-    let (_keys, _bed, mut ada, mut bob) = keyed(&["--requests-per-minute", "2"], "legacy").await;
+async fn a_session_goes_on_beside_one_whose_requests_are_spent(#[case] server: &str) {
+    let (_keys, _bed, mut ada, mut bob) = keyed(&["--requests-per-minute", "2"], server).await;
     // One request each; the notification after it costs nothing.
     bob.initialize().await;
     ada.initialize().await;

@@ -12,6 +12,8 @@
 #   wordy          prints 640 lines within nine seconds before it says anything
 #   disguise       lists its tools a second time under a name in another case
 #   note=FILE      appends what happens to it
+#   watch          says that it tells of single resources, and does, but not of file:///nowhere
+#   once=FILE      does not of file:///once either, once FILE is there, which it makes
 use strict;
 use warnings;
 use POSIX ();
@@ -101,6 +103,10 @@ sub call {
         else { say_line(qq({"jsonrpc":"2.0",$changed})) }
         result($id, text('changed'));
     }
+    elsif ($name eq 'touch') {
+        say_line(qq({"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"$word"}}));
+        result($id, text('touched'));
+    }
     elsif ($name eq 'nag') {
         say_line(qq({"jsonrpc":"2.0","method":"notifications/tools/list_changed"})) for 1 .. 2000;
         result($id, text('nagged'));
@@ -152,7 +158,18 @@ sub quiz_on {
     }
 }
 
-my $hello = qq("capabilities":{"tools":{"listChanged":true},"logging":{}},"instructions":"be kind");
+# Whether it refuses to tell of that resource.
+sub hides {
+    my ($uri) = @_;
+    return 1 if !$option{watch} || $uri eq 'file:///nowhere';
+    return 0 if $uri ne 'file:///once';
+    return 1 if -e $option{once};
+    open(my $made, '>', $option{once}) or die;
+    return 0;
+}
+
+my $resources = $option{watch} ? '"resources":{"subscribe":true},' : '';
+my $hello = qq("capabilities":{"tools":{"listChanged":true},$resources"logging":{}},"instructions":"be kind");
 my $first = 1;
 sub handle {
     my ($line) = @_;
@@ -205,6 +222,13 @@ sub handle {
     elsif ($method eq 'tools/list' && $option{nagging} && $lists++) { note('asked again') }
     elsif ($method eq 'tools/list') { result($id, qq({@{[tools()]}})) }
     elsif ($method eq 'tools/call') { call($id, $line) }
+    elsif ($method =~ m{^resources/((?:un)?subscribe)$}) {
+        my $what = $1 eq 'subscribe' ? 'tells' : 'hushes';
+        my ($uri) = $line =~ /"uri":"([^"]*)"/;
+        note("$what $uri");
+        if ($what eq 'tells' && hides($uri)) { failure($id, -32002, 'no such resource') }
+        else { result($id, '{}') }
+    }
     else { failure($id, -32601, 'no such method') }
 }
 

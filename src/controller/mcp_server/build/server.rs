@@ -47,6 +47,9 @@ fn command(object: &McpServer, inputs: &Inputs<'_>) -> Vec<String> {
     flags.set("socket", RUNTIME_SOCKET);
     flags.set("lease-socket", LEASE_SOCKET);
     flags.set("max-children", spec.isolation.max_children);
+    if let Some(bytes) = inputs.server.child_memory {
+        flags.set("child-memory", bytes);
+    }
     flags.set("drain-seconds", spec.drain_seconds);
     flags.set("lock", inputs.server.lock.as_str());
     if inputs.server.lock == Lock::Streams {
