@@ -24,6 +24,35 @@ for file in README.md README.ja.md; do
   [[ $shown == "$example" ]] || say "$file: the YAML is not that of examples/assistant"
 done
 
+# What does not depend on the language is the same in a document and its Japanese twin: headings by their level, rows by
+# their columns, blocks of code by their kind and length, the code words of the text, and the code itself but for its
+# comments and what is Japanese in it.
+shape() {
+  awk '/^ *```/ { code = !code; print code ? $0 : lines " lines of code"; lines = 0; next }
+    code { lines++; next }
+    /^#+ / { print $1 }
+    /^\|/ { print "row of " gsub(/\|/, "&") " bars" }' "$1"
+}
+# shellcheck disable=SC2016 # the backticks are those of the text
+words() {
+  awk '/^ *```/ { code = !code; next } !code' "$1" | tr -s '\n ' ' ' | grep -oE '`[^`]+`' | sed -E 's/<[^>]*>/<…>/g' | sort
+}
+code() { awk '/^ *```/ { code = !code; next } code' "$1" | sed -E 's/(^| +)#.*//; s/…/.../g' | sort -u; }
+for twin in "${files[@]}"; do
+  [[ $twin == *.ja.md ]] || continue
+  file=${twin%.ja.md}.md
+  if [[ ! -f $file ]]; then
+    say "$twin: there is no $file"
+    continue
+  fi
+  for part in shape words; do
+    other=$(diff <("$part" "$file") <("$part" "$twin") | grep -m 5 '^[<>]' || true)
+    [[ -z $other ]] || say "$twin: not as $file, here <, there >: ${other//$'\n'/; }"
+  done
+  other=$(comm -13 <(code "$file") <(code "$twin") | LC_ALL=C grep -m 3 -v '[^ -~]' || true)
+  [[ -z $other ]] || say "$twin: this code is not in $file: $other"
+done
+
 # Every reason that the program can give is explained.
 mapfile -t reasons < <(awk '/^reasons! \{/ { r = 1 } r && /^    [A-Z][A-Za-z]*,$/ { gsub(/[ ,]/, ""); print } r && /^\}/ { r = 0 }' src/api/condition.rs || true)
 [[ ${#reasons[@]} -ge 20 ]] || say "src/api/condition.rs: found only ${#reasons[@]} reasons"
@@ -49,6 +78,8 @@ while IFS=$'\t' read -r path name; do
     say "docs/threat-model.md: there is no file $path"
   elif [[ -z $name ]]; then
     say "docs/threat-model.md: a row names $path and no test in it"
+  elif [[ $path == *.sh ]]; then
+    grep -qE -- "^$name\(\) \{" "$path" || say "docs/threat-model.md: no function $name in $path"
   elif [[ $path == e2e/* ]]; then
     # A group's tests are listed in its mod.rs.
     [[ $name == …* ]] && ending=${name#…}\" || ending=\"$name\"

@@ -17,6 +17,10 @@ pub struct Filter {
     pub model: Option<String>,
     /// The route.
     pub route: Option<String>,
+    /// The method of an MCP message.
+    pub rpc: Option<String>,
+    /// The tool that it calls.
+    pub tool: Option<String>,
     /// The HTTP status.
     pub status: Option<Statuses>,
     /// How it ended.
@@ -73,6 +77,8 @@ impl Filter {
             && is(&self.person, entry.person.as_deref())
             && is(&self.model, entry.model.as_deref())
             && is(&self.route, Some(&entry.route))
+            && is(&self.rpc, entry.rpc.as_deref())
+            && is(&self.tool, entry.tool.as_deref())
             && is(&self.outcome, Some(&entry.outcome))
             && self.since.is_none_or(|since| entry.time >= since)
             && self.until.is_none_or(|until| entry.time < until)
@@ -81,7 +87,7 @@ impl Filter {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::tests::LINE;
+    use super::super::entry::tests::{LINE, MCP};
     use super::*;
 
     #[rstest::rstest]
@@ -113,5 +119,15 @@ mod tests {
     fn takes(#[case] filter: Filter, #[case] expected: bool) {
         let entry = Entry::read(LINE).unwrap().unwrap();
         assert_eq!(filter.takes(&entry), expected);
+    }
+
+    #[rstest::rstest]
+    #[case::rpc(Filter { rpc: some("tools/call"), ..Filter::default() }, true)]
+    #[case::other_rpc(Filter { rpc: some("tools"), ..Filter::default() }, false)]
+    #[case::tool(Filter { tool: some("find"), ..Filter::default() }, true)]
+    #[case::other_tool(Filter { rpc: some("tools/call"), tool: some("fin"), ..Filter::default() }, false)]
+    fn takes_of_mcp(#[case] filter: Filter, #[case] expected: bool) {
+        let takes = |line| filter.takes(&Entry::read(line).unwrap().unwrap());
+        assert_eq!((takes(MCP), takes(LINE)), (expected, false));
     }
 }

@@ -2,8 +2,10 @@
 
 pub mod entry;
 pub mod filter;
+pub mod lines;
 pub mod totals;
 
 pub use entry::Entry;
 pub use filter::{Filter, Statuses};
+pub use lines::{Line, Lines};
 pub use totals::Totals;

@@ -29,7 +29,7 @@ impl Totals {
         let sum = self.0.entry(by).or_default();
         sum.requests += 1;
         match (entry.prompt_tokens, entry.completion_tokens) {
-            (None, None) => sum.untold += 1,
+            (None, None) => sum.untold += u64::from(entry.takes_tokens()),
             (prompt, completion) => {
                 sum.prompt = sum.prompt.saturating_add(prompt.unwrap_or_default());
                 let completion = completion.unwrap_or_default();
@@ -39,7 +39,8 @@ impl Totals {
     }
 
     /// As CSV (RFC 4180). `untold` counts the requests of which the engine told no tokens: refused ones, broken
-    /// ones, streams without `stream_options.include_usage` where the engine says nothing else.
+    /// ones, streams without `stream_options.include_usage` where the engine says nothing else. Those that take none are
+    /// requests alone.
     ///
     /// # Errors
     /// The writer's.
@@ -83,7 +84,7 @@ fn quoted(field: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::super::entry::tests::LINE;
+    use super::super::entry::tests::{LINE, MCP};
     use super::*;
 
     #[test]
@@ -106,8 +107,9 @@ mod tests {
             person: Some("tools".to_owned()),
             ..nobody.clone()
         };
+        let tool = Entry::read(MCP).unwrap().unwrap();
         let mut totals = Totals::default();
-        for entry in [&later, &entry, &entry, &untold, &nobody, &person] {
+        for entry in [&later, &entry, &entry, &untold, &tool, &nobody, &person] {
             totals.add(entry);
         }
         let mut text = Vec::new();
@@ -117,7 +119,7 @@ mod tests {
             "month,key,person,requests,prompt_tokens,completion_tokens,untold\n\
              2026-11,,,1,7,2,0\n\
              2026-11,,tools,1,7,2,0\n\
-             2026-11,tools,,3,14,4,1\n\
+             2026-11,tools,,4,14,4,1\n\
              2026-12,tools,,1,7,2,0\n"
         );
     }

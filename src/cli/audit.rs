@@ -1,14 +1,22 @@
 //! `sealroom audit`.
 
-use std::borrow::Cow;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
-use std::path::PathBuf;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
 
+use clap::error::ErrorKind;
 use jiff::Timestamp;
 
 use super::Exit;
-use crate::audit::{Entry, Filter, Statuses, Totals};
+use crate::audit::{Filter, Lines, Statuses};
+
+mod follow;
+mod shown;
+
+use shown::Shown;
+
+/// Read at once, in bytes.
+const CHUNK: usize = 64 * 1024;
 
 /// Flags of `sealroom audit`.
 ///
@@ -18,6 +26,10 @@ use crate::audit::{Entry, Filter, Statuses, Totals};
 pub struct Args {
     /// Logs to read; `-` or none is the standard input, which may go on for ever
     files: Vec<PathBuf>,
+    /// Go on with the files as they grow, also when they are rotated or truncated, until SIGINT. The standard input is
+    /// read as it comes anyway
+    #[arg(long, short)]
+    follow: bool,
     /// Only requests with the key of this name
     #[arg(long)]
     key: Option<String>,
@@ -30,6 +42,12 @@ pub struct Args {
     /// Only this route, such as /v1/chat/completions
     #[arg(long)]
     route: Option<String>,
+    /// Only this method of MCP, such as tools/call
+    #[arg(long, value_name = "METHOD")]
+    rpc: Option<String>,
+    /// Only calls of the tool of this name
+    #[arg(long)]
+    tool: Option<String>,
     /// Only this status or class of statuses: 429, 4xx
     #[arg(long)]
     status: Option<Statuses>,
@@ -64,11 +82,17 @@ enum Failure {
     Read { path: PathBuf, source: io::Error },
     #[error("failed to write what was read: {0}")]
     Write(#[from] io::Error),
+    #[error("failed to wait for signals: {0}")]
+    Signal(io::Error),
 }
 
 impl Args {
     /// Reads to the end of the logs.
     pub fn run(self) -> Exit {
+        if let Err(error) = self.fit() {
+            let _ = error.print();
+            return Exit::Usage;
+        }
         let out = io::stdout().lock();
         match self.read(out) {
             Ok(0) => Exit::Ok,
@@ -85,6 +109,21 @@ impl Args {
         }
     }
 
+    /// Whether what is asked for can be followed.
+    fn fit(&self) -> Result<(), clap::Error> {
+        let why = if self.output == Output::Csv {
+            Some("--follow cannot be used with --output csv: the sums are printed at the end\n")
+        } else if self.files.len() > 1 && self.files.iter().any(|path| is_stdin(path)) {
+            Some("--follow cannot be used with files beside the standard input: read that alone\n")
+        } else {
+            None
+        };
+        match why {
+            Some(why) if self.follow => Err(clap::Error::raw(ErrorKind::ArgumentConflict, why)),
+            _ => Ok(()),
+        }
+    }
+
     /// How many audit lines were unreadable.
     fn read(self, out: impl Write) -> Result<u64, Failure> {
         let filter = Filter {
@@ -92,86 +131,57 @@ impl Args {
             person: self.person,
             model: self.model,
             route: self.route,
+            rpc: self.rpc,
+            tool: self.tool,
             status: self.status,
             outcome: self.outcome,
             since: self.since,
             until: self.until,
         };
-        let mut shown = Shown {
-            filter,
-            output: self.output,
-            out,
-            totals: Totals::default(),
-            unreadable: 0,
-        };
-        let stdin = PathBuf::from("-");
+        let mut shown = Shown::new(filter, self.output, out);
         let mut files = self.files;
         if files.is_empty() {
-            files.push(stdin.clone());
+            files.push("-".into());
+        }
+        if self.follow && !files.iter().any(|path| is_stdin(path)) {
+            follow::follow(files, |line| shown.take(line))?;
+            return shown.end();
         }
         for path in files {
             let failed = |source| Failure::Read {
                 path: path.clone(),
                 source,
             };
-            let mut lines: Box<dyn BufRead> = if path == stdin {
+            let from: Box<dyn Read> = if is_stdin(&path) {
                 Box::new(io::stdin().lock())
             } else {
-                Box::new(BufReader::new(File::open(&path).map_err(failed)?))
+                Box::new(File::open(&path).map_err(failed)?)
             };
-            let mut line = Vec::new();
-            while lines.read_until(b'\n', &mut line).map_err(failed)? > 0 {
-                shown.take(&line)?;
-                line.clear();
-            }
+            read(from, &mut shown, failed)?;
         }
         shown.end()
     }
 }
 
-/// What is printed of the lines.
-struct Shown<W> {
-    filter: Filter,
-    output: Output,
-    out: W,
-    totals: Totals,
-    unreadable: u64,
+fn is_stdin(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
-impl<W: Write> Shown<W> {
-    /// Takes a line. An audit line that is not UTF-8 is not as a gate wrote it.
-    fn take(&mut self, line: &[u8]) -> io::Result<()> {
-        let text = String::from_utf8_lossy(line);
-        let whole = matches!(text, Cow::Borrowed(_));
-        match Entry::read(&text) {
-            Ok(None) => {}
-            Ok(Some(entry)) if whole => {
-                if self.filter.takes(&entry) {
-                    return self.show(&entry, text.trim_end());
-                }
-            }
-            Ok(Some(_)) | Err(_) => self.unreadable += 1,
-        }
-        Ok(())
-    }
-
-    fn show(&mut self, entry: &Entry, line: &str) -> io::Result<()> {
-        match self.output {
-            Output::Text => writeln!(self.out, "{entry}"),
-            Output::Json => writeln!(self.out, "{line}"),
-            Output::Csv => {
-                self.totals.add(entry);
-                Ok(())
-            }
+/// Shows a log to its end, each line as it comes.
+fn read(
+    mut from: impl Read,
+    shown: &mut Shown<impl Write>,
+    failed: impl Fn(io::Error) -> Failure,
+) -> Result<(), Failure> {
+    let (mut lines, mut chunk) = (Lines::default(), vec![0; CHUNK]);
+    loop {
+        match from.read(&mut chunk) {
+            Ok(0) => break,
+            Ok(count) => lines.take(&chunk[..count], |line| shown.take(line))?,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(failed(error)),
         }
     }
-
-    /// Prints what is known at the end alone.
-    fn end(mut self) -> Result<u64, Failure> {
-        if self.output == Output::Csv {
-            self.totals.write(&mut self.out)?;
-        }
-        self.out.flush()?;
-        Ok(self.unreadable)
-    }
+    lines.finish(|line| shown.take(line))?;
+    Ok(())
 }

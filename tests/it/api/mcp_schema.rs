@@ -109,6 +109,63 @@ fn refused() -> Vec<(Value, &'static str)> {
             command(&["/bin/bash", "-c", "cd /app && uvx x"]),
             "bake the package into the image",
         ),
+        (
+            command(&["sh", "-c", "pip install x && exec x"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["sh", "-c", "python3 -m pip -q install x; exec x"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["bash", "-lc", "uv run x"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["sh", "-c", "(uv --directory /app tool run x)"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["tini", "--", "sh", "-c", "exec pnpm dlx x"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["sh", "-c", "cd /app\nnpm exec x"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["sh", "-c", "bunx x"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["sh", "-c", "uvx"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["uv", "--directory", "/app", "run", "x"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["node", "/usr/lib/node_modules/npm/bin/npx-cli.js", "x"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&[
+                "node",
+                "/usr/lib/node_modules/npm/bin/npm-cli.js",
+                "exec",
+                "x",
+            ]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["proxy", "--", "npx", "x"]),
+            "bake the package into the image",
+        ),
+        (
+            command(&["supergateway", "--stdio", "npx -y some-server"]),
+            "bake the package into the image",
+        ),
         (http(json!({ "port": 3000 })), "command: Required value"),
         (
             http(json!({ "command": ["npx", "x"], "port": 3000 })),
@@ -231,8 +288,39 @@ fn refused() -> Vec<(Value, &'static str)> {
             "at least 1 items",
         ),
         (
+            json!({ "spec.egress": [{ "to": [{ "ipBlock": { "cidr": "192.0.2.40" } }], "ports": [{ "port": 1 }] }] }),
+            "write an address block",
+        ),
+        (
+            json!({ "spec.hostAliases": [{ "ip": "${RECORDS_DB_ADDRESS}", "hostnames": ["db"] }] }),
+            "write an IP address",
+        ),
+        (
             json!({ "spec.isolation": { "maxChildren": 1 } }),
             "greater than or equal to 2",
+        ),
+        (
+            json!({ "spec.isolation": { "childMemory": "15Mi" } }),
+            "write at least 16Mi",
+        ),
+        (
+            json!({ "spec.isolation": { "childMemory": 1000 } }),
+            "write at least 16Mi",
+        ),
+        (
+            json!({ "spec.isolation": { "childMemory": "much" } }),
+            "should match",
+        ),
+        (
+            json!({ "spec.isolation": { "childMemory": "1Gi" }, "spec.resources": { "limits": { "memory": "1024Mi" } } }),
+            "write less than resources.limits.memory",
+        ),
+        (
+            json!({
+                "spec.isolation": { "childMemory": "64Mi" },
+                "spec.transport": { "type": "HTTP", "http": { "command": ["a"], "port": 3000 } },
+            }),
+            "bounds an HTTP server",
         ),
         (
             limits(json!({ "perCaller": { "requestsPerMinute": 60 } })),
@@ -260,7 +348,15 @@ fn taken() -> Vec<Value> {
         command(&["python3", "-m", "server"]),
         command(&["node", "/app/node_modules/.bin/npx-like"]),
         command(&["npm", "run", "start"]),
+        command(&["pnpm", "exec", "server"]),
+        command(&["sh", "-c", "npm -v && install -d /tmp/a && exec /server"]),
         command(&["/bin/sh", "-c", "exec /app/server"]),
+        command(&["/server", "--ecosystem", "pip"]),
+        command(&["/server", "--say", "never run pip install"]),
+        command(&["python3", "-m", "server", "--index", "pip"]),
+        command(&["sh", "-c", "exec /server --ecosystem pip"]),
+        command(&["sh", "-c", "exec /opt/uvx/server; npm run start"]),
+        command(&["bun", "run", "/app/server.ts"]),
         http(json!({ "command": ["/server"], "port": 3000 })),
         models(json!([{ "modelDeploymentRef": { "name": "a" } }])),
         models(json!([
@@ -269,6 +365,14 @@ fn taken() -> Vec<Value> {
         ])),
         egress(json!({ "port": 5432 })),
         egress(json!({ "port": 8000, "endPort": 8010 })),
+        json!({ "spec.egress": [{ "to": [
+            { "ipBlock": { "cidr": "192.0.2.0/24", "except": ["192.0.2.9/32"] } },
+            { "ipBlock": { "cidr": "2001:db8::/64" } },
+        ], "ports": [{ "port": 5432 }] }] }),
+        json!({ "spec.hostAliases": [{ "ip": "2001:db8::40", "hostnames": ["db"] }] }),
+        json!({ "spec.isolation": { "childMemory": "64Mi" } }),
+        json!({ "spec.isolation": { "childMemory": 67_108_864 }, "spec.resources": { "limits": { "memory": "1Gi" } } }),
+        json!({ "spec.isolation": { "childMemory": "1.5Gi" }, "spec.resources": { "limits": { "cpu": 1 } } }),
         json!({ "spec.tools": { "policy": "AllowListed", "allow": ["find"], "pin": format!("sha256:{}", "0".repeat(64)) } }),
         json!({
             "spec.limits": { "perCaller": { "requestsPerMinute": 60 } },

@@ -231,6 +231,14 @@ async fn refuses_and_says_what_to_write() {
             "at most 16 items",
         ),
         (
+            json!({ "spec.access": { "from": [{ "ipBlock": { "cidr": "${LOAD_BALANCER}/32" } }] } }),
+            "write an address block",
+        ),
+        (
+            json!({ "spec.access": { "from": [{ "ipBlock": { "cidr": "0.0.0.0/0", "except": ["192.0.2.9"] } }] } }),
+            "write an address block",
+        ),
+        (
             json!({ "spec.resources": { "limits": { "memory": "much" } } }),
             "should match",
         ),

@@ -9,7 +9,7 @@ const LOG: &str = r#"{"timestamp":"2026-11-23T10:00:00Z","level":"INFO","message
 {"kind":"audit","time":"2026-11-23T10:00:04Z","id":"4","route":"/v1/completions","status":200,"key":null,"person":"ada","promptTokens":3,"completionTokens":1,"millis":1,"outcome":"ok"}
 "#;
 
-fn audit(flags: &[&str], log: impl Into<Vec<u8>>) -> (i32, String, String) {
+pub fn audit(flags: &[&str], log: impl Into<Vec<u8>>) -> (i32, String, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_sealroom"));
     let output = command
         .arg("audit")

@@ -1,4 +1,6 @@
 //! The command line, as people and scripts call it.
 
 mod audit;
+mod audit_follow;
+mod audit_mcp;
 mod status;

@@ -52,7 +52,7 @@ fn status(sealed: &str, reason: &str) -> Value {
         })
     };
     json!({
-        "observedGeneration": 1, "tools": {"count": 2, "hash": HASH},
+        "observedGeneration": 1, "replicas": 1, "updatedReplicas": 1, "tools": {"count": 2, "hash": HASH},
         "conditions": [condition("Ready", "True", "Succeeded"), condition("Sealed", sealed, reason)],
     })
 }
@@ -90,7 +90,10 @@ async fn people_see_what_holds_and_scripts_read_the_exit_code() {
     .await;
     let mut silent = status("Unknown", "Proving");
     silent.as_object_mut().unwrap().remove("tools");
-    put(&client, "McpServer", "silent", spec, silent).await;
+    put(&client, "McpServer", "silent", spec.clone(), silent).await;
+    let mut away = status("True", "NoEgress");
+    away["replicas"] = 0.into();
+    put(&client, "McpServer", "away", spec, away).await;
 
     for (args, code, shown) in [
         (
@@ -105,8 +108,9 @@ async fn people_see_what_holds_and_scripts_read_the_exit_code() {
         (
             &["pin", "-n", NS, "silent"],
             1,
-            "no pod of cli-status/silent has listed them yet",
+            "the tools of cli-status/silent: no pod has listed them yet",
         ),
+        (&["pin", "-n", NS, "away"], 1, "no pod runs"),
         (
             &["pin", "-n", NS, "nobody"],
             1,
