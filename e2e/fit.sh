@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # fit.sh [MODEL.gguf...]: asks llama-fit-params for the memory of generated headers, and of the models that are
-# named or in the cache, and compares: docs/memory.md. GEMMA=1 downloads a second model. SEALROOM_BLESS=1 records
-# what the tool says.
+# named, or else of the tests' model and others in the cache, and compares: docs/memory.md. GEMMA=1 downloads a
+# second model. SEALROOM_BLESS=1 records what the tool says.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . e2e/env.sh
@@ -26,10 +26,11 @@ gemma() {
 }
 if [ -n "${GEMMA:-}" ]; then gemma; fi
 if [ $# = 0 ]; then
-  shopt -s nullglob
+  e2e/products.sh programs
+  "$e2e" model
   set -- "$SEALROOM_CACHE"/models/*.gguf
 fi
 SEALROOM_FIT_MODELS=$(IFS=:; echo "$*")
-if [ $# = 0 ]; then unset SEALROOM_FIT_MODELS; else export SEALROOM_FIT_MODELS; fi
+export SEALROOM_FIT_MODELS
 SEALROOM_FIT_ROOT=$root cargo test --profile e2e --workspace --all-targets --locked -- \
   --nocapture --test-threads 1 gguf::oracle_tests | grep -E '^(fit: |test |failures|thread|  )'

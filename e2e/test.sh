@@ -55,6 +55,7 @@ check fit 180 e2e/fit.sh
 check shipped 480 shipped
 check deps 360 e2e/deps.sh
 join go
+check calls-home 120 e2e/engines/calls-home.sh
 tests chart 30 charts/sealroom/tests/render.sh
 if [ "$PROVIDER" = bed ]; then
   bed_is_ours=1
@@ -73,5 +74,5 @@ else
   echo "PROVIDER is bed or kind for all tests, not $PROVIDER" >&2
   exit 2
 fi
-# Last: what it needs of a model is in the cache by now.
-check mcp-example 120 e2e/mcp/fastmcp-pnpm.sh
+# Last: the model and the image that it needs are in the cache by now.
+check mcp-example 90 e2e/mcp/fastmcp-pnpm.sh

@@ -16,4 +16,7 @@ policy=()
 case ${1:-} in bud | build | push | pull | from) policy=(--signature-policy "$store/policy.json") ;; esac
 command=$1
 shift
-exec buildah --storage-driver vfs --root "$store/root" --runroot "$store/run" "$command" "${policy[@]}" "$@"
+# This isolation leaves the machine's network, whatever the build is told.
+alone=()
+case " $* " in *' --network=none '*) alone=(unshare --net) ;; esac
+exec "${alone[@]}" buildah --storage-driver vfs --root "$store/root" --runroot "$store/run" "$command" "${policy[@]}" "$@"

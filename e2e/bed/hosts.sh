@@ -8,6 +8,7 @@ mkdir -p "$BED_DIR/registry"
 "$BED_SRC/registry-config.sh" >"$BED_DIR/registry.yaml"
 "$BED_SRC/spawn.sh" registry docker-registry serve "$BED_DIR/registry.yaml"
 "$BED_SRC/spawn.sh" outside "$E2E_BIN" outside --log "$BED_DIR/outside.jsonl"
+"$BED_SRC/spawn.sh" metadata "$E2E_BIN" tool listen 80
 
 door() { # port on loopback, namespace, port there: no route leads from the machine into the bed
   "$BED_SRC/spawn.sh" machine socat "TCP-LISTEN:$1,bind=127.0.0.1,fork,reuseaddr,max-children=256" \

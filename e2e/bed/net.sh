@@ -53,4 +53,7 @@ for a in $OUTSIDE_EXTRA; do
   in_ns outside ip addr add "fd31:9::$a/64" dev eth0 nodad preferred_lft 0
 done
 in_ns outside nft -f "$BED_SRC/outside.nft"
+# Where clouds serve metadata. A host of its own, since gates probe it: what a test that opens everything lets them reach
+# is none of the packets that arrive outside.
+host metadata 169.254.169.254 169.254.169.1 fd00:ec2::254 fd00:ec2::1
 for ((i = 1; i <= NODES; i++)); do node "$i"; done

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # spawn.sh <where> <command...>: starts a long-running process of the bed: in the bed's cgroup, so that
 # it is found again without a pid file; in a session of its own; in the network namespace of that name.
-# where is node1, node2, registry, outside, or machine for the machine's own network (loopback only).
+# where is node1, node2, registry, outside, metadata, or machine for the machine's own network (loopback only).
 set -euo pipefail
 . "$(dirname "$0")/env.sh"
 where=$1

@@ -64,6 +64,8 @@ enum Command {
         #[arg(long)]
         no_push: bool,
     },
+    /// Fetch the model into the cache: prints where it is
+    Model,
     /// Push the model in both layouts: prints its references by digest
     PushModel {
         #[command(flatten)]
@@ -238,6 +240,11 @@ impl Cli {
                     stage.end("from its Go module");
                 }
                 images(&shape, products, !no_push).await
+            }
+            Command::Model => {
+                let file = artifact::model(&cache()).await?;
+                anstream::println!("{}", file.display());
+                Ok(())
             }
             Command::PushModel { shape } => push_model(&shape).await,
             Command::Outside { log } => outside::listen(&log).await,

@@ -160,6 +160,15 @@ pub async fn postgres(cluster: &Cluster) -> Result<String> {
     push_image(cluster, Image::postgres(root)).await
 }
 
+/// The image of the server in `examples/fastmcp-pnpm`, built and pushed unless it is there: its reference by digest.
+///
+/// # Errors
+/// When it cannot be built or pushed.
+pub async fn ask(cluster: &Cluster) -> Result<String> {
+    let root = root_by("images/node/root.sh").await?;
+    push_image(cluster, Image::ask(root)).await
+}
+
 /// The image of the ingress controller, built and pushed unless it is there: its reference by digest.
 ///
 /// # Errors

@@ -14,12 +14,15 @@ use crate::kube::wait;
 use crate::tool::Failure;
 
 const NS: &str = "fail";
-/// Each failure, as the name of its model, and the reason that the object gives.
-const FAILURES: [(Failure, &str, &str); 3] = [
+/// Each failure that its clients are told of, as the name of its model, and the reason that the object gives.
+const FAILURES: [(Failure, &str, &str); 4] = [
     (Failure::Exhaust, "exhausts", "RuntimeOutOfMemory"),
     (Failure::Hang, "hangs", "RuntimeHangs"),
     (Failure::End, "ends", "RuntimeFailing"),
+    (Failure::BadAnswers, "lies", "RuntimeAnswersWrong"),
 ];
+/// For the kubelet to start what gives no answer again.
+const LONG: Duration = Duration::from_secs(300);
 /// What is told to a client whose engine failed.
 const ERRORS: [u16; 3] = [502, 503, 504];
 
@@ -63,7 +66,7 @@ async fn fail(stage: &Stage, failure: Failure, name: &str, reason: &str) -> Resu
     wait(long, reason, async || {
         let order = capital_of_france(name, failure.word());
         // Between two runs there may be nobody to answer.
-        match ask(stage, name, &order).await {
+        match ask(stage, name, &order, PATIENCE).await {
             Ok(answer) => told.lock().await.push(answer),
             Err(error) => unanswered.lock().await.push(error.to_string()),
         }
@@ -84,13 +87,17 @@ async fn fail(stage: &Stage, failure: Failure, name: &str, reason: &str) -> Resu
             "expected an error of {name} in OpenAI's shape, got {status} {body}"
         );
     }
-    wait(long, "an answer of the next run", async || {
-        let asked = ask(stage, name, &capital_of_france(name, "")).await;
+    recovers(stage, name, reason).await
+}
+
+async fn recovers(stage: &Stage, name: &str, reason: &str) -> Result<()> {
+    wait(LONG, "an answer of the next run", async || {
+        let asked = ask(stage, name, &capital_of_france(name, ""), PATIENCE).await;
         Ok(asked.is_ok_and(|(status, _)| status == 200).then_some(()))
     })
     .await?;
     // It stays for a while, so that a runtime that fails now and then does not come and go.
-    let ready = world.condition(NS, name, "Ready").await?;
+    let ready = stage.world.condition(NS, name, "Ready").await?;
     ensure!(
         ready.reason == reason,
         "expected {reason} to stay, got {ready:?}"
@@ -98,10 +105,7 @@ async fn fail(stage: &Stage, failure: Failure, name: &str, reason: &str) -> Resu
     Ok(())
 }
 
-async fn ask(stage: &Stage, name: &str, data: &str) -> Result<(u16, String)> {
+async fn ask(stage: &Stage, name: &str, data: &str, seconds: u32) -> Result<(u16, String)> {
     let url = format!("http://{name}.{NS}.svc.cluster.local:8080/v1/chat/completions");
-    stage
-        .world
-        .fetch(NS, &url, Some(data), None, PATIENCE)
-        .await
+    stage.world.fetch(NS, &url, Some(data), None, seconds).await
 }

@@ -146,6 +146,11 @@ async fn told(stage: &Stage, model: &Served, reason: &str, says: &str) -> Result
 
 async fn wide(stage: &Stage) -> Result<()> {
     let model = stage.assistant().await?;
+    shuts_and_recovers(stage, &model).await
+}
+
+/// Everything is opened: a probe gets out, the model is shut, and it serves again by itself when that is over.
+pub(super) async fn shuts_and_recovers(stage: &Stage, model: &Served) -> Result<()> {
     let (ns, name) = (model.namespace.as_str(), model.name.as_str());
     stage
         .world
@@ -155,7 +160,7 @@ async fn wide(stage: &Stage) -> Result<()> {
         .world
         .wait_condition(ns, name, "Sealed", "False", "EgressOpen", RECOVERY)
         .await;
-    let refused = refuses(stage, &model).await;
+    let refused = refuses(stage, model).await;
     stage
         .world
         .kubectl(&["delete", "networkpolicy", "-n", ns, "everything"])
@@ -167,7 +172,7 @@ async fn wide(stage: &Stage) -> Result<()> {
         opened.message
     );
     refused?;
-    recovers(stage, &model).await
+    recovers(stage, model).await
 }
 
 /// A runtime that dials all the time; a policy lets everything out; once the model is shut it answers nobody and

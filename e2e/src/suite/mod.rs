@@ -32,13 +32,16 @@ mod lock;
 mod mcp;
 mod modes;
 mod ollama;
+mod processes;
 mod refuse;
 mod restart;
 mod rollout;
 mod scale;
 mod serve;
 mod several;
+mod sockets;
 mod start;
+mod stranger;
 mod unenforced;
 
 pub use idle::requests_of_the_operator;
@@ -107,16 +110,19 @@ fn groups() -> Vec<Vec<Lane>> {
         waiting,
         vec![
             join(hole::cases(), fail::cases()),
-            join(join(ollama::cases(), several::cases()), delete::cases()),
-            join(join(lock::cases(), modes::cases()), clients::written()),
-            adapters::cases(),
+            join(ollama::cases(), several::cases()),
+            join(
+                join(lock::cases(), modes::cases()),
+                join(clients::written(), delete::cases()),
+            ),
+            join(adapters::cases(), mcp::lives()),
             mcp::cases(),
             mcp::examples(),
         ],
         // Fifty pods at once leave nobody else a processor.
         vec![start::silent()],
         vec![restart::cases()],
-        vec![join(hole::loud(), mcp::loud())],
+        vec![join(join(lock::loud(), hole::loud()), mcp::loud())],
         // Their pods are not the operator's, whose requests the other lane counts.
         each(start::loud()).chain([idle::cases()]).collect(),
         vec![controls::cases(), agree::cases()],

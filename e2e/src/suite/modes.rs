@@ -61,9 +61,32 @@ async fn inside(stage: &Stage) -> Result<()> {
         .await?;
 
     let model = Served::of(NS, NAME);
+    vectors(stage, &model, NAME).await?;
+    for (path, body) in [
+        ("/v1/chat/completions", capital_of_france(NAME, "")),
+        (
+            "/v1/completions",
+            json!({"model": NAME, "prompt": "x"}).to_string(),
+        ),
+        (
+            "/v1/rerank",
+            json!({"model": NAME, "query": "x", "documents": ["y"]}).to_string(),
+        ),
+    ] {
+        let (status, body) = stage.ask(&model, path, Some(&body)).await?;
+        ensure!(
+            status == 404 && body.contains("wrong_mode") && body.contains("/v1/embeddings"),
+            "expected {path} to be refused with what there is, got {status} {body}"
+        );
+    }
+    Ok(())
+}
+
+/// The object serves a model of that name which makes vectors: texts that say the same are nearer to each other.
+pub(super) async fn vectors(stage: &Stage, object: &Served, name: &str) -> Result<()> {
     let texts = ["a cat sat on the mat", "the cat sat on a mat", "tax law"];
-    let asked = json!({"model": NAME, "input": texts}).to_string();
-    let (status, body) = stage.ask(&model, "/v1/embeddings", Some(&asked)).await?;
+    let asked = json!({"model": name, "input": texts}).to_string();
+    let (status, body) = stage.ask(object, "/v1/embeddings", Some(&asked)).await?;
     ensure!(status == 200, "expected vectors, got {status} {body}");
     let answer: Value = serde_json::from_str(&body)?;
     let vectors: Vec<Vec<f64>> = answer["data"]
@@ -82,24 +105,6 @@ async fn inside(stage: &Stage) -> Result<()> {
         near > far,
         "expected texts that say the same to be nearer: {near} and {far}"
     );
-
-    for (path, body) in [
-        ("/v1/chat/completions", capital_of_france(NAME, "")),
-        (
-            "/v1/completions",
-            json!({"model": NAME, "prompt": "x"}).to_string(),
-        ),
-        (
-            "/v1/rerank",
-            json!({"model": NAME, "query": "x", "documents": ["y"]}).to_string(),
-        ),
-    ] {
-        let (status, body) = stage.ask(&model, path, Some(&body)).await?;
-        ensure!(
-            status == 404 && body.contains("wrong_mode") && body.contains("/v1/embeddings"),
-            "expected {path} to be refused with what there is, got {status} {body}"
-        );
-    }
     Ok(())
 }
 

@@ -1,26 +1,43 @@
 //! The second engine: the same object, URL, model and answers, and what is different about its lock.
 
-use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use super::fixtures::{Model, capital_of_france, tool_pod};
+use super::fixtures::{Model, capital_of_france};
+use super::load::client;
+use super::sockets::{API, reached};
+use super::stage::Served;
 use super::{Case, Needs, PROGRAM, Stage};
-use crate::asking::PATIENCE;
-use crate::dial::Attempt;
 use crate::kube::wait;
+
+mod life;
 
 const NS: &str = "second-engine";
 const NAME: &str = "second";
+const CHAT: &str = "/v1/chat/completions";
 
+/// In this order: what the first makes the others use, and the last takes it away.
 pub(super) fn cases() -> Vec<Case> {
-    vec![Case {
-        name: "ollama/the_second_engine_serves_behind_the_same_gate",
-        needs: Needs::BothLocks,
-        run: |s| Box::pin(serves(s)),
-    }]
+    let needs = Needs::BothLocks;
+    vec![
+        Case {
+            name: "ollama/the_second_engine_serves_behind_the_same_gate",
+            needs,
+            run: |s| Box::pin(serves(s)),
+        },
+        Case {
+            name: "ollama/a_hole_shuts_it_and_it_comes_back",
+            needs,
+            run: |s| Box::pin(life::shuts(s)),
+        },
+        Case {
+            name: "ollama/a_rollout_drops_no_request",
+            needs,
+            run: |s| Box::pin(life::rolls(s)),
+        },
+    ]
 }
 
 /// What Ollama's own API offers to whoever reaches its port: pulls, pushes, other models, and prompts past the gate.
@@ -43,35 +60,28 @@ const NOT_THERE: [&str; 16] = [
     "/v1/models/second",
 ];
 
-/// Where whoever was let in may ask.
-const API: u16 = 8080;
-/// The pod's other ports: the engine's own, the gate's for the operator, and the one for metrics.
-const OTHERS: [u16; 3] = [11434, 8081, 8082];
+/// The engine's own port.
+const ENGINE: u16 = 11434;
+
+/// The model and its client, once both are there: whoever comes first makes them. It drains for longer than a stream
+/// takes on a busy machine.
+async fn made(stage: &Stage) -> Result<Model> {
+    let model = Model::new(NS, NAME, stage.artifact())
+        .ollama()
+        .set("/drainSeconds", 90);
+    stage.world.apply(&model.yaml()).await?;
+    client(stage, NS).await?;
+    let long = Duration::from_secs(180);
+    stage
+        .world
+        .wait_condition(NS, NAME, "Ready", "True", "", long)
+        .await?;
+    Ok(model)
+}
 
 async fn serves(stage: &Stage) -> Result<()> {
     let room = stage.room(NS).await?;
-    let done = inside(stage).await;
-    room.leave_silent(done).await
-}
-
-async fn inside(stage: &Stage) -> Result<()> {
-    let world = &stage.world;
-    let client = tool_pod(
-        NS,
-        "client",
-        &stage.images.tool,
-        "client",
-        &["tool", "idle"],
-    );
-    world.apply(&client).await?;
-    let model = Model::new(NS, NAME, stage.artifact()).ollama();
-    world.apply(&model.yaml()).await?;
-    let long = Duration::from_secs(180);
-    world
-        .wait_condition(NS, NAME, "Ready", "True", "", long)
-        .await?;
-    world.pods_ready(NS, &["client"]).await?;
-
+    made(stage).await?;
     answers(stage).await?;
     for path in NOT_THERE {
         for body in [None, Some(r#"{"model":"second"}"#)] {
@@ -83,32 +93,36 @@ async fn inside(stage: &Stage) -> Result<()> {
         }
     }
     deletes_nothing(stage).await?;
-    past_the_gate(stage).await?;
+    reached(stage, &served(), (NS, "client"), &[API], &[ENGINE]).await?;
     locks(stage).await?;
-    let sealed = world.condition(NS, NAME, "Sealed").await?;
+    let sealed = stage.world.condition(NS, NAME, "Sealed").await?;
     ensure!(
         sealed.status == "True" && sealed.reason == "NoEgress",
         "expected it to be sealed, got {sealed:?}"
     );
-    Ok(())
+    room.silent().await
 }
 
-async fn answers(stage: &Stage) -> Result<()> {
-    let chat = "/v1/chat/completions";
+async fn paris(stage: &Stage) -> Result<()> {
     let question = capital_of_france(NAME, "");
-    let (status, body) = ask(stage, chat, Some(&question)).await?;
+    let (status, body) = ask(stage, CHAT, Some(&question)).await?;
     let answer: Value = serde_json::from_str(&body).unwrap_or_default();
     ensure!(
         status == 200 && body.contains("Paris") && answer["model"] == NAME,
         "expected Paris of {NAME}, got {status} {body}"
     );
+    Ok(())
+}
+
+async fn answers(stage: &Stage) -> Result<()> {
+    paris(stage).await?;
     let (status, body) = ask(stage, "/v1/models", None).await?;
     ensure!(
         status == 200 && body.contains("\"second\""),
         "expected the served name, got {status} {body}"
     );
-    let streamed = question.replacen('{', "{\"stream\":true,", 1);
-    let (status, body) = ask(stage, chat, Some(&streamed)).await?;
+    let streamed = capital_of_france(NAME, "").replacen('{', "{\"stream\":true,", 1);
+    let (status, body) = ask(stage, CHAT, Some(&streamed)).await?;
     let pieces = body.lines().filter(|line| line.starts_with("data: "));
     ensure!(
         status == 200 && pieces.count() > 3 && body.contains("data: [DONE]"),
@@ -116,10 +130,10 @@ async fn answers(stage: &Stage) -> Result<()> {
     );
     // Whoever names no model means the one that there is, as with the other engine.
     let unnamed = r#"{"max_tokens":4,"messages":[{"role":"user","content":"Hello"}]}"#;
-    let (status, body) = ask(stage, chat, Some(unnamed)).await?;
+    let (status, body) = ask(stage, CHAT, Some(unnamed)).await?;
     ensure!(status == 200, "expected an answer, got {status} {body}");
     let another = r#"{"model":"another","messages":[]}"#;
-    let (status, body) = ask(stage, chat, Some(another)).await?;
+    let (status, body) = ask(stage, CHAT, Some(another)).await?;
     ensure!(
         status == 404 && body.contains("model_not_found"),
         "expected no such model, got {status} {body}"
@@ -129,7 +143,7 @@ async fn answers(stage: &Stage) -> Result<()> {
 
 /// Nor by the method that the engine has for it.
 async fn deletes_nothing(stage: &Stage) -> Result<()> {
-    let url = format!("{}/api/delete", base());
+    let url = format!("{}/api/delete", served().url);
     let fetch = [
         PROGRAM,
         "tool",
@@ -143,46 +157,6 @@ async fn deletes_nothing(stage: &Stage) -> Result<()> {
     ];
     let told = stage.world.exec(NS, "client", "tool", &fetch).await?.stdout;
     ensure!(told.starts_with("404 "), "expected 404, got {told}");
-    Ok(())
-}
-
-/// At the pod's own addresses there is one port for a client: the gate's.
-async fn past_the_gate(stage: &Stage) -> Result<()> {
-    let pods = stage.world.pods(NS, NAME).await?;
-    let pod = pods.first().context("failed to find a pod")?;
-    let addresses: Vec<IpAddr> = pod["status"]["podIPs"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|address| address["ip"].as_str()?.parse().ok())
-        .collect();
-    let to: Vec<String> = addresses
-        .iter()
-        .flat_map(|ip| [API].into_iter().chain(OTHERS).map(move |port| (*ip, port)))
-        .map(|to| SocketAddr::from(to).to_string())
-        .collect();
-    ensure!(!to.is_empty(), "expected an address of the pod");
-    // Whoever speaks HTTP answers, so that a connection is told from silence.
-    let text = "GET / HTTP/1.0\r\n\r\n";
-    let mut dial = vec![PROGRAM, "dial", "--protocol", "tcp", "--text", text];
-    dial.extend(["--patience", "5000"]);
-    dial.extend(to.iter().flat_map(|to| ["--to", to.as_str()]));
-    let told = stage.world.exec(NS, "client", "tool", &dial).await?.stdout;
-    let attempts: Vec<Attempt> = told
-        .lines()
-        .map(serde_json::from_str)
-        .collect::<Result<_, _>>()?;
-    ensure!(
-        attempts.len() == to.len(),
-        "expected {} attempts, got {told}",
-        to.len()
-    );
-    for attempt in attempts {
-        ensure!(
-            attempt.reached == (attempt.to.port() == API),
-            "expected a connection to {API} alone, got {attempt:?}"
-        );
-    }
     Ok(())
 }
 
@@ -201,11 +175,10 @@ async fn locks(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-fn base() -> String {
-    format!("http://{NAME}.{NS}.svc.cluster.local:{API}")
+fn served() -> Served {
+    Served::of(NS, NAME).asked_nearby()
 }
 
 async fn ask(stage: &Stage, path: &str, data: Option<&str>) -> Result<(u16, String)> {
-    let url = base() + path;
-    stage.world.fetch(NS, &url, data, None, PATIENCE).await
+    stage.ask(&served(), path, data).await
 }

@@ -67,20 +67,11 @@ async fn under_load(stage: &Stage, ns: &str) -> Result<()> {
     stage.world.apply(&model.yaml()).await?;
     client(stage, ns).await?;
     let served = Served::of(ns, "steady");
-    let mut pods = rolled(stage, &served, 2, &BTreeSet::new()).await?;
+    let pods = rolled(stage, &served, 2, &BTreeSet::new()).await?;
 
     let many = Load::start(stage, &served, &stream("steady", 8), &MANY)?;
     let long = Load::start(stage, &served, &stream("steady", 150), &LONG)?;
-    let mut rolling = Ok(());
-    let mut next = model;
-    for (field, value) in CHANGES {
-        next = next.set(field, value);
-        stage.world.apply(&next.yaml()).await?;
-        match rolled(stage, &served, 2, &pods).await {
-            Ok(new) => pods = new,
-            Err(error) => rolling = Err(error),
-        }
-    }
+    let rolling = changed(stage, &served, model, pods, &CHANGES).await;
     let fewer = [
         "scale",
         "-n",
@@ -100,15 +91,40 @@ async fn under_load(stage: &Stage, ns: &str) -> Result<()> {
         long.complete,
         many.crossed + long.crossed
     );
-    for load in [&many, &long] {
-        ensure!(
-            load.refused.is_empty() && load.failed.is_empty(),
-            "expected every stream to be complete, got {load:#?}"
-        );
-    }
+    complete(&many)?;
+    complete(&long)?;
     ensure!(
         many.complete > 60 && long.complete > 5,
         "expected a load, got {many:?} and {long:?}"
+    );
+    Ok(())
+}
+
+/// Makes one change after the other, each when the pods of the one before serve, as many as these.
+pub(super) async fn changed(
+    stage: &Stage,
+    served: &Served,
+    mut model: Model,
+    mut pods: BTreeSet<String>,
+    changes: &[(&str, u32)],
+) -> Result<()> {
+    let mut rolling = Ok(());
+    for (field, value) in changes {
+        model = model.set(field, *value);
+        stage.world.apply(&model.yaml()).await?;
+        match rolled(stage, served, pods.len(), &pods).await {
+            Ok(new) => pods = new,
+            Err(error) => rolling = Err(error),
+        }
+    }
+    rolling
+}
+
+/// Every stream of a load came to its end, and none was refused.
+pub(super) fn complete(load: &Summary) -> Result<()> {
+    ensure!(
+        load.refused.is_empty() && load.failed.is_empty(),
+        "expected every stream to be complete, got {load:#?}"
     );
     Ok(())
 }
@@ -120,7 +136,7 @@ fn told_to_retry(load: &Summary) -> bool {
 }
 
 /// Waits until as many pods as asked for serve what is written, and those of before are gone: their UIDs.
-async fn rolled(
+pub(super) async fn rolled(
     stage: &Stage,
     model: &Served,
     replicas: usize,

@@ -1,16 +1,17 @@
 //! What an application sees.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::fixtures::{capital_of_france, tool_pod};
+use super::sockets::{API, dialled, gate_alone, reached};
 use super::stage::Served;
-use super::{Case, Needs, PROGRAM, Stage};
+use super::stranger::no_connection;
+use super::{Case, Needs, Stage};
 use crate::kube::wait;
-use crate::tool::nobody_answered;
 use crate::world::name_of;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -35,6 +36,11 @@ pub(super) fn cases() -> Vec<Case> {
             name: "serve/other_routes_are_not_there",
             needs,
             run: |s| Box::pin(routes(s)),
+        },
+        Case {
+            name: "serve/nobody_but_the_gate_reaches_the_engine",
+            needs,
+            run: |s| Box::pin(engine(s)),
         },
         Case {
             name: "serve/a_stranger_gets_nothing",
@@ -137,6 +143,21 @@ async fn routes(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
+/// Two pods of its namespace, one of which was let in, find one port or none. What listens in the pod, whoever may come,
+/// and who has the engine's socket is seen where the nodes' processes are of this machine.
+async fn engine(stage: &Stage) -> Result<()> {
+    let model = stage.assistant().await?;
+    let pod = |name| (model.namespace.as_str(), name);
+    let client = reached(stage, &model, pod("client"), &[API], &[]);
+    let stranger = reached(stage, &model, pod("stranger"), &[], &[]);
+    let (client, stranger) = tokio::join!(client, stranger);
+    client.and(stranger)?;
+    if stage.cluster().cgroup().is_ok() {
+        gate_alone(stage, &model).await?;
+    }
+    Ok(())
+}
+
 /// A namespace that nobody let in.
 const ELSEWHERE: &str = "elsewhere";
 
@@ -159,26 +180,6 @@ async fn impostor(stage: &Stage, model: &Served) -> Result<()> {
     no_connection(stage, model, ELSEWHERE, "client").await
 }
 
-/// Neither by the Service nor at the pod's own address.
-async fn no_connection(stage: &Stage, model: &Served, namespace: &str, pod: &str) -> Result<()> {
-    let pods = stage.world.pods(&model.namespace, &model.name).await?;
-    let address = pods.first().and_then(|pod| pod["status"]["podIP"].as_str());
-    let address: IpAddr = address.context("failed to find a pod's address")?.parse()?;
-    let past = format!("http://{}", SocketAddr::new(address, 8080));
-    for base in [&model.url, &past] {
-        let url = format!("{base}/v1/models");
-        let fetch = [PROGRAM, "tool", "fetch", "--timeout-seconds", "3", &url];
-        match stage.world.exec(namespace, pod, "tool", &fetch).await {
-            Ok(output) => bail!("expected no answer to {namespace}/{pod}, got {output:?}"),
-            Err(error) => ensure!(
-                nobody_answered(&error.to_string()),
-                "expected no connection from {namespace}/{pod} to {url}, got {error}"
-            ),
-        }
-    }
-    Ok(())
-}
-
 /// The operator's canaries.
 const CANARIES: &str =
     "/api/v1/namespaces/sealroom-system/pods?labelSelector=app.kubernetes.io/component%3Dcanary";
@@ -186,14 +187,25 @@ const CANARIES: &str =
 async fn probes(stage: &Stage) -> Result<()> {
     let model = stage.assistant().await?;
     // On a busy machine a control may miss its round.
-    wait(Duration::from_secs(60), "every probe blocked", async || {
+    let tripwires = wait(Duration::from_secs(60), "every probe blocked", async || {
         probed(stage, &model).await.map(Some)
-    })
-    .await
+    });
+    // They have no control of their own: that somebody answers there is seen from a pod beside the model that is not
+    // sealed. Beside a cluster of others there need not be anybody at the addresses of metadata.
+    let beside = stage.cluster().outside(&["true"]).await.is_ok();
+    let mut to = tripwires.await?;
+    to.retain(|to| beside || to.port() != METADATA);
+    for attempt in dialled(stage, (&model.client, "client"), "tcp", &to).await? {
+        ensure!(attempt.reached, "expected an answer, got {attempt:?}");
+    }
+    Ok(())
 }
 
-/// What the gate tells of its last round.
-async fn probed(stage: &Stage, model: &Served) -> Result<()> {
+/// Where metadata are served.
+const METADATA: u16 = 80;
+
+/// What the gate tells of its last round: every target was blocked. Gives those that have no control.
+async fn probed(stage: &Stage, model: &Served) -> Result<Vec<SocketAddr>> {
     let (world, ns) = (&stage.world, model.namespace.as_str());
     let pods = world.pods(ns, &model.name).await?;
     let pod = pods.first().context("failed to find a pod")?;
@@ -219,7 +231,11 @@ async fn probed(stage: &Stage, model: &Served) -> Result<()> {
             "expected {name} with required {required}, got {report}"
         );
     }
-    Ok(())
+    let tripwires = targets.iter().filter(|target| target["required"] != true);
+    let addresses = tripwires.filter_map(|target| target["addr"].as_str());
+    let addresses = addresses.map(str::parse::<SocketAddr>);
+    let addresses: Result<Vec<_>, _> = addresses.collect();
+    addresses.context("failed to read an address")
 }
 
 /// The names of what a pod is asked to probe over IPv4, and whether each is required: the other family is there where

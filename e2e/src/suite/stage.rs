@@ -57,17 +57,27 @@ pub struct Served {
     pub name: String,
     /// Its base URL without `/v1`.
     pub url: String,
+    /// The namespace of the pod `client` that asks it.
+    pub client: String,
 }
 
 impl Served {
-    /// The model of that name, at the address of its Service.
+    /// The model of that name, at the address of its Service, asked by the client of all tests.
     #[must_use]
     pub fn of(namespace: &str, name: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
             name: name.to_owned(),
             url: format!("http://{name}.{namespace}.svc.cluster.local:8080"),
+            client: HOME.to_owned(),
         }
+    }
+
+    /// The same, asked by the client of its own namespace.
+    #[must_use]
+    pub fn asked_nearby(self) -> Self {
+        let client = self.namespace.clone();
+        Self { client, ..self }
     }
 }
 
@@ -281,7 +291,7 @@ impl Stage {
         object.with_context(|| format!("failed to find {namespace}/{name}"))
     }
 
-    /// Sends a request from the client that was let in: status and body.
+    /// Sends a request from the model's client: status and body.
     ///
     /// # Errors
     /// When no answer comes.
@@ -292,13 +302,15 @@ impl Stage {
         data: Option<&str>,
     ) -> Result<(u16, String)> {
         let url = format!("{}{path}", model.url);
-        self.world.fetch(HOME, &url, data, None, PATIENCE).await
+        self.world
+            .fetch(&model.client, &url, data, None, PATIENCE)
+            .await
     }
 
     /// The status of a GET; `None` when no answer comes within half a minute.
     pub async fn get_status(&self, model: &Served, path: &str) -> Option<u16> {
         let url = format!("{}{path}", model.url);
-        let asked = self.world.fetch(HOME, &url, None, None, 25).await;
+        let asked = self.world.fetch(&model.client, &url, None, None, 25).await;
         asked.ok().map(|(status, _)| status)
     }
 
@@ -346,16 +358,25 @@ impl Room<'_> {
         Ok(self.stage.packets().await?.saturating_sub(self.before))
     }
 
+    /// Checks that no packet arrived outside.
+    ///
+    /// # Errors
+    /// There were packets, or the counters cannot be read.
+    pub async fn silent(&self) -> Result<()> {
+        let packets = self.packets().await?;
+        ensure!(packets == 0, "expected no packet outside, {packets} came");
+        Ok(())
+    }
+
     /// Leaves the room of a test that has come to this, and that lets no packet out.
     ///
     /// # Errors
     /// What it came to, or there were packets, or something does not go.
     pub async fn leave_silent(self, done: Result<()>) -> Result<()> {
-        let packets = self.packets().await?;
+        let silent = self.silent().await;
         self.leave().await?;
         done?;
-        ensure!(packets == 0, "expected no packet outside, {packets} came");
-        Ok(())
+        silent
     }
 
     /// Deletes the namespace and waits until its pods are gone, so that nothing of it is counted later.

@@ -45,6 +45,8 @@ pub enum Failure {
     Hang,
     /// Ends by itself.
     End,
+    /// Says that it is healthy, and answers everything else with 500.
+    BadAnswers,
 }
 
 impl Failure {
@@ -55,14 +57,22 @@ impl Failure {
             Self::Exhaust => "please-exhaust-your-memory",
             Self::Hang => "please-hang",
             Self::End => "please-end",
+            Self::BadAnswers => "please-answer-badly",
         }
     }
 
     fn asked_by(body: &str) -> Option<Self> {
-        let all = [Self::Exhaust, Self::Hang, Self::End];
+        let all = [Self::Exhaust, Self::Hang, Self::End, Self::BadAnswers];
         all.into_iter()
             .find(|failure| body.contains(failure.word()))
     }
+}
+
+/// What it was asked to do for the rest of its life.
+#[derive(Debug, Default)]
+struct Moods {
+    hangs: AtomicBool,
+    answers_badly: AtomicBool,
 }
 
 /// Runs as the engine would: `--host <socket>` names the Unix socket to serve on.
@@ -102,20 +112,20 @@ pub async fn run_as_engine(args: impl Iterator<Item = String>) -> anyhow::Result
         .context("failed to find --host")?;
     let listener =
         UnixListener::bind(&socket).with_context(|| format!("failed to bind {socket}"))?;
-    let hangs = Arc::new(AtomicBool::new(false));
+    let moods = Arc::new(Moods::default());
     let mut held = vec![];
     loop {
         let (stream, _) = listener.accept().await?;
-        if hangs.load(Ordering::Relaxed) {
+        if moods.hangs.load(Ordering::Relaxed) {
             held.push(stream);
         } else {
-            tokio::spawn(answer(stream, orders.obeys, Arc::clone(&hangs)));
+            tokio::spawn(answer(stream, orders.obeys, Arc::clone(&moods)));
         }
     }
 }
 
 /// Answers one request the way llama-server would, as far as a gate looks, or fails as it is asked to.
-async fn answer(stream: UnixStream, obeys: bool, hangs: Arc<AtomicBool>) -> std::io::Result<()> {
+async fn answer(stream: UnixStream, obeys: bool, moods: Arc<Moods>) -> std::io::Result<()> {
     let mut stream = BufReader::new(stream);
     let mut first = String::new();
     stream.read_line(&mut first).await?;
@@ -134,11 +144,17 @@ async fn answer(stream: UnixStream, obeys: bool, hangs: Arc<AtomicBool>) -> std:
     match Failure::asked_by(&sent).filter(|_| obeys) {
         Some(Failure::Exhaust) => exhaust(),
         Some(Failure::Hang) => {
-            hangs.store(true, Ordering::Relaxed);
+            moods.hangs.store(true, Ordering::Relaxed);
             std::future::pending::<()>().await;
         }
         Some(Failure::End) => std::process::exit(7),
+        Some(Failure::BadAnswers) => moods.answers_badly.store(true, Ordering::Relaxed),
         None => {}
+    }
+    let is_work = first.contains("/completion");
+    if is_work && moods.answers_badly.load(Ordering::Relaxed) {
+        let refusal = r#"{"error":{"code":500,"message":"hostile","type":"server_error"}}"#;
+        return write(&mut stream, "500 Internal Server Error", refusal).await;
     }
     let body = if first.contains("/chat/completions") {
         r#"{"id":"h","object":"chat.completion","created":0,"model":"hostile","choices":[{"index":0,"finish_reason":"stop","message":{"role":"assistant","content":"hostile"}}]}"#
@@ -147,11 +163,18 @@ async fn answer(stream: UnixStream, obeys: bool, hangs: Arc<AtomicBool>) -> std:
     } else {
         r#"{"status":"ok"}"#
     };
-    let head =
-        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length:";
-    stream
-        .write_all(format!("{head} {}\r\n\r\n{body}", body.len()).as_bytes())
-        .await?;
+    write(&mut stream, "200 OK", body).await
+}
+
+async fn write(
+    stream: &mut BufReader<UnixStream>,
+    status: &str,
+    body: &str,
+) -> std::io::Result<()> {
+    let kind = "content-type: application/json\r\nconnection: close";
+    let length = body.len();
+    let text = format!("HTTP/1.1 {status}\r\n{kind}\r\ncontent-length: {length}\r\n\r\n{body}");
+    stream.write_all(text.as_bytes()).await?;
     stream.shutdown().await
 }
 

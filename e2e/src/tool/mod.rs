@@ -6,6 +6,7 @@
 use clap::Subcommand;
 use tokio::signal::unix::{SignalKind, signal};
 
+mod completions;
 mod families;
 mod fetch;
 mod hostile;
@@ -21,6 +22,8 @@ pub use mcp::NO_CONNECTION;
 /// Subcommands of the tool image.
 #[derive(Debug, Subcommand)]
 pub enum Tool {
+    /// Gives one answer to every chat, as a server of the OpenAI API, until it is told to stop
+    Completions(completions::Args),
     /// Sends one HTTP request and prints status and body
     Fetch(fetch::Args),
     /// Answers on ports until it is told to stop
@@ -42,6 +45,7 @@ impl Tool {
     /// What the tool met, as text for the log.
     pub async fn run(self) -> anyhow::Result<()> {
         match self {
+            Self::Completions(args) => args.run().await,
             Self::Fetch(args) => args.run().await,
             Self::Listen(args) => args.run().await,
             Self::Load(args) => args.run().await,

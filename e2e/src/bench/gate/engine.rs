@@ -71,7 +71,8 @@ async fn listen(listener: StdListener, origin: Instant) -> std::io::Result<()> {
     }
 }
 
-/// Health checks and the gate's own first completion get the same answer as a client: 200 is all they look at.
+/// Health checks and the gate's own first completion get the same answer as a client: a 200 with an object in it is all
+/// they look at.
 async fn serve(request: Request<Incoming>, origin: Instant) -> hyper::Result<Response<Body>> {
     let body = request.into_body().collect().await?.to_bytes();
     let ask = serde_json::from_slice::<Ask>(&body).ok();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use super::dialled::dialled;
 use super::place::{CLIENT, ERAS, expect, outside};
 use crate::install;
 use crate::kube::wait;
@@ -12,7 +13,10 @@ use crate::objects::Subject;
 use crate::suite::fixtures::{random, secret};
 use crate::suite::languages::{self, CONTAINER};
 use crate::suite::stage::Stage;
-use crate::world::name_of;
+
+mod own;
+
+pub(super) use own::answers;
 
 /// The namespace of the examples.
 const NS: &str = "team-a";
@@ -115,40 +119,19 @@ async fn told(stage: &Stage, name: &str) -> Result<Value> {
     .await
 }
 
-/// What the server of records can reach, asked by a process beside it, which the network lock holds as it does the
-/// server: the database, and neither anything outside nor the API server.
+/// What the server of records can reach: the database, and neither anything outside nor the API server.
 async fn ways(stage: &Stage, database: &str) -> Result<()> {
-    let pods = stage.world.pods_of(Subject::server(NS, "records")).await?;
-    let pod = pods.first().map(name_of).context("failed to find a pod")?;
     let api = "/api/v1/namespaces/default/services/kubernetes";
     let api = stage.world.get(api).await?.unwrap_or_default();
     let api = api["spec"]["clusterIP"].as_str().unwrap_or_default();
     let mut peers = vec![(database, 5432), (api, 443)];
     peers.extend(outside());
-    let script = format!(
-        "import socket\n\
-         for peer in {}:\n\
-         \x20   try:\n\
-         \x20       socket.create_connection(peer, timeout=2).close()\n\
-         \x20       print('reached')\n\
-         \x20   except OSError as error:\n\
-         \x20       print(type(error).__name__)\n",
-        serde_json::to_string(&peers)?
-    );
-    let python = ["/usr/bin/python3", "-"];
-    let told = stage
-        .world
-        .feed(NS, pod, "server", &python, &script)
-        .await?;
-    let mut told = told.stdout.lines();
-    let (first, others) = (told.next(), told.collect::<Vec<_>>());
+    let told = dialled(stage, (NS, "records"), &peers).await?;
+    let mut expected = vec!["TimeoutError"; peers.len()];
+    expected[0] = "reached";
     ensure!(
-        first == Some("reached") && others.len() == peers.len() - 1,
-        "expected to reach the database of {peers:?}, got {first:?} and {others:?}"
-    );
-    ensure!(
-        others.iter().all(|one| *one == "TimeoutError"),
-        "expected nothing else to be reached of {peers:?}, got {others:?}"
+        told == expected,
+        "expected to reach the database and nothing else of {peers:?}, got {told:?}"
     );
     Ok(())
 }

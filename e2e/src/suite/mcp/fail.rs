@@ -18,7 +18,7 @@ const RECOVERY: Duration = Duration::from_secs(90);
 
 pub(super) async fn killed(stage: &Stage) -> Result<()> {
     let place = stage.helper().await?;
-    ends(stage, place, HELPER, "die").await?;
+    ends(stage, place, HELPER, "die", "ServerFailing").await?;
     place
         .serves(stage, &config(place, HELPER), &["echo"])
         .await?;
@@ -49,7 +49,7 @@ async fn hungry(stage: &Stage) -> Result<()> {
     place
         .serves(stage, &config(place, HUNGRY), &["echo"])
         .await?;
-    ends(stage, place, HUNGRY, "exhaust").await?;
+    ends(stage, place, HUNGRY, "exhaust", "").await?;
     place
         .serves(stage, &config(place, HUNGRY), &["echo", "exhausted"])
         .await?;
@@ -63,13 +63,15 @@ async fn hungry(stage: &Stage) -> Result<()> {
 }
 
 /// By a call that gets an error its processes end. It is not ready then, and comes back by itself.
-async fn ends(stage: &Stage, place: &Place, name: &str, by: &str) -> Result<()> {
+async fn ends(stage: &Stage, place: &Place, name: &str, by: &str, reason: &str) -> Result<()> {
     let config = config(place, name);
     let begun = Instant::now();
     place.checks(stage, &config, &[by]).await?;
     let server = Subject::server(NS, name);
     let world = &stage.world;
-    world.wait_for(server, "Ready", "False", "", SOON).await?;
+    world
+        .wait_for(server, "Ready", "False", reason, SOON)
+        .await?;
     world
         .wait_for(server, "Ready", "True", "", RECOVERY)
         .await?;

@@ -87,6 +87,13 @@ const KINDS: [Kind; 6] = [
     },
 ];
 
+/// Lets a server on standard input listen instead: the variable that tells it where.
+pub(super) fn over_http(spec: &mut Value) -> Value {
+    let command = spec["transport"]["stdio"]["command"].take();
+    spec["transport"] = json!({"type": "HTTP", "http": {"command": command, "port": PORT}});
+    json!({"name": "HTTP_PORT", "value": PORT.to_string()})
+}
+
 pub(super) async fn answer(stage: &Stage) -> Result<()> {
     let place = stage.helper().await?;
     let done = async {
@@ -106,12 +113,10 @@ impl Kind {
     fn object(&self, place: &Place) -> Value {
         let mut server = place.server(self.name);
         let spec = &mut server["spec"];
+        spec["transport"]["stdio"]["command"] = json!(self.command);
         if self.http {
-            spec["transport"] =
-                json!({"type": "HTTP", "http": {"command": self.command, "port": PORT}});
-            spec["env"] = json!([{"name": "HTTP_PORT", "value": PORT.to_string()}]);
-        } else {
-            spec["transport"] = json!({"type": "Stdio", "stdio": {"command": self.command}});
+            let variable = over_http(spec);
+            spec["env"] = json!([variable]);
         }
         server
     }

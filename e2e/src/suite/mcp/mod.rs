@@ -2,15 +2,19 @@
 
 use super::{Case, Needs};
 
+mod away;
 mod circle;
+mod dialled;
 mod examples;
 mod fail;
 mod hole;
 mod kinds;
+mod mounted;
 mod pin;
 mod place;
 mod reach;
 mod rollout;
+mod service;
 mod session;
 
 pub(super) use place::Place;
@@ -30,24 +34,19 @@ pub(super) fn cases() -> Vec<Case> {
             run: |s| Box::pin(circle::whole(s)),
         },
         Case {
+            name: "mcp/a_server_asks_any_service_and_no_pod_beside_it",
+            needs,
+            run: |s| Box::pin(service::asked(s)),
+        },
+        Case {
+            name: "mcp/a_model_of_another_namespace_is_asked_once_it_lets_the_server_in",
+            needs,
+            run: |s| Box::pin(away::let_in(s)),
+        },
+        Case {
             name: "mcp/a_server_whose_processes_are_killed_comes_back",
             needs,
             run: |s| Box::pin(fail::killed(s)),
-        },
-        Case {
-            name: "mcp/a_server_without_memory_comes_back",
-            needs,
-            run: |s| Box::pin(fail::exhausted(s)),
-        },
-        Case {
-            name: "mcp/a_rollout_drops_no_stateless_call",
-            needs,
-            run: |s| Box::pin(rollout::drops_nothing(s)),
-        },
-        Case {
-            name: "mcp/a_session_stays_with_its_pod",
-            needs,
-            run: |s| Box::pin(session::stays(s)),
         },
         Case {
             name: "mcp/servers_of_three_libraries_answer_over_stdio_and_http",
@@ -62,13 +61,48 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
+/// Servers of their own, beside those that others look at.
+pub(super) fn lives() -> Vec<Case> {
+    let needs = Needs::BothLocks;
+    vec![
+        Case {
+            name: "mcp/a_server_without_memory_comes_back",
+            needs,
+            run: |s| Box::pin(fail::exhausted(s)),
+        },
+        Case {
+            name: "mcp/a_rollout_drops_no_stateless_call",
+            needs,
+            run: |s| Box::pin(rollout::drops_nothing(s, &rollout::ALONE)),
+        },
+        Case {
+            name: "mcp/a_rollout_of_two_pods_over_http_drops_no_stateless_call",
+            needs,
+            run: |s| Box::pin(rollout::drops_nothing(s, &rollout::PAIR)),
+        },
+        Case {
+            name: "mcp/a_session_stays_with_its_pod",
+            needs,
+            run: |s| Box::pin(session::stays(s)),
+        },
+    ]
+}
+
 /// Needs nothing of the others.
 pub(super) fn examples() -> Vec<Case> {
-    vec![Case {
-        name: "mcp/the_examples_read_their_claim_and_reach_their_database",
-        needs: Needs::BothLocks,
-        run: |s| Box::pin(examples::hold(s)),
-    }]
+    let needs = Needs::BothLocks;
+    vec![
+        Case {
+            name: "mcp/the_examples_read_their_claim_and_reach_their_database",
+            needs,
+            run: |s| Box::pin(examples::hold(s)),
+        },
+        Case {
+            name: "mcp/the_example_of_ones_own_server_is_built_and_asked",
+            needs,
+            run: |s| Box::pin(examples::answers(s)),
+        },
+    ]
 }
 
 /// Lets packets out, and takes away what the others made.
