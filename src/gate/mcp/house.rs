@@ -328,6 +328,8 @@ async fn list(live: &Live) -> Result<Result<Inventory, NoInventory>, NoChild> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use tokio::net::UnixListener;
 
     use super::*;
@@ -335,28 +337,40 @@ mod tests {
     use crate::seal::session::Session;
     use crate::seal::state::{Config as Seal, Machine, OwnNode, WhenStale};
 
+    impl House {
+        /// In which each caller has a child of its own, and the bridge, which the test plays.
+        pub(crate) fn sample(
+            dir: &Path,
+            max_children: usize,
+            idle: Duration,
+        ) -> (Self, UnixListener) {
+            let config = Config {
+                socket: dir.join("socket"),
+                isolation: Isolation::PerSession,
+                max_children,
+                idle,
+                inspect: None,
+            };
+            let bridge = UnixListener::bind(&config.socket).unwrap();
+            let seal = Seal {
+                when_stale: WhenStale::Serve,
+                grace: Duration::ZERO,
+                own_node: OwnNode::Report,
+            };
+            let core = Core::new(Machine::new(seal, "pod", Session::random()));
+            let limits = Limits {
+                line: 1024,
+                budget: Arc::new(Budget::new(1024)),
+            };
+            let house = Self::new(config, Arc::new(core), limits, Pinned::new(None));
+            (house, bridge)
+        }
+    }
+
     #[tokio::test]
     async fn clients_cannot_take_the_place_of_the_gates_own_child() {
         let dir = tempfile::tempdir().unwrap();
-        let config = Config {
-            socket: dir.path().join("socket"),
-            isolation: Isolation::PerSession,
-            max_children: 2,
-            idle: Duration::from_secs(1),
-            inspect: None,
-        };
-        let _bridge = UnixListener::bind(&config.socket).unwrap();
-        let seal = Seal {
-            when_stale: WhenStale::Serve,
-            grace: Duration::ZERO,
-            own_node: OwnNode::Report,
-        };
-        let core = Core::new(Machine::new(seal, "pod", Session::random()));
-        let limits = Limits {
-            line: 1024,
-            budget: Arc::new(Budget::new(1024)),
-        };
-        let house = House::new(config, Arc::new(core), limits, Pinned::new(None));
+        let (house, _bridge) = House::sample(dir.path(), 2, Duration::from_secs(1));
         let one = house.connect(Owner::Client).await;
         let full = house.connect(Owner::Client).await;
         assert!(one.is_ok() && matches!(full, Err(NoChild::Full)));

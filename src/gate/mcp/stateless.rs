@@ -187,42 +187,16 @@ fn hears(live: &Live, listeners: &Listeners, said: &Said) {
 #[cfg(test)]
 mod tests {
     use prometheus_client::metrics::gauge::Gauge;
-    use tokio::net::UnixListener;
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::gate::core::Core;
-    use crate::gate::mcp::budget::Budget;
-    use crate::gate::mcp::child::Limits;
-    use crate::gate::mcp::house::{Config, Isolation};
     use crate::gate::mcp::keeper::BACK_OFF;
-    use crate::gate::mcp::pinned::Pinned;
-    use crate::seal::session::Session;
-    use crate::seal::state::{Config as Seal, Machine, OwnNode, WhenStale};
 
     #[tokio::test]
     async fn however_many_wait_for_a_callers_child_it_is_tried_at_one_pace() {
         let dir = tempfile::tempdir().unwrap();
         let idle = Duration::from_secs(60);
-        let config = Config {
-            socket: dir.path().join("socket"),
-            isolation: Isolation::PerSession,
-            max_children: 16,
-            idle,
-            inspect: None,
-        };
-        let bridge = UnixListener::bind(&config.socket).unwrap();
-        let seal = Seal {
-            when_stale: WhenStale::Serve,
-            grace: Duration::ZERO,
-            own_node: OwnNode::Report,
-        };
-        let core = Core::new(Machine::new(seal, "pod", Session::random()));
-        let limits = Limits {
-            line: 1024,
-            budget: Arc::new(Budget::new(1024)),
-        };
-        let house = House::new(config, Arc::new(core), limits, Pinned::new(None));
+        let (house, bridge) = House::sample(dir.path(), 16, idle);
         let sessions = Sessions::new(16, idle, Gauge::default());
         let stateless = Stateless::new(
             Arc::new(house),
