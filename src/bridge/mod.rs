@@ -24,8 +24,7 @@ use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::gate::lease::bind;
-use crate::launch::{Runs, processes};
+use crate::launch::{Runs, processes, socket};
 use family::Family;
 use place::Place;
 
@@ -95,8 +94,7 @@ impl Runs for Children {
         }
         self.ending = false;
         self.family = Arc::new(Family::new(self.config.max_children));
-        place::clear(&self.config.socket)?;
-        let listener = bind(&self.config.socket, 0o666)?;
+        let listener = socket::bind(&self.config.socket, 0o666)?;
         // No child lives that could have touched it.
         let place = Place::of(&self.config.socket, Instant::now())?;
         let accepting = accept(listener, Arc::clone(&self.config), Arc::clone(&self.family));

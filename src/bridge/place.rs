@@ -61,19 +61,6 @@ impl File {
     }
 }
 
-/// Makes room for a socket where the last children may have left a directory, which nobody could bind over ever again.
-/// The caller has ended them, so nobody is in the way. It goes aside and not away: what is in it may be of any depth.
-///
-/// # Errors
-/// The directory cannot be moved.
-pub fn clear(path: &Path) -> io::Result<()> {
-    if fs::symlink_metadata(path).is_ok_and(|meta| meta.is_dir()) {
-        let aside = format!("{:016x}", rand::random::<u64>());
-        fs::rename(path, path.with_extension(aside))?;
-    }
-    Ok(())
-}
-
 /// A path and the socket that was bound to it.
 #[derive(Debug)]
 pub struct Place {
@@ -176,18 +163,6 @@ mod tests {
         assert_eq!(place.lost(after(1999)), None);
         fs::rename(aside, &path).unwrap();
         assert_eq!(place.lost(after(2000)), None);
-    }
-
-    #[test]
-    fn a_directory_gives_way_whatever_is_in_it() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("socket");
-        clear(&path).unwrap();
-        fs::create_dir_all(path.join("more")).unwrap();
-        clear(&path).unwrap();
-        let _listener = UnixListener::bind(&path).unwrap();
-        clear(&path).unwrap();
-        assert!(path.exists(), "what is none is left to whoever binds");
     }
 
     #[test]

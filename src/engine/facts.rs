@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Tuning;
+use super::{Task, Tuning};
 
 /// What an engine is started with. No Kubernetes type: the operator fills it in, `launch --lay-out` reads it as
 /// JSON.
@@ -24,7 +24,10 @@ pub struct Settings {
     /// The file of a multimodal projector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub projector: Option<String>,
-    /// How it serves.
+    /// What the model does.
+    #[serde(default, skip_serializing_if = "Task::is_default")]
+    pub task: Task,
+    /// How the engine serves.
     pub tuning: Tuning,
 }
 
@@ -103,6 +106,7 @@ impl Settings {
             store: "/run/store".to_owned(),
             adapters: Vec::new(),
             projector: None,
+            task: Task::default(),
             tuning: Tuning::sample(),
         }
     }

@@ -21,7 +21,7 @@ const HOSTILE: [&str; 9] = [
 
 /// Flags of llama-server that take one of our values. Whatever stands behind one of them is its value
 /// (llama.cpp, `common/arg.cpp`: the next argument is taken as it is).
-const WITH_VALUE: [&str; 20] = [
+const WITH_VALUE: [&str; 21] = [
     "-m",
     "--host",
     "--port",
@@ -29,6 +29,7 @@ const WITH_VALUE: [&str; 20] = [
     "-c",
     "-np",
     "-t",
+    "--threads-http",
     "--cache-ram",
     "--ctx-checkpoints",
     "--cache-type-k",
@@ -64,6 +65,11 @@ fn full() -> Settings {
     Settings {
         adapters: ["a", "b"].map(adapter).to_vec(),
         projector: Some("/models/p/model.gguf".to_owned()),
+        task: Task {
+            template: Some("{{ messages }}".to_owned()),
+            stop: vec!["<|end|>".to_owned()],
+            ..Task::default()
+        },
         tuning: Tuning {
             cache_k: KvType::Q8_0,
             cache_v: KvType::Q8_0,
@@ -72,8 +78,6 @@ fn full() -> Settings {
             gpu_layers: Some(999),
             pooling: Some(Pooling::Last),
             flash_attention: FlashAttention::Always,
-            template: Some("{{ messages }}".to_owned()),
-            stop: vec!["<|end|>".to_owned()],
             ..Tuning::sample()
         },
         ..Settings::sample()
@@ -84,8 +88,8 @@ fn full() -> Settings {
 fn with(text: &str) -> Settings {
     let mut settings = full();
     text.clone_into(&mut settings.name);
-    settings.tuning.template = Some(text.to_owned());
-    settings.tuning.stop = vec![text.to_owned(), text.to_owned()];
+    settings.task.template = Some(text.to_owned());
+    settings.task.stop = vec![text.to_owned(), text.to_owned()];
     settings
 }
 
@@ -108,7 +112,7 @@ fn a_text_stays_the_value_that_it_is(
 ) {
     let of = engine.particulars();
     let mode_of = |mut settings: Settings| {
-        settings.tuning.mode = mode;
+        settings.task.mode = mode;
         settings
     };
     let plain = of.command(&mode_of(full()));
@@ -148,7 +152,7 @@ fn there_is_no_other_flag(
 ) {
     let mut settings = full();
     name.clone_into(&mut settings.name);
-    settings.tuning.mode = mode;
+    settings.task.mode = mode;
     let command = Engine::LlamaCpp.particulars().command(&settings);
     let mut arguments = command.iter().skip(1).map(String::as_str);
     while let Some(flag) = arguments.next() {
@@ -206,7 +210,7 @@ fn a_given_template_is_a_file() {
     };
     assert_eq!(entries(Engine::LlamaCpp, &settings), [file]);
     let mut none = settings;
-    none.tuning.template = None;
+    none.task.template = None;
     let of = Engine::LlamaCpp.particulars();
     assert!(!of.has_store(&none) && of.has_store(&with("x")));
     assert!(

@@ -8,6 +8,7 @@ mod choice;
 mod facts;
 mod route;
 mod store;
+mod task;
 mod tuning;
 
 pub mod llama_cpp;
@@ -17,6 +18,7 @@ pub use choice::{FlashAttention, Mode, Pooling, Printed};
 pub use facts::{Adapter, Health, Listens, Place, Question, Settings, Sockets, Tokens};
 pub use route::Route;
 pub use store::{Entry, LayoutError, Weights};
+pub use task::Task;
 pub use tuning::Tuning;
 
 use http::StatusCode;

@@ -2,28 +2,22 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{FlashAttention, Mode, Pooling};
+use super::{FlashAttention, Pooling};
 use crate::gguf::KvType;
 
-/// What the typed settings of an engine mean. Whoever builds a pod, counts its memory or lets requests wait reads it,
-/// and need not know which engine it is.
+/// What the typed settings of an engine mean, for all of its models. Whoever builds a pod, counts its memory or lets
+/// requests wait reads it, and need not know which engine it is. What each model does is its [`super::Task`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Tuning {
-    /// What the model is served for.
-    #[serde(default, skip_serializing_if = "Mode::is_default")]
-    pub mode: Mode,
-    /// A chat template in the engine's own language, instead of the one that the model's leads to.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub template: Option<String>,
-    /// Texts that end an answer, beside those of the template's family.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub stop: Vec<String>,
     /// Tokens of context, as the engine's own setting counts them: llama.cpp of all slots together, Ollama of
     /// one request. [`super::Particulars::cached`] has those of all requests together.
     pub context: u32,
     /// Requests that are computed at once.
     pub parallel: u32,
+    /// Requests that it is given at once: those beyond `parallel` wait in it.
+    #[serde(default)]
+    pub requests: u32,
     /// Threads of computation.
     pub threads: u32,
     /// Type of the cached keys.
@@ -57,11 +51,9 @@ impl Tuning {
     #[must_use]
     pub fn new(context: u32, parallel: u32, threads: u32) -> Self {
         Self {
-            mode: Mode::default(),
-            template: None,
-            stop: Vec::new(),
             context,
             parallel,
+            requests: parallel.saturating_mul(2),
             threads,
             cache_k: KvType::default(),
             cache_v: KvType::default(),

@@ -14,6 +14,7 @@ use super::callers::Callers;
 use super::core::{Core, Drain};
 use super::engine_view::RuntimeView;
 use super::metrics::Metrics;
+use super::models::Files;
 use super::ready;
 use super::rounds::{NotObeyed, Rounds};
 use super::tls::Tls;
@@ -40,6 +41,8 @@ pub struct Admin {
     pub tls: Option<Arc<Tls>>,
     /// For `/challenge`.
     pub rounds: Rounds,
+    /// For the report: what is missing to ask the models of the pod's program.
+    pub models: Files,
 }
 
 impl Admin {
@@ -70,6 +73,7 @@ impl Admin {
             keys_missing: self.callers.missing().is_some(),
             certificate_missing: self.no_certificate().is_some(),
             token_keys: self.callers.token_keys(),
+            models_lack: self.models.lack(),
             ..report
         }
     }

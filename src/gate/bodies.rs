@@ -18,8 +18,8 @@ use super::metrics::{Limit, Metrics};
 const BUDGET_PATIENCE: Duration = Duration::from_secs(5);
 /// Bodies in memory at once, as a multiple of the largest.
 const BUDGET_BODIES: usize = 8;
-/// Most bytes of bodies in memory, if one body may not be larger: a quarter of the container's.
-const BUDGET_BYTES: usize = 64 * 1024 * 1024;
+/// Most bytes of bodies in memory, if one body may not be larger.
+pub const BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
 /// The memory for bodies.
 #[derive(Debug)]

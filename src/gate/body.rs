@@ -21,6 +21,8 @@ pub struct Peek {
     pub remote: bool,
     /// Whether it says by how much adapters count (llama-server: `lora`), which the object says.
     pub adapters: bool,
+    /// A member that is about what the engine keeps of all requests, those of other callers too.
+    pub common: Option<&'static str>,
     /// A member that could end the engine, or make it stand still or take memory without bound.
     pub costly: Option<&'static str>,
 }
@@ -52,6 +54,18 @@ const MOST: [(&str, Most); 11] = [
     ("prompt", parts(64)),
     ("input", parts(2_048)),
     ("documents", parts(2_048)),
+];
+
+/// Members of llama-server that are about its slots, which all callers share. Each is refused whatever its value.
+const COMMON: [&str; 4] = [
+    // Which slot computes it, and so with whose prompt its beginning is compared.
+    "id_slot",
+    "slot_id",
+    // How much of it the slot had read already, while the rest is read.
+    "return_progress",
+    // Pieces of the slot's last prompt from anywhere in it. They were read behind what that one's sender had written
+    // before them, and would answer this one.
+    "n_cache_reuse",
 ];
 
 const fn size(size: usize) -> Most {
@@ -91,7 +105,7 @@ impl<'de> Visitor<'de> for Members {
     fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Peek, A::Error> {
         let mut model: Option<Option<String>> = None;
         let mut found = Found::default();
-        let (mut adapters, mut costly) = (false, None);
+        let (mut adapters, mut common, mut costly) = (false, None, None);
         while let Some(name) = members.next_key::<Cow<'_, str>>()? {
             if name == "model" {
                 if model.replace(members.next_value()?).is_some() {
@@ -106,6 +120,8 @@ impl<'de> Visitor<'de> for Members {
                 }
                 other => {
                     adapters |= other == "LORA";
+                    let shared = |name: &&&str| name.eq_ignore_ascii_case(other);
+                    common = common.or(COMMON.iter().find(shared).copied());
                     let bound = MOST
                         .iter()
                         .find(|(name, _)| name.eq_ignore_ascii_case(other));
@@ -125,6 +141,7 @@ impl<'de> Visitor<'de> for Members {
             model: model.flatten(),
             remote: found.remote,
             adapters,
+            common,
             costly,
         })
     }
@@ -134,17 +151,21 @@ impl<'de> Visitor<'de> for Members {
 ///
 /// A `"model": null` stays behind it: whoever takes the last of two members leaves a text as it is for a null.
 #[must_use]
-pub fn with_model(body: &[u8], model: &str) -> Bytes {
-    let body = body.trim_ascii_start();
-    let rest = body.get(1..).unwrap_or_default();
+pub fn with_model(body: Bytes, model: &str) -> Bytes {
+    let text = body.trim_ascii_start();
+    let rest = text.get(1..).unwrap_or_default();
     let name = serde_json::Value::from(model).to_string();
     let comma = if rest.trim_ascii_start().starts_with(b"}") {
         ""
     } else {
         ","
     };
-    let mut named = format!("{{\"model\":{name}{comma}").into_bytes();
+    let begin = format!("{{\"model\":{name}{comma}");
+    let mut named = Vec::with_capacity(begin.len() + rest.len());
+    named.extend_from_slice(begin.as_bytes());
     named.extend_from_slice(rest);
+    // Only one of both is there while the request waits: the memory for bodies counts it once.
+    drop(body);
     named.into()
 }
 
@@ -178,6 +199,22 @@ mod tests {
             serde_json::from_str::<Peek>(body).unwrap().adapters,
             expected
         );
+    }
+
+    #[rstest::rstest]
+    #[case(r#"{"id_slot":0}"#, Some("id_slot"))]
+    #[case(r#"{"id_slot":-1}"#, Some("id_slot"))]
+    #[case(r#"{"ID_slot":null,"prompt":"x"}"#, Some("id_slot"))]
+    #[case(r#"{"slot_id":1}"#, Some("slot_id"))]
+    #[case(r#"{"return_pro\u0067ress":true}"#, Some("return_progress"))]
+    #[case(r#"{"n_cache_reuse":1,"id_slot":1}"#, Some("n_cache_reuse"))]
+    #[case(
+        r#"{"cache_prompt":true,"timings_per_token":true,"n_keep":1,"id":"id_slot"}"#,
+        None
+    )]
+    #[case(r#"{"messages":[{"id_slot":1}],"metadata":{"id_slot":1}}"#, None)]
+    fn what_all_callers_share_is_found(#[case] body: &str, #[case] expected: Option<&str>) {
+        assert_eq!(serde_json::from_str::<Peek>(body).unwrap().common, expected);
     }
 
     #[rstest::rstest]
@@ -245,8 +282,9 @@ mod tests {
     #[case(" { } ", r#"{"model":"a/b" } "#)]
     #[case(r#"{"prompt":"x"}"#, r#"{"model":"a/b","prompt":"x"}"#)]
     fn a_model_is_written_into_what_names_none(#[case] body: &str, #[case] expected: &str) {
-        assert_eq!(with_model(body.as_bytes(), "a/b"), expected);
-        let peek: Peek = serde_json::from_slice(&with_model(body.as_bytes(), "a/b")).unwrap();
+        let named = with_model(Bytes::copy_from_slice(body.as_bytes()), "a/b");
+        assert_eq!(named, expected);
+        let peek: Peek = serde_json::from_slice(&named).unwrap();
         assert_eq!(peek.model.as_deref(), Some("a/b"));
     }
 }

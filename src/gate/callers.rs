@@ -1,13 +1,14 @@
 //! Who asks: everybody that the network lets in, the holder of an API key, or a person with a token.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use http::{HeaderMap, StatusCode, header};
 use jiff::Timestamp;
 
 use super::answer::Refusal;
-use super::keys::{KeyId, Keys, Wrong};
-use super::tokens::{self, Person, TokenError, Tokens};
+use super::keys::{KeyId, KeyPass, Keys, Wrong};
+use super::tokens::{self, Person, TokenError, TokenPass, Tokens};
 use crate::seal::wire::TokenKeys;
 
 /// Who sent a request.
@@ -32,6 +33,28 @@ impl Caller {
             Self::Person(person) => format!("person/{}", person.as_str()),
         }
     }
+}
+
+/// What a caller has shown, to ask later whether it would still be let in. No key and no token is in it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Pass {
+    /// Nobody is asked who they are.
+    Anyone,
+    /// A key.
+    Key(KeyPass),
+    /// A token.
+    Token(TokenPass),
+}
+
+/// What has become of a [`Pass`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// It is accepted.
+    Holds,
+    /// The time of the token is over, since so long: whom it names may have a newer one.
+    Expired(Duration),
+    /// It was withdrawn: the key is gone, is another one or has ended, or nobody vouches for the token any more.
+    Withdrawn,
 }
 
 /// Who may ask.
@@ -85,12 +108,48 @@ impl Callers {
     /// # Errors
     /// 401, also when nobody can have what is asked for.
     pub fn check(&self, headers: &HeaderMap) -> Result<Caller, Refusal> {
+        self.admit(headers).map(|(caller, _)| caller)
+    }
+
+    /// The same, with what to ask [`Self::validity`] about as long as the caller stays.
+    ///
+    /// # Errors
+    /// Those of [`Self::check`].
+    pub fn admit(&self, headers: &HeaderMap) -> Result<(Caller, Pass), Refusal> {
         self.check_at(headers, Timestamp::now())
     }
 
-    fn check_at(&self, headers: &HeaderMap, now: Timestamp) -> Result<Caller, Refusal> {
+    /// What has become of a pass, by the files that were read last.
+    #[must_use]
+    pub fn validity(&self, pass: &Pass, now: Timestamp) -> Validity {
+        let holds = match pass {
+            Pass::Anyone => true,
+            Pass::Key(key) => self.keys.as_ref().is_some_and(|keys| keys.holds(key, now)),
+            Pass::Token(token) => {
+                let tokens = self.tokens.as_ref();
+                let known = tokens.is_some_and(|tokens| tokens.knows_signer(token));
+                if let Some(since) = token.expired(now).filter(|_| known) {
+                    return Validity::Expired(since);
+                }
+                known
+            }
+        };
+        if holds {
+            Validity::Holds
+        } else {
+            Validity::Withdrawn
+        }
+    }
+
+    /// Whether there can be several callers that are told apart.
+    #[must_use]
+    pub fn are_several(&self) -> bool {
+        self.tokens.is_some() || self.keys.as_ref().is_some_and(|keys| keys.len() > 1)
+    }
+
+    fn check_at(&self, headers: &HeaderMap, now: Timestamp) -> Result<(Caller, Pass), Refusal> {
         if self.keys.is_none() && self.tokens.is_none() {
-            return Ok(Caller::Anyone);
+            return Ok((Caller::Anyone, Pass::Anyone));
         }
         let unauthorized =
             |code, message: &str| Refusal::new(StatusCode::UNAUTHORIZED, code, message);
@@ -126,7 +185,10 @@ impl Callers {
             return refused(code, message);
         };
         match self.keys.as_ref().map(|keys| keys.check(sent, now)) {
-            Some(Ok(key)) => return Ok(Caller::Key(key)),
+            Some(Ok(key)) => {
+                let pass = Pass::Key(Keys::pass(&key, sent));
+                return Ok((Caller::Key(key), pass));
+            }
             Some(Err(Wrong::Expired)) => {
                 let message = "this API key has expired: ask for a new one";
                 return refused("expired_api_key", message);
@@ -137,7 +199,7 @@ impl Callers {
             Some(tokens) if self.keys.is_none() || tokens::is_jwt(sent) => {
                 let person = tokens.check(sent, now);
                 person
-                    .map(Caller::Person)
+                    .map(|(person, pass)| (Caller::Person(person), Pass::Token(pass)))
                     .or_else(|error| refused(error.code(), &error.to_string()))
             }
             _ => refused(code, message),

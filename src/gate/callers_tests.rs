@@ -51,7 +51,7 @@ fn ask(callers: &Callers, fields: &[&str]) -> Result<String, Refusal> {
     let now = Timestamp::from_second(NOW).unwrap();
     callers
         .check_at(&headers, now)
-        .map(|caller| caller.identity())
+        .map(|(caller, _)| caller.identity())
 }
 
 #[rstest]
@@ -135,4 +135,53 @@ fn without_keys_and_tokens_nobody_is_asked() {
     let callers = Callers::new(None, None);
     assert_eq!(ask(&callers, &[]).unwrap(), "anyone");
     assert_eq!(callers.missing(), None);
+}
+
+/// What is asked is `case`'s pass at `NOW` and so many seconds, after the change.
+#[rstest]
+#[case::key(KEYS, "s3cr3t", "none", 1_000, Validity::Holds)]
+#[case::key_is_gone(KEYS, "s3cr3t", "gone", 0, Validity::Withdrawn)]
+#[case::another_key_of_that_name(KEYS, "s3cr3t", "other", 0, Validity::Withdrawn)]
+#[case::key_has_ended(KEYS, "s3cr3t", "ends", 0, Validity::Withdrawn)]
+#[case::token(TOKENS, "TOKEN", "none", 299, Validity::Holds)]
+#[case::token_on_the_second(TOKENS, "TOKEN", "none", 300, Validity::Expired(Duration::ZERO))]
+#[case::token_later(
+    TOKENS,
+    "TOKEN",
+    "none",
+    307,
+    Validity::Expired(Duration::from_secs(7))
+)]
+#[case::signer_is_gone(TOKENS, "TOKEN", "unsigned", 0, Validity::Withdrawn)]
+#[case::signer_was_gone(TOKENS, "TOKEN", "unsigned", 301, Validity::Withdrawn)]
+fn what_was_shown_holds_until_then(
+    #[case] case: Case,
+    #[case] sent: &str,
+    #[case] change: &str,
+    #[case] later: i64,
+    #[case] expected: Validity,
+) {
+    let (dir, callers) = callers(&case, false);
+    let mut headers = HeaderMap::new();
+    let sent = sent.replace("TOKEN", &PROVIDER.token(&json!({})));
+    let field = format!("Bearer {sent}").parse().unwrap();
+    headers.insert(header::AUTHORIZATION, field);
+    let now = Timestamp::from_second(NOW).unwrap();
+    let (_, pass) = callers.check_at(&headers, now).unwrap();
+    assert_eq!(callers.validity(&pass, now), Validity::Holds);
+    let key = dir.path().join("keys/tools");
+    match change {
+        "gone" => std::fs::remove_file(key).unwrap(),
+        "other" => std::fs::write(key, "an0ther").unwrap(),
+        "ends" => std::fs::write(
+            dir.path().join("keys/tools.expires"),
+            "2000-01-01T00:00:00Z",
+        )
+        .unwrap(),
+        "unsigned" => std::fs::write(dir.path().join("sets/jwks.json"), r#"{"keys":[]}"#).unwrap(),
+        _ => {}
+    }
+    callers.reload();
+    let later = Timestamp::from_second(NOW + later).unwrap();
+    assert_eq!(callers.validity(&pass, later), expected);
 }

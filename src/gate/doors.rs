@@ -192,7 +192,7 @@ impl AsyncWrite for ClientIo {
     }
 }
 
-/// How long a client may take to close after us.
+/// How long a client may take to close after us, and we after it.
 const LINGER: Duration = Duration::from_secs(1);
 /// How many bytes of what it still sends are read meanwhile.
 const WASTE: usize = 1024 * 1024;
@@ -221,6 +221,17 @@ pub async fn linger(stream: &TcpStream) {
         }
     };
     let _ = timeout(LINGER, read).await;
+}
+
+/// Ends a while after the client has closed its end or is gone, and all that it sent was read: a connection that has not
+/// ended by itself then never will. hyper looks for that too, but not while it holds a byte of a further request: the
+/// answer would go on for nobody, and the engine with it.
+pub async fn gone(stream: &TcpStream) {
+    // What is still there waits for hyper.
+    while let Ok(1..) = stream.peek(&mut [0]).await {
+        sleep(LINGER).await;
+    }
+    sleep(LINGER).await;
 }
 
 /// Lets a connection end with a reset, so that an answer that was cut does not look like a complete one, and nothing that

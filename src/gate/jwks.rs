@@ -2,7 +2,9 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::jwk::{
+    AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse, ThumbprintHash,
+};
 use jsonwebtoken::{Algorithm, DecodingKey};
 use serde::Deserialize;
 
@@ -31,7 +33,12 @@ struct Key {
     id: Option<String>,
     algorithms: Vec<Algorithm>,
     key: DecodingKey,
+    print: Thumbprint,
 }
+
+/// Which key it is, whatever its id is (RFC 7638, with SHA-256).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Thumbprint(String);
 
 /// A file that is no key set.
 #[derive(Debug, thiserror::Error)]
@@ -102,15 +109,25 @@ impl KeySet {
 
     /// The key for a token of this algorithm: the one of this id, or without an id the only one that fits.
     #[must_use]
-    pub fn find(&self, id: Option<&str>, algorithm: Algorithm) -> Option<&DecodingKey> {
+    pub fn find(
+        &self,
+        id: Option<&str>,
+        algorithm: Algorithm,
+    ) -> Option<(&DecodingKey, &Thumbprint)> {
         let fits = |key: &&Key| {
             id.is_none_or(|id| key.id.as_deref() == Some(id)) && key.algorithms.contains(&algorithm)
         };
         let mut fitting = self.0.iter().filter(fits);
         match (fitting.next(), fitting.next()) {
-            (Some(key), None) => Some(&key.key),
+            (Some(key), None) => Some((&key.key, &key.print)),
             _ => None,
         }
+    }
+
+    /// Whether this key is in it.
+    #[must_use]
+    pub fn has(&self, print: &Thumbprint) -> bool {
+        self.0.iter().any(|key| key.print == *print)
     }
 }
 
@@ -138,6 +155,10 @@ impl Key {
         }
         Ok(Self {
             key: DecodingKey::from_jwk(&jwk).map_err(|_| Unfit::Unknown)?,
+            print: jwk
+                .thumbprint(ThumbprintHash::SHA256)
+                .map(Thumbprint)
+                .map_err(|_| Unfit::Unknown)?,
             id: jwk.common.key_id,
             algorithms,
         })

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use jiff::Timestamp;
@@ -14,7 +15,7 @@ use subtle::ConstantTimeEq as _;
 
 use super::mounted::{self, Mounted};
 
-/// Most keys that are read.
+/// Most keys that are read: of more, the first ones in the order of their names. Those that have ended count too.
 pub const MAX_KEYS: usize = 256;
 /// Longest key in bytes.
 pub const MAX_KEY: usize = 4096;
@@ -31,6 +32,16 @@ type Hash = [u8; 32];
 pub struct Keys {
     dir: Mounted,
     known: RwLock<Arc<[Key]>>,
+    /// How many there were too many, as it was told last.
+    surplus: AtomicUsize,
+}
+
+/// What a directory holds.
+#[derive(Debug, Default)]
+struct Found {
+    keys: Vec<Key>,
+    /// How many keys more there are than are read.
+    surplus: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,6 +54,13 @@ struct Key {
 /// The name of a key that was accepted, for the audit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyId(pub String);
+
+/// A key that was accepted, by its name and its hash: an entry of that name may hold another key later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyPass {
+    name: String,
+    hash: Hash,
+}
 
 /// Why a key is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +78,7 @@ impl Keys {
         let keys = Self {
             dir: Mounted::new(dir),
             known: RwLock::new(Arc::new([])),
+            surplus: AtomicUsize::new(0),
         };
         keys.reload();
         keys
@@ -73,9 +92,14 @@ impl Keys {
         let found = found.unwrap_or_else(|error| {
             let dir = self.dir.path().display();
             tracing::warn!(%error, %dir, "failed to read the API keys: none is accepted");
-            Vec::new()
+            Found::default()
         });
-        let found: Arc<[Key]> = found.into();
+        let surplus = found.surplus;
+        if self.surplus.swap(surplus, Ordering::Relaxed) != surplus && surplus > 0 {
+            let dir = self.dir.path().display();
+            tracing::warn!(surplus, most = MAX_KEYS, %dir, "too many API keys: the last ones are not accepted");
+        }
+        let found: Arc<[Key]> = found.keys.into();
         let mut known = self.known.write().unwrap_or_else(PoisonError::into_inner);
         if *known != found {
             tracing::info!(keys = found.len(), "API keys changed");
@@ -113,6 +137,30 @@ impl Keys {
         }
     }
 
+    /// What is remembered of a key that was accepted, to ask later whether it still is.
+    #[must_use]
+    pub fn pass(id: &KeyId, sent: &[u8]) -> KeyPass {
+        KeyPass {
+            name: id.0.clone(),
+            hash: hash(sent),
+        }
+    }
+
+    /// Whether that key is still there, as the directory was read last, and its time is not over.
+    #[must_use]
+    pub fn holds(&self, pass: &KeyPass, now: Timestamp) -> bool {
+        let same = |key: &&Key| key.name == pass.name && key.hash == pass.hash;
+        let known = self.known();
+        let key = known.iter().find(same);
+        key.is_some_and(|key| key.expires.is_none_or(|end| now < end))
+    }
+
+    /// How many keys there are, those too whose time is over.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.known().len()
+    }
+
     fn known(&self) -> Arc<[Key]> {
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         Arc::clone(&known)
@@ -124,11 +172,15 @@ fn hash(key: &[u8]) -> Hash {
 }
 
 /// The keys in the order of their names.
-fn read(dir: &Path) -> io::Result<Vec<Key>> {
+fn read(dir: &Path) -> io::Result<Found> {
     let entries = entries(dir)?;
-    let mut keys = Vec::new();
+    let (mut keys, mut surplus) = (Vec::new(), 0);
     for (name, value) in &entries {
-        if name.ends_with(EXPIRES) || keys.len() == MAX_KEYS {
+        if name.ends_with(EXPIRES) {
+            continue;
+        }
+        if keys.len() == MAX_KEYS {
+            surplus += 1;
             continue;
         }
         let expires = match entries.get(&format!("{name}{EXPIRES}")) {
@@ -151,7 +203,7 @@ fn read(dir: &Path) -> io::Result<Vec<Key>> {
             expires,
         });
     }
-    Ok(keys)
+    Ok(Found { keys, surplus })
 }
 
 /// Names and what the files hold; of files that hold nothing usable, only the names that say when a key ends.
@@ -282,6 +334,62 @@ mod tests {
         fs::write(dir.path().join("a.expires"), "2000-01-01T00:00:00Z").unwrap();
         keys.reload();
         assert!(keys.is_empty());
+    }
+
+    #[test]
+    fn beyond_the_most_keys_the_first_ones_hold_and_the_others_are_counted() {
+        let dir = tempfile::tempdir().unwrap();
+        for number in 0..MAX_KEYS + 3 {
+            fs::write(
+                dir.path().join(format!("k{number:03}")),
+                format!("v{number}"),
+            )
+            .unwrap();
+        }
+        fs::write(dir.path().join("k000.expires"), "2000-01-01T00:00:00Z").unwrap();
+        let keys = Keys::new(dir.path().to_owned());
+        assert_eq!(check(&keys, "v0"), Err(Wrong::Expired));
+        assert_eq!(check(&keys, "v255"), Ok("k255".to_owned()));
+        assert_eq!(check(&keys, "v256"), Err(Wrong::Unknown));
+        assert_eq!(keys.surplus.load(Ordering::Relaxed), 3);
+        fs::remove_file(dir.path().join("k000")).unwrap();
+        fs::remove_file(dir.path().join("k000.expires")).unwrap();
+        keys.reload();
+        assert_eq!(check(&keys, "v256"), Ok("k256".to_owned()));
+        assert_eq!(keys.surplus.load(Ordering::Relaxed), 2);
+    }
+
+    /// The kubelet swaps the link and takes the old directory away, whoever reads it.
+    #[test]
+    fn keys_that_stay_are_accepted_while_the_kubelet_swaps_their_directory() {
+        let dir = tempfile::tempdir().unwrap();
+        let version = |number: usize| format!("..{number}");
+        let lay = |number: usize| {
+            let data = dir.path().join(version(number));
+            fs::create_dir(&data).unwrap();
+            for name in ["a", "b", "c", "d"] {
+                fs::write(data.join(name), name).unwrap();
+            }
+            let next = dir.path().join("..data_tmp");
+            std::os::unix::fs::symlink(version(number), &next).unwrap();
+            fs::rename(next, dir.path().join("..data")).unwrap();
+        };
+        lay(0);
+        let keys = Keys::new(dir.path().to_owned());
+        std::thread::scope(|threads| {
+            let kubelet = threads.spawn(|| {
+                for number in 1..400 {
+                    lay(number);
+                    fs::remove_dir_all(dir.path().join(version(number - 1))).unwrap();
+                }
+            });
+            while !kubelet.is_finished() {
+                keys.reload();
+                for key in ["a", "b", "c", "d"] {
+                    assert_eq!(check(&keys, key), Ok(key.to_owned()));
+                }
+            }
+        });
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! The gate's end of the lease: says every second, and at every change at once, whether the engine may run.
 
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,21 +17,6 @@ use crate::seal::lease::{MAX_LINE, Runtime};
 const PATIENCE: Duration = Duration::from_secs(2);
 /// How often the word is repeated.
 const REPEAT: Duration = Duration::from_secs(1);
-
-/// Binds a Unix socket where a dead process may have left its file. Who may connect is decided by who mounts
-/// the directory: `mode` is 0666 where another uid must.
-///
-/// # Errors
-/// The stale file cannot be removed or the path cannot be bound.
-pub fn bind(path: &Path, mode: u32) -> io::Result<UnixListener> {
-    match std::fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        Ok(()) | Err(_) => {}
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
-    Ok(listener)
-}
 
 /// Serves one launch at a time, for ever.
 ///

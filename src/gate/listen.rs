@@ -1,6 +1,7 @@
 //! HTTP/1, and HTTP/2 and TLS where they are asked for, on a TCP port with limits on everything that a client can hold.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, OnceLock};
@@ -12,6 +13,8 @@ use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use nix::sys::socket::setsockopt;
+use nix::sys::socket::sockopt::TcpUserTimeout;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
@@ -21,6 +24,7 @@ use super::answer::{Body, Refusal, whole};
 use super::arriving::Arriving;
 use super::doors::{self, ClientIo, Door};
 use super::full::Full;
+use super::rejected::{Reason, Rejected};
 use super::streams::{self, Client, Streams};
 use super::tls::Tls;
 
@@ -72,12 +76,20 @@ pub async fn bind(addr: SocketAddr) -> io::Result<TcpListener> {
     }
 }
 
+/// Whether an answer was under way when its connection ended with this error. Behind the last one only a head is waited
+/// for, and what the kernel still holds of that answer is to arrive.
+fn is_within_answer(error: &(dyn Error + Send + Sync + 'static)) -> bool {
+    let error = error.downcast_ref::<hyper::Error>();
+    error.is_none_or(|error| !error.is_timeout() && !error.is_parse())
+}
+
 /// Serves until the listener's task is dropped. `door` gives each connection its door before anything is read
-/// from it.
+/// from it. What ends before it is a request is counted in `rejected`.
 pub async fn serve<D, H, F>(
     listener: TcpListener,
     limits: Limits,
     speaks: Speaks,
+    rejected: Rejected,
     door: D,
     handle: H,
 ) where
@@ -100,6 +112,7 @@ pub async fn serve<D, H, F>(
             }
         };
         let Ok(slot) = Arc::clone(&slots).try_acquire_owned() else {
+            rejected.count(Reason::Connections);
             if !matches!(speaks, Speaks::Both(Some(_))) {
                 full.turn_away(stream);
             }
@@ -110,6 +123,7 @@ pub async fn serve<D, H, F>(
             limits,
             speaks: speaks.clone(),
             streams: Arc::clone(&streams),
+            rejected: rejected.clone(),
         };
         let handle = handle.clone();
         tokio::spawn(async move {
@@ -137,6 +151,7 @@ struct Port {
     speaks: Speaks,
     /// Streams of HTTP/2 at once, over all connections.
     streams: Arc<Semaphore>,
+    rejected: Rejected,
 }
 
 impl Port {
@@ -147,19 +162,32 @@ impl Port {
     {
         // Tokens of a stream leave one by one.
         let _ = stream.set_nodelay(true);
+        // Who has vanished acknowledges nothing. The kernel would wait for a quarter of an hour for that; who only takes
+        // nothing is given up sooner, below.
+        let unheard = u32::try_from(2 * self.limits.reader.as_millis()).unwrap_or(u32::MAX);
+        let _ = setsockopt(stream.as_ref(), TcpUserTimeout, &unheard);
         let given_up = CancellationToken::new();
         let io = ClientIo::new(Arc::clone(stream), given_up.clone(), self.limits.reader);
         // From the first request until the client has had time to take the last answer.
         let carries = OnceLock::new();
-        match &self.speaks {
-            Speaks::Both(Some(tls)) => {
-                if let Some(io) = tls.accept(io).await {
+        let talk = async {
+            match &self.speaks {
+                Speaks::Both(Some(tls)) => {
+                    if let Some(io) = tls.accept(io).await {
+                        self.talk(io, door, (&carries, &given_up), handle).await;
+                    } else {
+                        self.rejected.count(Reason::Handshake);
+                    }
+                }
+                Speaks::Http1 | Speaks::Both(None) => {
                     self.talk(io, door, (&carries, &given_up), handle).await;
                 }
             }
-            Speaks::Http1 | Speaks::Both(None) => {
-                self.talk(io, door, (&carries, &given_up), handle).await;
-            }
+        };
+        tokio::select! {
+            biased;
+            () = talk => {}
+            () = doors::gone(stream) => given_up.cancel(),
         }
         if given_up.is_cancelled() {
             doors::reset(stream);
@@ -187,6 +215,7 @@ impl Port {
             carries.get_or_init(|| door.carries());
             let turn = client.enter(request.version());
             let (handle, streams) = (handle.clone(), Arc::clone(&self.streams));
+            let rejected = self.rejected.clone();
             let leave = door.leave.clone();
             let request = request.map(Arriving::new);
             let rest = request.body().rest();
@@ -204,10 +233,12 @@ impl Port {
                 turn.place = streams.try_acquire_owned().ok();
                 let head = request.method() == Method::HEAD;
                 let mut answer = if turn.place.is_none() {
+                    rejected.count(Reason::Streams);
                     Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "too many streams")
                         .retry(1)
                         .into_response()
                 } else if request.headers().len() > MAX_FIELDS {
+                    rejected.count(Reason::HeadTooLarge);
                     let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
                     Refusal::new(status, "head_too_large", "too many header fields").into_response()
                 } else {
@@ -226,8 +257,19 @@ impl Port {
         loop {
             tokio::select! {
                 biased;
-                _ = connection.as_mut() => return,
-                () = client.abuses() => return given_up.cancel(),
+                ended = connection.as_mut() => {
+                    if let Err(error) = ended {
+                        self.rejected.ended(&*error, carries.get().is_some());
+                        if client.ends_by_closing() && is_within_answer(&*error) {
+                            given_up.cancel();
+                        }
+                    }
+                    return;
+                }
+                () = client.abuses() => {
+                    self.rejected.count(Reason::Http2);
+                    return given_up.cancel();
+                }
                 () = client.idle_for(self.limits.reader), if leaves => return given_up.cancel(),
                 () = client.idle_for(self.limits.head), if !leaves => {}
                 () = client.leaves(door), if !leaves => {}
@@ -249,7 +291,7 @@ impl Port {
             .max_headers(MAX_FIELDS)
             // A head must fit in.
             .max_buf_size(MAX_HEAD);
-        streams::limit(&mut builder);
+        streams::limit(&mut builder, self.limits.connections);
         builder
     }
 }

@@ -16,6 +16,7 @@ use super::gen_ai::GenAi;
 use super::mcp::metrics::Mcp;
 use super::models;
 use super::queue::NoSlot;
+use super::rejected::Rejected;
 use crate::engine::{Engine, Tokens};
 use crate::seal::wire::State;
 use crate::telemetry::registered;
@@ -104,6 +105,8 @@ pub struct Metrics {
     pub requests: Family<Requests, Counter>,
     /// Requests that were refused because no audit line could be queued.
     pub unaudited: Counter,
+    /// What ended on the API port before it was a request.
+    pub rejected: Rejected,
     /// What requests took, before a model.
     pub gen_ai: Option<GenAi>,
     /// What is counted before an MCP server.
@@ -143,6 +146,7 @@ impl Metrics {
         let metrics = Self {
             gen_ai,
             models: models::Counts::register(all),
+            rejected: Rejected::register(all),
             mcp,
             requests: registered(
                 all,

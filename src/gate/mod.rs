@@ -15,11 +15,13 @@ pub mod body;
 pub mod budgets;
 pub mod callers;
 pub mod core;
+pub mod counts;
 pub mod doors;
 pub mod doubts;
 pub mod drain;
 pub mod drain_state;
 pub mod engine_view;
+pub mod events;
 pub mod full;
 pub mod gen_ai;
 pub mod jwks;
@@ -34,7 +36,9 @@ pub mod passing;
 pub mod proxy;
 pub mod queue;
 pub mod ready;
+pub mod rejected;
 pub mod reply;
+pub mod room;
 pub mod rounds;
 pub mod routes;
 pub mod served;
@@ -56,6 +60,7 @@ use tokio::task::JoinSet;
 
 use self::core::{Core, DrainFor};
 use crate::engine::Engine;
+use crate::launch::socket;
 use crate::seal::session::Session;
 use crate::seal::sign::TrustedKeys;
 use crate::seal::state::{self, Machine};
@@ -63,6 +68,7 @@ use audit::Audit;
 use callers::Callers;
 use doors::Door;
 use listen::{Limits, Speaks};
+use rejected::Rejected;
 use served::Models;
 use tls::Tls;
 use upstream::Upstream;
@@ -201,7 +207,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
     let drain_socket = drain::socket(&config.lease_socket);
     let ports = [&api, &admin, &scrape].map(|port| port.local_addr().ok().map(|at| at.to_string()));
     let unix = |path: &PathBuf, mode| {
-        lease::bind(path, mode).map_err(|source| GateError::Bind {
+        socket::bind(path, mode).map_err(|source| GateError::Bind {
             at: path.display().to_string(),
             source,
         })
@@ -224,15 +230,18 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
         Serves::Mcp(_) => metrics::Metrics::of_mcp(),
     });
     let asked = metrics.models.clone();
+    let rejected = metrics.rejected.clone();
     let tls = config
         .tls_dir
         .map(|dir| Arc::new(Tls::new(dir, metrics.tls_refused.clone())));
     let rounds = rounds::Rounds::new(Arc::clone(&core), config.trusted);
+    let models = models::offer(models, &core, &asked);
     let office = Arc::new(admin::Admin {
         core: Arc::clone(&core),
         callers: Arc::clone(&callers),
         tls: tls.clone(),
         rounds,
+        models: models.files(),
     });
     let engine = match &config.serves {
         Serves::Model(model) => Some((model.upstream.clone(), model.engine.particulars())),
@@ -245,7 +254,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
     ));
 
     let api_limits = Limits {
-        connections: 2 * (config.queue.concurrent + config.queue.queued) + 64,
+        connections: config.queue.connections(),
         head: Duration::from_secs(10),
         reader: config.patience.reader,
     };
@@ -273,6 +282,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
                 api,
                 api_limits,
                 speaks,
+                rejected,
                 door,
                 move |request| Arc::clone(&proxy).handle(request),
             ));
@@ -298,6 +308,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
                 api,
                 api_limits,
                 speaks,
+                rejected,
                 door,
                 move |request| Arc::clone(&front).handle(request),
             ));
@@ -308,6 +319,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
         admin,
         ADMIN_LIMITS,
         Speaks::Http1,
+        Rejected::default(),
         Door::default,
         move |request| Arc::clone(&office).handle(request),
     ));
@@ -315,6 +327,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
         scrape,
         METRICS_LIMITS,
         Speaks::Http1,
+        Rejected::default(),
         Door::default,
         move |request| Arc::clone(&counter).handle(request),
     ));
@@ -334,7 +347,7 @@ pub async fn run(config: Config, audit: Audit) -> Result<(), GateError> {
     ));
     tasks.spawn(rounds::keep_time(Arc::clone(&core)));
     tasks.spawn(reload(callers, tls));
-    models::serve(&mut tasks, models, &core, &asked);
+    models::serve(&mut tasks, models, &core);
 
     let [api, admin, scrape] = ports;
     tracing::info!(api, admin, metrics = scrape, "listening, not proven");

@@ -6,6 +6,9 @@ use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
+/// How often one look begins anew. The kubelet changes a directory once in a minute or less.
+const LOOKS: usize = 8;
+
 /// A mounted directory, and what came of the last look at it.
 #[derive(Debug)]
 pub struct Mounted {
@@ -41,20 +44,35 @@ impl Mounted {
     /// at the next look; the same failure is given once.
     ///
     /// The kubelet changes all entries at once by the link `..data`; while that is the same, nothing is read. `read`
-    /// is given the directory behind it, so that all entries are of one version. A directory without that link is
-    /// read itself, each time.
+    /// is given the directory behind it, so that all entries are of one version. It is called again where the link
+    /// changed meanwhile: then the kubelet takes the directory away that is being read, entry by entry (Kubernetes,
+    /// `pkg/volume/util/atomic_writer.go`), and what was found may be a part. A directory without that link is read
+    /// itself, each time.
     pub fn when_changed<T, E: Display>(
         &self,
-        read: impl FnOnce(&Path) -> Result<T, E>,
+        read: impl Fn(&Path) -> Result<T, E>,
     ) -> Option<Result<T, E>> {
-        let version = fs::read_link(self.dir.join("..data")).ok();
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut version = self.version();
         if version.is_some() && last.version == version {
             return None;
         }
-        let found = match &version {
-            Some(version) => read(&self.dir.join(version)),
-            None => read(&self.dir),
+        let mut looks = 0;
+        let found = loop {
+            let found = match &version {
+                Some(version) => read(&self.dir.join(version)),
+                None => read(&self.dir),
+            };
+            let newest = self.version();
+            if newest == version {
+                break found;
+            }
+            looks += 1;
+            if looks == LOOKS {
+                // What was known stays until the next look.
+                return None;
+            }
+            version = newest;
         };
         let failure = found.as_ref().err().map(ToString::to_string);
         let known = failure.is_some() && failure == last.failure;
@@ -63,6 +81,11 @@ impl Mounted {
             failure,
         };
         (!known).then_some(found)
+    }
+
+    /// Where the kubelet's link leads.
+    fn version(&self) -> Option<PathBuf> {
+        fs::read_link(self.dir.join("..data")).ok()
     }
 }
 
@@ -104,6 +127,71 @@ pub(crate) mod tests {
         assert!([changed(), changed()] == [true, false]);
         fs::remove_file(dir.path().join("..data")).unwrap();
         assert!(changed());
+    }
+
+    /// The kubelet's next version, and the end of the one before.
+    fn swap(dir: &Path, from: &str, to: &str, text: &str) {
+        fs::create_dir(dir.join(to)).unwrap();
+        fs::write(dir.join(to).join("a"), text).unwrap();
+        std::os::unix::fs::symlink(to, dir.join("..data_tmp")).unwrap();
+        fs::rename(dir.join("..data_tmp"), dir.join("..data")).unwrap();
+        fs::remove_dir_all(dir.join(from)).unwrap();
+    }
+
+    #[test]
+    fn a_version_that_goes_while_it_is_read_is_no_failure() {
+        let dir = tempfile::tempdir().unwrap();
+        lay(dir.path(), "..1", "a", "1");
+        let mounted = Mounted::new(dir.path().to_owned());
+        let looks = std::cell::Cell::new(0);
+        let found = mounted.when_changed(|at| {
+            looks.set(looks.get() + 1);
+            if looks.get() == 1 {
+                swap(dir.path(), "..1", "..2", "2");
+            }
+            fs::read_to_string(at.join("a"))
+        });
+        assert_eq!(found.unwrap().unwrap(), "2");
+        assert_eq!(looks.get(), 2);
+        let again = mounted.when_changed(|_| Ok::<_, io::Error>(()));
+        assert!(again.is_none(), "nothing is new");
+    }
+
+    #[test]
+    fn a_part_of_a_version_that_goes_is_not_taken_for_the_whole() {
+        let dir = tempfile::tempdir().unwrap();
+        lay(dir.path(), "..1", "a", "1");
+        let mounted = Mounted::new(dir.path().to_owned());
+        let swapped = std::cell::Cell::new(false);
+        // Whoever leaves out what is gone finds nothing, and no failure.
+        let found = mounted.when_changed(|at| {
+            if !swapped.replace(true) {
+                swap(dir.path(), "..1", "..2", "2");
+            }
+            Ok::<_, io::Error>(fs::read_to_string(at.join("a")).ok())
+        });
+        assert_eq!(found.unwrap().unwrap().as_deref(), Some("2"));
+    }
+
+    #[test]
+    fn a_directory_that_never_rests_is_left_for_the_next_look() {
+        let dir = tempfile::tempdir().unwrap();
+        lay(dir.path(), "..0", "a", "0");
+        let mounted = Mounted::new(dir.path().to_owned());
+        let looks = std::cell::Cell::new(0);
+        let found = mounted.when_changed(|_| {
+            let now = looks.replace(looks.get() + 1);
+            swap(
+                dir.path(),
+                &format!("..{now}"),
+                &format!("..{}", now + 1),
+                "x",
+            );
+            Ok::<_, io::Error>(())
+        });
+        assert!(found.is_none());
+        assert_eq!(looks.get(), LOOKS);
+        assert!(mounted.when_changed(|_| Ok::<_, io::Error>(())).is_some());
     }
 
     #[test]

@@ -13,6 +13,8 @@ use super::answer::{Body, BodyError};
 use super::asked::Asked;
 use super::audit::{Outcome, Record};
 use super::core::{Core, InFlight};
+use super::counts::Counts;
+use super::events::{Events, Heard};
 use super::queue::Slot;
 use super::reply::{self, NoReply, Source};
 use super::usage::Ends;
@@ -34,10 +36,15 @@ pub struct Flow {
     idle: Pin<Box<Sleep>>,
     end: Instant,
     ends: Ends,
+    /// What it tells of other callers is taken out.
+    counts: Counts,
+    /// Of a stream, in which the engine may tell of a fault of its own.
+    events: Option<Events>,
+    /// What has passed is followed by such a fault.
+    faulty: bool,
     /// What becomes of it tells something of the engine.
     asked: Asked,
-    /// Dropped with the answer: the engine sees its client go, and the request no longer counts. The answer may be a
-    /// stream of events, in which an error can be told.
+    /// Dropped with the answer: the engine sees its client go, and the request no longer counts.
     source: Source,
     _entered: Entered,
 }
@@ -58,6 +65,9 @@ impl Flow {
             idle,
             end,
             ends: Ends::default(),
+            counts: Counts::default(),
+            events: source.streams.then(Events::default),
+            faulty: false,
             asked,
             source,
             _entered: entered,
@@ -65,7 +75,34 @@ impl Flow {
     }
 
     fn streams(&self) -> bool {
-        self.source.1
+        self.source.streams
+    }
+
+    /// More has come: what passes of it, and how many events of a stream have ended with that.
+    fn hear(&mut self, data: Bytes) -> (Bytes, u64) {
+        self.idle.as_mut().reset(next_by(self.end));
+        self.core.sign_of_life();
+        self.asked.heard();
+        let Heard { passes, error } = match &mut self.events {
+            Some(events) => events.hear(data),
+            None => Heard {
+                passes: data,
+                error: false,
+            },
+        };
+        self.faulty = error;
+        // Read before what tells is taken out of it.
+        let events = self.ends.push(&passes);
+        let passes = self.counts.blank(passes);
+        match self.source.share.take() {
+            Some(share) => (share.of(passes), events),
+            None => (passes, events),
+        }
+    }
+
+    /// Whether the stream has more to say than what has passed: a fault, or an event that has only begun.
+    fn withholds(&self) -> bool {
+        self.faulty || self.events.as_ref().is_some_and(Events::is_open)
     }
 }
 
@@ -104,57 +141,47 @@ impl http_body::Body for Passing {
             Some(Broken::Cut(error)) => return Poll::Ready(Some(Err(error))),
             None => {}
         }
-        let late = (this.flow.as_ref()).is_some_and(|flow| Instant::now() >= flow.end);
-        if late {
-            let error = "failed to hear the end in time".into();
-            return this.break_off(reply::too_slow(), error);
-        }
-        let polled = Pin::new(&mut this.body).poll_frame(cx);
-        if let (Poll::Pending, Some(flow)) = (&polled, &mut this.flow) {
-            flow.asked.waits();
-            ready!(flow.idle.as_mut().poll(cx));
-            let error = "failed to hear the engine in time".into();
-            return this.break_off(reply::too_slow(), error);
-        }
-        match ready!(polled) {
-            // Trailers speak of the engine's connection.
-            Some(Ok(frame)) if frame.is_trailers() => {
-                this.end();
-                Poll::Ready(None)
+        loop {
+            let late = (this.flow.as_ref()).is_some_and(|flow| Instant::now() >= flow.end);
+            if late {
+                let error = "failed to hear the end in time".into();
+                return this.break_off(reply::too_slow(), error);
             }
-            Some(Ok(frame)) if this.hears_an_error(&frame) => {
+            if this.flow.as_ref().is_some_and(|flow| flow.faulty) {
                 tracing::warn!("engine: an error in a stream");
-                this.break_off(reply::broken(), "failed to hear the end".into())
+                return this.break_off(reply::broken(), "failed to hear the end".into());
             }
-            Some(Ok(frame)) => {
-                if let Some(flow) = &mut this.flow {
-                    flow.idle.as_mut().reset(next_by(flow.end));
-                    flow.core.sign_of_life();
-                    flow.asked.heard();
-                    if let Some(data) = frame.data_ref() {
-                        this.record.began();
-                        let events = flow.ends.push(data);
-                        this.record.heard(events);
+            let polled = Pin::new(&mut this.body).poll_frame(cx);
+            if let (Poll::Pending, Some(flow)) = (&polled, &mut this.flow) {
+                flow.asked.waits();
+                ready!(flow.idle.as_mut().poll(cx));
+                let error = "failed to hear the engine in time".into();
+                return this.break_off(reply::too_slow(), error);
+            }
+            match ready!(polled).map(|polled| polled.map(Frame::into_data)) {
+                Some(Ok(Ok(data))) => {
+                    let data = this.pass(data);
+                    // Of an event that has only begun nothing passes yet.
+                    if data.is_empty() && this.withholds() {
+                        continue;
                     }
+                    return Poll::Ready(Some(Ok(Frame::data(data))));
                 }
-                if let Some(data) = frame.data_ref() {
-                    this.record.wrote(data.len());
+                Some(Err(error)) => return this.break_off(reply::broken(), error),
+                Some(Ok(Err(_))) | None if this.withholds() => {
+                    return this.break_off(reply::broken(), "failed to hear a whole event".into());
                 }
-                if this.body.is_end_stream() {
+                // Trailers speak of the engine's connection.
+                Some(Ok(Err(_))) | None => {
                     this.end();
+                    return Poll::Ready(None);
                 }
-                Poll::Ready(Some(Ok(frame)))
-            }
-            Some(Err(error)) => this.break_off(reply::broken(), error),
-            None => {
-                this.end();
-                Poll::Ready(None)
             }
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.broken.is_none() && self.body.is_end_stream()
+        self.broken.is_none() && !self.withholds() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
@@ -188,9 +215,27 @@ impl Passing {
         flow.is_some_and(|flow| flow.streams() && flow.ends.is_between_events())
     }
 
-    /// Whether an event begins here with which the engine tells of a fault of its own, in its own words.
-    fn hears_an_error(&self, frame: &Frame<Bytes>) -> bool {
-        self.is_between_events() && frame.data_ref().is_some_and(|data| tells_error(data))
+    /// Whether its source has said more than what has passed.
+    fn withholds(&self) -> bool {
+        self.flow.as_ref().is_some_and(Flow::withholds)
+    }
+
+    /// What passes of these bytes, counted.
+    fn pass(&mut self, data: Bytes) -> Bytes {
+        let data = match &mut self.flow {
+            Some(flow) => {
+                let (data, events) = flow.hear(data);
+                self.record.began();
+                self.record.heard(events);
+                data
+            }
+            None => data,
+        };
+        self.record.wrote(data.len());
+        if self.body.is_end_stream() && !self.withholds() {
+            self.end();
+        }
+        data
     }
 
     fn end(&mut self) {
@@ -218,34 +263,5 @@ impl Passing {
         self.record.wrote(event.len());
         self.broken = Some(Broken::Told(error));
         Poll::Ready(Some(Ok(Frame::data(event))))
-    }
-}
-
-/// How the engines begin an event that is an error. In no other event is a member called so.
-const ERROR: [&[u8]; 4] = [b"data:", b"{", b"\"error\"", b":"];
-
-fn tells_error(event: &[u8]) -> bool {
-    let told = ERROR.iter().try_fold(event, |rest, token| {
-        rest.trim_ascii_start().strip_prefix(*token)
-    });
-    told.is_some_and(|told| !told.trim_ascii_start().starts_with(b"null"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case::of_llama_cpp(r#"data: {"error":{"code":500,"message":"x"}}"#, true)]
-    #[case::written_closely(r#"data:{"error":"x"}"#, true)]
-    #[case::written_widely("data:  { \"error\" : {} }", true)]
-    #[case::none(r#"data: {"error":null,"choices":[]}"#, false)]
-    #[case::an_answer(r#"data: {"choices":[{"delta":{}}]}"#, false)]
-    #[case::another_member(r#"data: {"errors":[]}"#, false)]
-    #[case::said_by_the_model(r#"data: {"text":"{\"error\":1}"}"#, false)]
-    #[case::the_end("data: [DONE]", false)]
-    #[case::nothing("", false)]
-    fn events_that_are_errors(#[case] event: &str, #[case] expected: bool) {
-        assert_eq!(tells_error(event.as_bytes()), expected);
     }
 }

@@ -23,6 +23,7 @@ use super::metrics::Metrics;
 use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
 use super::queue::{self, NoSlot, Queue, Slot};
 use super::reply::{self, NoReply, Source};
+use super::room::Room;
 use super::routes::Route;
 use super::served::{Models, Served};
 use super::upstream::Upstream;
@@ -41,6 +42,7 @@ pub struct Proxy {
     queue: Queue,
     budgets: Option<Arc<Budgets>>,
     bodies: Bodies,
+    answers: Room,
     asks: Asks,
 }
 
@@ -71,6 +73,7 @@ impl Proxy {
             engine,
             models,
             bodies: Bodies::new(max_body, patience.body),
+            answers: Room::default(),
             answer_limit: patience.answer,
             queue,
             budgets: Budgets::new(budgets),
@@ -148,10 +151,15 @@ impl Proxy {
             // Said before a body is read in vain.
             self.path(route, only).map_err(refused)?;
         }
-        let purse = till::charge(self.budgets.as_ref(), &caller, &self.metrics, standing);
+        let purse = till::admit(self.budgets.as_ref(), &caller, &self.metrics, standing);
         let purse = purse.map_err(refused)?;
-        let taken = self.take(route, request, record).await;
-        let (body, path, entered, mut asked) = taken.map_err(refused)?;
+        let (body, path, entered, mut asked) = match self.take(route, request, record).await {
+            Ok(taken) => taken,
+            Err(refusal) => {
+                till::give_back(purse, standing);
+                return Err(refused(refusal));
+            }
+        };
         // From here on the engine works for the caller.
         record.pays(purse);
         match self.ask(body, path).await {
@@ -181,7 +189,8 @@ impl Proxy {
         let answer = sent.map_err(|error| reply::failed(&error))?;
         self.core.sign_of_life();
         let end = Instant::now() + self.answer_limit;
-        let (response, source) = reply::reply(answer, &self.core, end, self.engine).await?;
+        let replied = reply::reply(answer, &self.core, end, self.engine, &self.answers);
+        let (response, source) = replied.await?;
         Ok((response, source, end))
     }
 
@@ -231,7 +240,7 @@ impl Proxy {
         let bytes = if named || !self.engine.needs_model() {
             bytes
         } else {
-            with_model(&bytes, &model.name)
+            with_model(bytes, &model.name)
         };
         let slot = self.slot().await?;
         let asked = self.asks.begin(&model.name);
@@ -284,6 +293,15 @@ impl Proxy {
             return Err(Refusal::new(
                 StatusCode::BAD_REQUEST,
                 "adapters_fixed",
+                message,
+            ));
+        }
+        if let Some(member) = peek.common {
+            let message =
+                format!("{member} is about what the engine keeps of all requests: leave it out");
+            return Err(Refusal::new(
+                StatusCode::BAD_REQUEST,
+                "not_offered",
                 message,
             ));
         }

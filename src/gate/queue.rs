@@ -25,6 +25,21 @@ pub struct Config {
     pub patience: Duration,
 }
 
+impl Config {
+    /// Connections that clients may hold at once: twice what is under way and waits, and some more.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        2 * (self.concurrent + self.queued) + 64
+    }
+
+    /// Requests that clients may have at once, those included that are refused in the end: one on each connection of
+    /// HTTP/1, and as many streams of HTTP/2 as there may be connections.
+    #[must_use]
+    pub fn requests(&self) -> usize {
+        2 * self.connections()
+    }
+}
+
 /// Slots and queue.
 #[derive(Debug)]
 pub struct Queue {
@@ -194,6 +209,18 @@ mod tests {
         while tasks.join_next().await.is_some() {}
         assert_eq!(*order.lock().unwrap(), [0, 1]);
         assert_eq!(queue.waiting.get(), 0);
+    }
+
+    /// As much as the schemas allow: 1,024 at once, and 512 that wait.
+    #[test]
+    fn what_clients_may_have_at_once_is_bounded() {
+        let most = Config {
+            concurrent: 1_024,
+            queued: 512,
+            patience: LONG,
+        };
+        assert_eq!(most.connections(), 3_136);
+        assert_eq!(most.requests(), 6_272);
     }
 
     #[tokio::test]

@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use http::response::Parts;
 use http::{HeaderMap, Response, StatusCode, header};
-use http_body::Frame;
+use http_body::{Body as _, Frame};
 use http_body_util::{BodyExt, Limited, StreamBody};
 use hyper::body::Incoming;
 use serde::Deserialize;
@@ -18,12 +18,15 @@ use super::answer::{Body, Refusal, whole};
 use super::audit::Outcome;
 use super::core::Core;
 use super::passing::next_by;
+use super::room::{Room, Share};
 use super::upstream::{Answer, UpstreamError};
 use crate::engine::Particulars;
 
 /// Of an answer in one piece this much is read before the client hears anything, so that a broken one becomes an
-/// error. What is longer passes as it comes. Bounds the memory of each request at once.
+/// error. What is longer passes as it comes, and so does what finds no room in the memory of all such answers.
 const WHOLE: usize = 256 * 1024;
+/// So much of each is not counted: it takes no more than any answer on its way.
+const SMALL: usize = 8 * 1024;
 
 /// Of an engine's own words about a fault this much is looked at.
 const WORDS: usize = 4 * 1024;
@@ -33,10 +36,18 @@ const WORDS_PATIENCE: Duration = Duration::from_secs(5);
 /// Why there is no reply, for the client and for the audit.
 pub type NoReply = (Refusal, Outcome);
 
-/// What the rest of an answer comes from: the connection's driver, and whether it is a stream of events.
-pub type Source = (AbortOnDropHandle<()>, bool);
+/// What the rest of an answer comes from.
+#[derive(Debug)]
+pub struct Source {
+    /// Drives the connection.
+    pub driver: AbortOnDropHandle<()>,
+    /// It is a stream of events.
+    pub streams: bool,
+    /// What its first frame takes of the memory for answers.
+    pub share: Option<Share>,
+}
 
-/// The reply to a request, until `end` at the latest.
+/// The reply to a request, until `end` at the latest. An answer in one piece takes its memory from `room`.
 ///
 /// # Errors
 /// 502 where the engine failed, broke off or made no sense, 503 where it is busy, 504 where it fell silent. Its own
@@ -46,6 +57,7 @@ pub async fn reply(
     core: &Core,
     end: Instant,
     engine: &dyn Particulars,
+    room: &Room,
 ) -> Result<(Response<Body>, Source), NoReply> {
     let (head, incoming) = answer.response.into_parts();
     if head.status == StatusCode::INTERNAL_SERVER_ERROR {
@@ -53,12 +65,19 @@ pub async fn reply(
     }
     answered(head.status)?;
     let streams = is_event_stream(&head.headers);
-    let body = if streams {
-        incoming.map_err(Into::into).boxed_unsync()
+    let (body, share) = if streams {
+        (incoming.map_err(Into::into).boxed_unsync(), None)
     } else {
-        in_one_piece(head.status, incoming, core, end).await?
+        let share = room.share();
+        let (body, share) = in_one_piece(head.status, incoming, core, end, share).await?;
+        (body, Some(share))
     };
-    Ok((response(&head, body), (answer.driver, streams)))
+    let source = Source {
+        driver: answer.driver,
+        streams,
+        share,
+    };
+    Ok((response(&head, body), source))
 }
 
 /// The engine gave no answer at all.
@@ -135,9 +154,13 @@ async fn in_one_piece(
     mut incoming: Incoming,
     core: &Core,
     end: Instant,
-) -> Result<Body, NoReply> {
-    let mut read = BytesMut::new();
-    while read.len() <= WHOLE {
+    mut share: Share,
+) -> Result<(Body, Share), NoReply> {
+    let declared = incoming.size_hint().exact().map(usize::try_from);
+    let declared = declared.and_then(Result::ok).unwrap_or_default();
+    let mut read = BytesMut::with_capacity(declared.min(WHOLE));
+    // Where nothing is declared, the buffer grows, and may take twice what is in it.
+    while read.len() <= WHOLE && share.covers(read.capacity().saturating_sub(SMALL)) {
         let Ok(frame) = timeout_at(next_by(end), incoming.frame()).await else {
             return Err(too_slow());
         };
@@ -149,10 +172,10 @@ async fn in_one_piece(
                 }
             }
             Some(Err(_)) => return Err(broken()),
-            None => return checked(status, &read).map(|()| whole(read.freeze())),
+            None => return checked(status, &read).map(|()| (whole(read.freeze()), share)),
         }
     }
-    Ok(preceded(read.freeze(), incoming))
+    Ok((preceded(read.freeze(), incoming), share))
 }
 
 /// An answer that says 200 must be an object and no error.
@@ -171,9 +194,8 @@ pub(super) fn checked(status: StatusCode, body: &[u8]) -> Result<(), NoReply> {
 
 fn preceded(read: Bytes, rest: Incoming) -> Body {
     let rest = rest.into_data_stream().map_err(Into::into);
-    let frames = stream::once(async { Ok(read) })
-        .chain(rest)
-        .map_ok(Frame::data);
+    let read = (!read.is_empty()).then_some(Ok(read));
+    let frames = stream::iter(read).chain(rest).map_ok(Frame::data);
     BodyExt::boxed_unsync(StreamBody::new(frames))
 }
 

@@ -24,11 +24,11 @@ use super::listen::MAX_HEAD;
 
 /// Streams of one connection at once.
 pub const MAX_STREAMS: u32 = 64;
-/// Bytes of requests' bodies that nobody has read yet, in one stream.
-const STREAM_WINDOW: u32 = 64 * 1024;
-/// The same in a whole connection.
-const CONNECTION_WINDOW: u32 = 128 * 1024;
-/// Largest frame: the least that RFC 9113 allows.
+/// Most bytes of requests' bodies that nobody has read yet, in one stream. A connection has twice as many.
+pub const STREAM_WINDOW: u32 = 64 * 1024;
+/// The same in all streams together, of which a port has as many as connections.
+const WINDOWS: usize = 48 * 1024 * 1024;
+/// Largest frame: the least that RFC 9113 allows. No window is smaller.
 const MAX_FRAME: u32 = 16 * 1024;
 /// Bytes of an answer that wait in a stream, and how much is given to it at once.
 const PIECE: usize = 4 * 1024;
@@ -39,21 +39,28 @@ const MAX_BROKEN_OFF: usize = 100;
 /// Between two pings, and for their answer.
 const PING: Duration = Duration::from_secs(20);
 
-/// Sets the limits of HTTP/2.
-pub fn limit(builder: &mut auto::Builder<Streams>) {
+/// Sets the limits of HTTP/2 on a port that may have so many streams.
+pub fn limit(builder: &mut auto::Builder<Streams>, streams: usize) {
+    let window = window(streams);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MAX_STREAMS)
         .max_header_list_size(u32::try_from(MAX_HEAD).unwrap_or(u32::MAX))
         .max_frame_size(MAX_FRAME)
-        .initial_stream_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_stream_window_size(window)
+        .initial_connection_window_size(2 * window)
         .max_send_buf_size(PIECE)
         .max_pending_accept_reset_streams(MAX_PENDING_RESETS)
         .max_local_error_reset_streams(MAX_PENDING_RESETS)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PING);
+}
+
+/// Of each of so many streams.
+fn window(streams: usize) -> u32 {
+    let each = u32::try_from(WINDOWS / streams.max(1)).unwrap_or(u32::MAX);
+    each.clamp(MAX_FRAME, STREAM_WINDOW)
 }
 
 tokio::task_local! {
@@ -145,6 +152,13 @@ impl Client {
             place: None,
             whole: false,
         })
+    }
+
+    /// Whether an answer without a length ends with its connection, as in HTTP/1.0: then only a reset tells one that
+    /// broke off from a whole one (RFC 9112, section 8).
+    #[must_use]
+    pub fn ends_by_closing(&self) -> bool {
+        self.0.borrow().version == Some(Version::HTTP_10)
     }
 
     /// Ends when no request was under way for `time`.
@@ -324,6 +338,30 @@ mod tests {
         let answer = turn.answer(refusal);
         assert!(!answer.headers().contains_key(header::CONNECTION));
         assert_eq!(state(&client).2, leaves);
+    }
+
+    #[rstest::rstest]
+    #[case::by_default(2 * (2 + 256) + 64, 64 * 1024)]
+    #[case::many(2 * (256 + 512) + 64, 31_457)]
+    #[case::as_many_as_there_may_be(2 * (1024 + 512) + 64, 16 * 1024)]
+    #[case::one(1, 64 * 1024)]
+    fn windows_share_a_bounded_memory(#[case] streams: usize, #[case] expected: u32) {
+        assert_eq!(window(streams), expected);
+    }
+
+    #[test]
+    fn only_an_answer_of_http_1_0_ends_by_closing() {
+        for (version, expected) in [
+            (Version::HTTP_10, true),
+            (Version::HTTP_11, false),
+            (Version::HTTP_2, false),
+        ] {
+            let client = Arc::new(Client::default());
+            assert!(!client.ends_by_closing(), "nothing was asked yet");
+            let turn = client.enter(version);
+            assert_eq!(client.ends_by_closing(), expected, "{version:?}");
+            drop(turn);
+        }
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,7 +13,7 @@ use serde::de::{Deserializer, IgnoredAny};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 
-use super::jwks::{KeySet, MAX_FILE};
+use super::jwks::{KeySet, MAX_FILE, Thumbprint};
 use super::mounted::{self, Mounted};
 use crate::seal::wire::TokenKeys;
 
@@ -39,6 +40,14 @@ const ALGORITHMS: [(&str, Algorithm); 9] = [
 /// Whom a token names, for the audit: not empty, bounded, and of characters that show as they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Person(String);
+
+/// A token that was accepted, without its text: who signed it, and until when it holds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenPass {
+    signer: Thumbprint,
+    /// `exp`: seconds since 1970 (RFC 7519, section 2).
+    expires: f64,
+}
 
 /// What a token must say.
 #[derive(Clone, Debug)]
@@ -141,7 +150,7 @@ pub fn verify(
     keys: &KeySet,
     expected: &Expected,
     now: Timestamp,
-) -> Result<Person, TokenError> {
+) -> Result<(Person, TokenPass), TokenError> {
     let (signed, header, claims, signature) = split(token).ok_or(TokenError::Form)?;
     let header: Header = decoded(header)?;
     if header.crit {
@@ -154,9 +163,13 @@ pub fn verify(
         return Err(TokenError::Type);
     }
     let key = keys.find(header.kid.as_deref(), *algorithm);
-    let key = key.ok_or(TokenError::Key)?;
+    let (key, signer) = key.ok_or(TokenError::Key)?;
     match crypto::verify(signature, signed.as_bytes(), key, *algorithm) {
-        Ok(true) => check(&decoded(claims)?, expected, now),
+        Ok(true) => {
+            let (person, expires) = check(&decoded(claims)?, expected, now)?;
+            let signer = signer.clone();
+            Ok((person, TokenPass { signer, expires }))
+        }
         Ok(false) | Err(_) => Err(TokenError::Signature),
     }
 }
@@ -190,7 +203,7 @@ fn check(
     claims: &Map<String, Value>,
     expected: &Expected,
     now: Timestamp,
-) -> Result<Person, TokenError> {
+) -> Result<(Person, f64), TokenError> {
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     if text("iss") != Some(&expected.issuer) {
         return Err(TokenError::Issuer);
@@ -212,7 +225,8 @@ fn check(
         Some(value) => value.as_f64().map(Some).ok_or(TokenError::Times),
     };
     let now = now.as_duration().as_secs_f64();
-    if now >= time("exp")?.ok_or(TokenError::Times)? {
+    let expires = time("exp")?.ok_or(TokenError::Times)?;
+    if now >= expires {
         return Err(TokenError::Expired);
     }
     for name in ["nbf", "iat"] {
@@ -229,7 +243,17 @@ fn check(
     }
     text(&expected.user_claim)
         .and_then(Person::parse)
+        .map(|person| (person, expires))
         .ok_or(TokenError::Person)
+}
+
+impl TokenPass {
+    /// For how long it has expired; `None` while it holds.
+    #[must_use]
+    pub fn expired(&self, now: Timestamp) -> Option<Duration> {
+        let past = now.as_duration().as_secs_f64() - self.expires;
+        (past >= 0.0).then(|| Duration::try_from_secs_f64(past).unwrap_or(Duration::MAX))
+    }
 }
 
 impl Person {
@@ -345,16 +369,22 @@ impl Tokens {
         &self.file
     }
 
-    /// Whom the token names.
+    /// Whom the token names, and what is remembered of it.
     ///
     /// # Errors
     /// [`TokenError`].
-    pub fn check(&self, token: &[u8], now: Timestamp) -> Result<Person, TokenError> {
+    pub fn check(&self, token: &[u8], now: Timestamp) -> Result<(Person, TokenPass), TokenError> {
         let keys = self.known().keys;
         if keys.is_empty() {
             return Err(TokenError::KeySetMissing);
         }
         verify(token, &keys, &self.expected, now)
+    }
+
+    /// Whether the key that signed a token is still in the key set, as it was read last.
+    #[must_use]
+    pub fn knows_signer(&self, pass: &TokenPass) -> bool {
+        self.known().keys.has(&pass.signer)
     }
 
     fn known(&self) -> Known {

@@ -105,7 +105,7 @@ pub(crate) fn expected() -> Expected {
 fn run_with(token: &str, jwks: &Value, expected: &Expected) -> Result<String, TokenError> {
     let keys = KeySet::parse(jwks.to_string().as_bytes()).unwrap();
     let now = Timestamp::from_second(NOW).unwrap();
-    verify(token.as_bytes(), &keys, expected, now).map(|person| person.0)
+    verify(token.as_bytes(), &keys, expected, now).map(|(person, _)| person.0)
 }
 
 fn run(token: &str) -> Result<String, TokenError> {
@@ -280,7 +280,11 @@ fn a_file_that_is_no_key_set_leaves_the_keys_and_one_that_is_gone_does_not() {
     });
     let token = PROVIDER.token(&json!({}));
     let now = Timestamp::from_second(NOW).unwrap();
-    let check = || tokens.check(token.as_bytes(), now).map(|person| person.0);
+    let check = || {
+        tokens
+            .check(token.as_bytes(), now)
+            .map(|(person, _)| person.0)
+    };
     let reload = |version: &str, text: &str| {
         lay(dir.path(), version, "jwks.json", text);
         tokens.reload();

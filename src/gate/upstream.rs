@@ -18,6 +18,7 @@ use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
 use super::bodies::whole;
+use super::listen::MAX_HEAD;
 
 /// To reach the engine.
 const CONNECT: Duration = Duration::from_secs(2);
@@ -76,7 +77,8 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let (sender, connection) = http1::Builder::new()
-        .max_buf_size(64 * 1024)
+        // A head must fit in; of an answer, no more than this waits for the client to take it.
+        .max_buf_size(MAX_HEAD)
         .handshake(TokioIo::new(stream))
         .await?;
     let driver = tokio::spawn(async move {

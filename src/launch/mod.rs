@@ -2,8 +2,9 @@
 //! sealed, stops it when it does not.
 //!
 //! [`filter`], [`ports`], [`decisions`] and [`lock`] are the kernel lock, [`supervisor`] decides, [`link`] hears the gate,
-//! [`program`] is what runs, [`processes`] starts and ends, [`output`] says what of its output passes, [`layout`] makes
-//! a store. The bridge of an MCP server is the same with children of its own ([`crate::bridge`]).
+//! [`program`] is what runs, [`processes`] starts and ends, [`output`] says what of its output passes, [`socket`] clears
+//! and binds a path, [`layout`] makes a store. The bridge of an MCP server is the same with children of its own
+//! ([`crate::bridge`]).
 
 pub mod bpf;
 pub mod decisions;
@@ -16,6 +17,7 @@ pub mod output;
 pub mod ports;
 pub mod processes;
 pub mod program;
+pub mod socket;
 pub mod supervisor;
 
 use std::fs;

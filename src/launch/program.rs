@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use nix::unistd::Pid;
 
 use super::output::Output;
-use super::{Runs, processes};
+use super::{Runs, processes, socket};
 use crate::engine::Printed;
 
 /// For a loopback port to answer.
@@ -77,10 +77,7 @@ impl Runs for Program {
             return Err(io::Error::other("processes of the last engine are left"));
         }
         if let At::Unix(path) = &self.at {
-            match fs::remove_file(path) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-                Ok(()) | Err(_) => {}
-            }
+            socket::clear(path)?;
         }
         let mut child = processes::spawn(&self.command, &self.environment, Stdio::null())?;
         let output = Arc::new(Output::new(self.printed, Instant::now()));

@@ -5,11 +5,16 @@ use crate::engine::{FlashAttention, Mode, Pooling, Settings};
 use crate::gguf::KvType;
 use crate::gguf::memory::CHECKPOINTS;
 
+/// Threads of its HTTP server beside those for requests: for the gate's questions, for its health and counters, and for
+/// requests whose clients have just gone, of which it learns within a second.
+const BESIDE: u32 = 8;
+
 /// Program and arguments.
 pub(super) fn command(settings: &Settings) -> Vec<String> {
     let context = settings.tuning.context.to_string();
     let parallel = settings.tuning.parallel.to_string();
     let threads = settings.tuning.threads.to_string();
+    let http = settings.tuning.requests.saturating_add(BESIDE).to_string();
     let checkpoints = CHECKPOINTS.to_string();
     let mut command: Vec<String> = [
         "/usr/bin/llama-server",
@@ -32,6 +37,10 @@ pub(super) fn command(settings: &Settings) -> Vec<String> {
         &parallel,
         "-t",
         &threads,
+        // One for each request that it holds, waiting or not. Older builds have no more than parallel + 2 by default, or the
+        // node's cores, and with all of them taken answer nobody who asks for their health (`tools/server`).
+        "--threads-http",
+        &http,
         // The default is a prompt cache of 8 GiB.
         "--cache-ram",
         "0",
@@ -61,7 +70,7 @@ pub(super) fn command(settings: &Settings) -> Vec<String> {
                 .flatten(),
         );
     }
-    match settings.tuning.mode {
+    match settings.task.mode {
         Mode::Completion => {}
         Mode::Embedding => command.push("--embeddings".to_owned()),
         Mode::Rerank => command.push("--reranking".to_owned()),
@@ -77,7 +86,7 @@ pub(super) fn command(settings: &Settings) -> Vec<String> {
     if settings.tuning.flash_attention == FlashAttention::Always {
         command.extend(["--flash-attn", "on"].map(str::to_owned));
     }
-    if settings.tuning.template.is_some() {
+    if settings.task.template.is_some() {
         let file = format!("{}/{TEMPLATE}", settings.store);
         command.extend(["--chat-template-file".to_owned(), file]);
     }

@@ -111,15 +111,12 @@ impl Particulars for LlamaCpp {
 
     /// A template of more than a few words is no argument.
     fn has_store(&self, settings: &Settings) -> bool {
-        settings.tuning.template.is_some()
+        settings.task.template.is_some()
     }
 
     fn layout(&self, _: &Weights<'_>, settings: &Settings) -> Result<Vec<Entry>, LayoutError> {
-        let template = settings
-            .tuning
-            .template
-            .as_ref()
-            .ok_or(LayoutError::NoStore)?;
+        let template = settings.task.template.as_ref();
+        let template = template.ok_or(LayoutError::NoStore)?;
         Ok(vec![Entry::File {
             path: PathBuf::from(TEMPLATE),
             bytes: template.as_bytes().to_vec(),

@@ -27,11 +27,11 @@ pub(super) fn layout(
     let name: Name = settings.name.parse()?;
     let header = weights.header;
     let known = header.chat.map(template::of);
-    let text = match (&settings.tuning.template, known) {
+    let text = match (&settings.task.template, known) {
         (Some(given), _) => Some(given.as_str()),
         (None, Some((text, _))) => Some(text),
         // Whoever makes vectors reads texts as they are.
-        (None, None) if settings.tuning.mode == Mode::Embedding => None,
+        (None, None) if settings.task.mode == Mode::Embedding => None,
         (None, None) => {
             return Err(LayoutError::Template(
                 "the model has none of a known family: give one in runtime.ollama.template",
@@ -40,11 +40,11 @@ pub(super) fn layout(
     };
     // A template that was given may mark its turns otherwise: then only what was given ends an answer.
     let stop: Vec<&str> = known
-        .filter(|_| settings.tuning.template.is_none())
+        .filter(|_| settings.task.template.is_none())
         .map_or(&[][..], |(_, stop)| stop)
         .iter()
         .copied()
-        .chain(settings.tuning.stop.iter().map(String::as_str))
+        .chain(settings.task.stop.iter().map(String::as_str))
         .collect();
     let mut params =
         json!({"num_ctx": settings.tuning.context, "num_thread": settings.tuning.threads});
@@ -187,8 +187,8 @@ mod tests {
     #[test]
     fn a_template_that_is_given_goes_before() {
         let mut settings = Settings::sample();
-        settings.tuning.template = Some("{{ .Prompt }}!".to_owned());
-        settings.tuning.stop = vec!["!".to_owned()];
+        settings.task.template = Some("{{ .Prompt }}!".to_owned());
+        settings.task.stop = vec!["!".to_owned()];
         for family in [Some(ChatFamily::ChatML), None] {
             let entries = lay_out(family, &settings).unwrap();
             assert_eq!(layer(&entries, "template"), b"{{ .Prompt }}!");

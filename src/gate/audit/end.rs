@@ -4,22 +4,21 @@ use std::time::{Duration, Instant};
 
 use super::line::{About, Line};
 use super::{Outcome, Record};
+use crate::gate::budgets::cost::Work;
 use crate::gate::core::Drain;
 use crate::gate::gen_ai;
 use crate::gate::metrics::Requests;
 
-/// Most tokens that a prompt is taken for where the engine did not say how many it had: bytes of images are none.
-const PROMPT_GUESS: u64 = 8192;
-
 impl Record {
-    /// What a caller pays for: what the engine says, and where an answer ended before it said it, an estimate of four
-    /// bytes to a token that was read and an event to one that was written: whoever hangs up early pays too.
-    fn tokens(&self, line: &Line) -> u64 {
-        let begun = matches!(line.status, 200 | 499);
-        match self.usage {
-            Some(usage) => usage.prompt.saturating_add(usage.completion),
-            None if begun => (line.bytes_in / 4).min(PROMPT_GUESS) + self.events,
-            None => 0,
+    /// What the engine did, which it has had since then.
+    fn work(&self, line: &Line, since: Instant) -> Work {
+        Work {
+            usage: self.usage,
+            status: line.status,
+            outcome: line.outcome,
+            bytes_in: line.bytes_in,
+            events: self.events,
+            took: since.elapsed(),
         }
     }
 
@@ -59,8 +58,8 @@ impl Drop for Record {
             *prompt_tokens = self.usage.map(|usage| usage.prompt);
             *completion_tokens = self.usage.map(|usage| usage.completion);
         }
-        if let Some(purse) = self.purse.take() {
-            purse.pay(self.tokens(&line), Instant::now());
+        if let Some((purse, since)) = self.purse.take() {
+            purse.pay(self.work(&line, since).tokens(), Instant::now());
         }
         let labels = Requests {
             route: line.route,

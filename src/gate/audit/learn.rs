@@ -1,5 +1,7 @@
 //! What becomes known of a request while it is under way.
 
+use std::time::Instant;
+
 use super::line::{About, Line};
 use super::{Outcome, Record, Told};
 use crate::engine::Route;
@@ -7,6 +9,11 @@ use crate::gate::budgets::Purse;
 use crate::gate::callers::Caller;
 use crate::gate::served::Served;
 use crate::gate::usage::Usage;
+use crate::mcp::pin::printable;
+
+/// Most characters of a tool's name. MCP recommends at most 128 (revision 2025-11-25, server/tools, "Tool Names"); a server
+/// may have longer ones.
+const MAX_TOOL: usize = 128;
 
 impl Record {
     fn with(&mut self, set: impl FnOnce(&mut Line)) {
@@ -47,8 +54,10 @@ impl Record {
         self.with(|line| line.route = path);
     }
 
-    /// Which MCP message it is, by names that are known: none is the client's own text.
+    /// Which MCP message it is, by names that are known: none is the client's own text. A tool's name is its server's: it is
+    /// bounded, and all but printable ASCII escaped.
     pub fn rpc(&mut self, method: &'static str, called: Option<String>, version: &'static str) {
+        let called = called.map(|name| printable(&name, MAX_TOOL));
         self.with(|line| {
             if let About::Mcp {
                 rpc,
@@ -110,9 +119,10 @@ impl Record {
         self.streams = true;
     }
 
-    /// The engine is asked, and what it takes comes out of this purse.
+    /// The engine is asked: the request counts, and what it takes comes out of this purse.
     pub fn pays(&mut self, purse: Option<Purse>) {
-        self.purse = purse;
+        let now = Instant::now();
+        self.purse = purse.map(|purse| (purse.let_in(now), now));
     }
 
     /// Events of a stream have passed.

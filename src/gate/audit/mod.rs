@@ -26,8 +26,8 @@ pub use log::Written;
 
 use line::Line;
 
-/// Lines that wait for the log's reader.
-const QUEUE: usize = 1024;
+/// Lines that wait for the log's reader, beside those of requests that are under way.
+const SPARE: usize = 1024;
 
 /// Where lines are queued.
 #[derive(Clone, Debug)]
@@ -46,8 +46,8 @@ pub struct Record {
     metrics: Arc<Metrics>,
     route: Option<Route>,
     usage: Option<Usage>,
-    /// Where its tokens are taken from.
-    purse: Option<Purse>,
+    /// Where its tokens are taken from, and since when the engine has it.
+    purse: Option<(Purse, Instant)>,
     /// Events of the engine's stream that have passed.
     events: u64,
     /// The answer is a stream of events.
@@ -60,12 +60,17 @@ pub struct Record {
 }
 
 impl Audit {
-    /// Starts the writer, and tells when it has written the last line.
+    /// Starts the writer, and tells when it has written the last line. There is room for the lines of as many requests as
+    /// can be `under_way` at once: while the log is read, none is refused for want of a line. A line takes about a
+    /// kilobyte at most.
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub fn start(out: impl Write + Send + 'static) -> std::io::Result<(Self, Written)> {
-        let (sender, lines) = mpsc::channel(QUEUE);
+    pub fn start(
+        out: impl Write + Send + 'static,
+        under_way: usize,
+    ) -> std::io::Result<(Self, Written)> {
+        let (sender, lines) = mpsc::channel(under_way + SPARE);
         let written = log::start(lines, out)?;
         Ok((Self(sender), written))
     }

@@ -81,10 +81,11 @@ fn opens(audit: &Audit) -> bool {
 #[test]
 fn a_log_that_nobody_reads_refuses_requests() {
     let (go, wait) = std::sync::mpsc::channel();
-    let (audit, written) = Audit::start(Stuck(wait)).unwrap();
+    let (audit, written) = Audit::start(Stuck(wait), 1).unwrap();
     // Lines in the queue, and one that the writer holds.
-    let taken = (0..2 * QUEUE).take_while(|_| opens(&audit)).count();
-    assert!((QUEUE..=QUEUE + 1).contains(&taken), "{taken}");
+    let room = 1 + SPARE;
+    let taken = (0..2 * room).take_while(|_| opens(&audit)).count();
+    assert!((room..=room + 1).contains(&taken), "{taken}");
     drop(audit);
     assert!(
         !written.wait(Duration::from_millis(20)),
@@ -96,7 +97,7 @@ fn a_log_that_nobody_reads_refuses_requests() {
 #[test]
 fn the_end_waits_for_every_line() {
     let log = Slow::default();
-    let (audit, written) = Audit::start(log.clone()).unwrap();
+    let (audit, written) = Audit::start(log.clone(), 1).unwrap();
     let opened = (0..5).filter(|_| opens(&audit)).count();
     drop(audit);
     assert!(written.wait(Duration::from_secs(30)));
@@ -114,7 +115,7 @@ fn the_end_waits_for_every_line() {
 }, "timeout")]
 fn who_sees_no_end(#[case] core: Core, #[case] outcome: &str) {
     let log = Slow::default();
-    let (audit, written) = Audit::start(log.clone()).unwrap();
+    let (audit, written) = Audit::start(log.clone(), 1).unwrap();
     drop(open(&audit, core));
     drop(audit);
     assert!(written.wait(Duration::from_secs(30)));
@@ -123,9 +124,37 @@ fn who_sees_no_end(#[case] core: Core, #[case] outcome: &str) {
 
 #[test]
 fn a_log_that_is_closed_refuses_requests() {
-    let (audit, _) = Audit::start(Closed).unwrap();
+    let (audit, _) = Audit::start(Closed, 1).unwrap();
     let begun = Instant::now();
     while opens(&audit) {
         assert!(begun.elapsed().as_secs() < 10);
     }
+}
+
+/// As many as there may be are under way for as long as they like, and lines of others come and go.
+#[test]
+fn requests_under_way_take_no_line_of_others() {
+    let under_way = 2 * SPARE;
+    let (audit, _written) = Audit::start(std::io::sink(), under_way).unwrap();
+    let open: Vec<_> = (0..under_way).map_while(|_| open(&audit, core())).collect();
+    assert_eq!(open.len(), under_way);
+    assert!(opens(&audit));
+}
+
+#[rstest::rstest]
+#[case::as_it_is("find_it", "find_it")]
+#[case::a_mark_of_direction("a\u{202e}b", "a\\u{202e}b")]
+#[case::a_line("a\nb", "a\\u{a}b")]
+#[case::of_a_megabyte(&"x".repeat(1024 * 1024), &format!("{}…", "x".repeat(127)))]
+fn a_servers_name_of_a_tool_is_bounded(#[case] name: &str, #[case] expected: &str) {
+    let log = Slow::default();
+    let (audit, written) = Audit::start(log.clone(), 1).unwrap();
+    let metrics = Arc::new(Metrics::of_mcp());
+    let record = audit.open(&http::Method::POST, None, Arc::new(core()), metrics);
+    let mut record = record.unwrap();
+    record.rpc("tools/call", Some(name.to_owned()), "2025-11-25");
+    drop(record);
+    drop(audit);
+    assert!(written.wait(Duration::from_secs(30)));
+    assert_eq!(log.lines()[0]["tool"], expected);
 }

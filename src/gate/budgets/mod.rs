@@ -1,10 +1,15 @@
 //! How many requests each caller may send to this pod, and how many tokens they may take.
 //!
-//! A request counts when it comes. Its tokens are known when it has ended: a budget that has any left lets the next
-//! one in, and what that takes beyond it is made up for by waiting.
+//! A request counts when it is let in; from when it comes until then a place is kept for it. Its tokens are known when it
+//! has ended: a budget that has any left lets the next one in, and what that takes beyond it is made up for by waiting.
 
+mod account;
+pub mod cost;
+mod purse;
 pub mod rate;
 pub mod till;
+
+pub use purse::Purse;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +18,7 @@ use std::time::{Duration, Instant};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::callers::Caller;
+use account::Account;
 use rate::{Left, Rate, written};
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -40,23 +46,12 @@ pub enum Unit {
     Token,
 }
 
-/// What a caller has spent: for each budget, when it is whole again.
-#[derive(Debug)]
-struct Account(Vec<Instant>);
-
 /// The callers' accounts.
 #[derive(Debug)]
 pub struct Budgets {
     rates: Vec<(Unit, Rate)>,
     room: usize,
     accounts: Mutex<HashMap<String, Account>>,
-}
-
-/// The account that a request's tokens are taken from.
-#[derive(Debug)]
-pub struct Purse {
-    budgets: Arc<Budgets>,
-    caller: String,
 }
 
 /// What is left of a caller's budgets, of two of a kind the one with less.
@@ -113,7 +108,7 @@ impl Budgets {
         })
     }
 
-    /// Counts a request of `caller`, unless a budget is spent; and what is left either way.
+    /// Keeps a place for a request of `caller`, unless a budget is spent; and what is left either way.
     ///
     /// # Errors
     /// [`Spent`].
@@ -127,78 +122,33 @@ impl Budgets {
         if accounts.len() >= self.room && !accounts.contains_key(&caller) {
             forget(&mut accounts, self.room, now);
         }
-        let whole = || Account(vec![now; self.rates.len()]);
+        let whole = || Account::new(self.rates.len(), now);
         let account = accounts.entry(caller.clone()).or_insert_with(whole);
-        let spent = self.spent(account, now);
+        let spent = account.spent(&self.rates, now);
         if spent.is_none() {
-            self.take(account, Unit::Request, 1, now);
+            account.comes();
         }
-        let standing = self.standing(account, now);
-        let budgets = Arc::clone(self);
-        (spent.map_or(Ok(Purse { budgets, caller }), Err), standing)
+        let standing = account.standing(&self.rates, now);
+        let purse = || Ok(Purse::new(Arc::clone(self), caller));
+        (spent.map_or_else(purse, Err), standing)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Account>> {
         self.accounts.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// The spent budget that takes longest.
-    fn spent(&self, account: &Account, now: Instant) -> Option<Spent> {
-        let budgets = self.rates.iter().zip(&account.0);
-        budgets
-            .filter(|((_, rate), whole_at)| rate.left(**whole_at, now).remaining == 0)
-            .map(|((unit, rate), whole_at)| Spent {
-                unit: *unit,
-                rate: *rate,
-                wait: rate.wait(*whole_at, now),
-            })
-            .max_by_key(|spent| spent.wait)
-    }
-
-    fn take(&self, account: &mut Account, what: Unit, units: u64, now: Instant) {
-        for ((unit, rate), whole_at) in self.rates.iter().zip(&mut account.0) {
-            if *unit == what {
-                *whole_at = rate.take(*whole_at, now, units);
-            }
-        }
-    }
-
-    fn standing(&self, account: &Account, now: Instant) -> Standing {
-        let least = |what| {
-            let budgets = self.rates.iter().zip(&account.0);
-            budgets
-                .filter(|((unit, _), _)| *unit == what)
-                .map(|((_, rate), whole_at)| rate.left(*whole_at, now))
-                .min_by_key(|left| left.remaining)
-        };
-        Standing {
-            requests: least(Unit::Request),
-            tokens: least(Unit::Token),
-        }
-    }
 }
 
 /// Makes room: those whose budgets are whole are as good as new, and if there is none, who will be so first.
 fn forget(accounts: &mut HashMap<String, Account>, room: usize, now: Instant) {
-    let whole_at = |account: &Account| account.0.iter().max().copied().unwrap_or(now);
-    accounts.retain(|_, account| whole_at(account) > now);
+    accounts.retain(|_, account| account.whole_at(now) > (false, now));
     if accounts.len() < room {
         return;
     }
-    let first = accounts.iter().min_by_key(|(_, account)| whole_at(account));
+    let first = accounts
+        .iter()
+        .min_by_key(|(_, account)| account.whole_at(now));
     if let Some(first) = first.map(|(caller, _)| caller.clone()) {
         accounts.remove(&first);
-    }
-}
-
-impl Purse {
-    /// Takes the tokens of a request that has ended.
-    pub fn pay(self, tokens: u64, now: Instant) {
-        let mut accounts = self.budgets.lock();
-        // A caller who was forgotten meanwhile had nearly whole budgets.
-        if let Some(account) = accounts.get_mut(&self.caller) {
-            self.budgets.take(account, Unit::Token, tokens, now);
-        }
     }
 }
 
@@ -249,5 +199,4 @@ impl Spent {
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;

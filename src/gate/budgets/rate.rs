@@ -4,8 +4,9 @@
 
 use std::time::{Duration, Instant};
 
-/// No debt keeps a caller away for longer.
-const LONGEST_DEBT: Duration = Duration::from_secs(24 * 3600);
+/// No debt keeps a caller away for longer: ninety budgets of a day. A thousand requests at once that take a twelfth of one
+/// each are paid back in full, and the numbers of an engine that counts wrongly are bounded.
+const LONGEST_DEBT: Duration = Duration::from_secs(90 * 24 * 3600);
 
 /// So many units in a period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -103,7 +104,8 @@ mod tests {
     #[case::a_limit_that_divides_badly(7, &[1, 1, 1, 1, 1, 1], 0, 1, 0)]
     #[case::all_of_it(7, &[1, 1, 1, 1, 1, 1, 1], 0, 0, 8_572)]
     #[case::of_one(1, &[1], 0, 0, 60_000)]
-    #[case::an_engine_that_lies(60, &[u64::MAX, u64::MAX], 0, 0, 86_341_000)]
+    #[case::far_beyond(60, &[600], 0, 0, 541_000)]
+    #[case::an_engine_that_lies(60, &[u64::MAX, u64::MAX], 0, 0, 7_775_941_000)]
     fn what_is_left(
         #[case] limit: u32,
         #[case] taken: &[u64],

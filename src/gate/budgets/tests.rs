@@ -32,6 +32,9 @@ use Do::{Ask, Pass, Refused};
 #[case::tokens(config(0, 60, 0), &[Ask(59), Ask(0), Ask(1), Refused(Unit::Token, 1), Pass(1), Ask(1)])]
 #[case::beyond_the_budget(config(0, 60, 0), &[Ask(120), Refused(Unit::Token, 61), Pass(61), Ask(1)])]
 #[case::a_day(config(0, 60, 86_400), &[Ask(86_400), Refused(Unit::Token, 86_341), Pass(86_341), Ask(1)])]
+#[case::a_day_overspent_tenfold(config(0, 0, 86_400), &[
+    Ask(864_000), Refused(Unit::Token, 777_601), Pass(86_400), Refused(Unit::Token, 691_201), Pass(691_201), Ask(1),
+])]
 #[case::a_day_of_little(config(0, 1_000, 100), &[Ask(100), Refused(Unit::Token, 864), Pass(864), Ask(1)])]
 #[case::the_longest_wait_speaks(config(1, 60, 0), &[Ask(60), Refused(Unit::Request, 60)])]
 fn what_one_caller_may_ask(#[case] config: Config, #[case] steps: &[Do]) {
@@ -63,16 +66,76 @@ fn without_a_budget_nothing_is_counted() {
     assert!(Budgets::new(Config::default()).is_none());
 }
 
+/// Whether a request is let in, where it counts.
+fn lets_in(budgets: &Arc<Budgets>, caller: &Caller, now: Instant) -> bool {
+    let purse = budgets.enter(caller, now).0;
+    purse.map(|purse| drop(purse.let_in(now))).is_ok()
+}
+
+/// As many requests as are let in, again and again for a month: what they take is the budget of these days, the one at
+/// the beginning, and what the last one took beyond it.
+#[rstest::rstest]
+#[case::one_after_the_other(1)]
+#[case::hundreds_at_once(256)]
+fn days_give_no_more_than_their_budgets(#[case] at_once: usize) {
+    const LIMIT: u64 = 100_000;
+    const EACH: u64 = 8_000;
+    let budgets = Budgets::new(config(0, 0, 100_000)).unwrap();
+    let begun = Instant::now();
+    let (mut now, mut taken) = (begun, 0);
+    while now - begun < 30 * DAY && taken < 100 * LIMIT {
+        let entered: Vec<_> = (0..at_once)
+            .map_while(|_| budgets.enter(&key("a"), now).0.ok())
+            .collect();
+        taken += EACH * entered.len() as u64;
+        entered.into_iter().for_each(|purse| purse.pay(EACH, now));
+        if let Err(spent) = budgets.enter(&key("a"), now).0 {
+            now += spent.wait;
+        }
+    }
+    assert!(taken <= 31 * LIMIT + EACH * at_once as u64, "{taken}");
+    assert!(taken >= 20 * LIMIT, "{taken}");
+}
+
+#[test]
+fn who_is_not_let_in_has_spent_nothing() {
+    let budgets = Budgets::new(config(2, 0, 0)).unwrap();
+    let now = Instant::now();
+    let gone = budgets.enter(&key("a"), now).0.unwrap();
+    let refused = budgets.enter(&key("a"), now).0.unwrap();
+    let spent = budgets.enter(&key("a"), now).0.unwrap_err();
+    assert_eq!(spent.seconds(), 30, "both may still be let in");
+    drop(gone);
+    assert_eq!(refused.give_back(now).requests.unwrap().remaining, 2);
+    assert!(lets_in(&budgets, &key("a"), now));
+    assert!(lets_in(&budgets, &key("a"), now));
+    assert!(!lets_in(&budgets, &key("a"), now));
+}
+
+/// Requests that are held back until the budget would be whole again, to be given up beside as many others.
+#[test]
+fn places_that_are_kept_for_long_bring_nothing() {
+    let budgets = Budgets::new(config(2, 0, 0)).unwrap();
+    let now = Instant::now();
+    let kept = [0, 1].map(|_| budgets.enter(&key("a"), now).0.unwrap());
+    let later = now + MINUTE;
+    assert!(!lets_in(&budgets, &key("a"), later));
+    drop(kept);
+    assert!(lets_in(&budgets, &key("a"), later));
+    assert!(lets_in(&budgets, &key("a"), later));
+    assert!(!lets_in(&budgets, &key("a"), later));
+}
+
 #[test]
 fn each_caller_has_an_account() {
     let budgets = Budgets::new(config(1, 0, 0)).unwrap();
     let now = Instant::now();
-    assert!(budgets.enter(&key("a"), now).0.is_ok());
-    assert!(budgets.enter(&key("a"), now).0.is_err());
-    assert!(budgets.enter(&key("b"), now).0.is_ok());
+    assert!(lets_in(&budgets, &key("a"), now));
+    assert!(!lets_in(&budgets, &key("a"), now));
+    assert!(lets_in(&budgets, &key("b"), now));
     // Nobody is asked who they are: they are one.
-    assert!(budgets.enter(&Caller::Anyone, now).0.is_ok());
-    assert!(budgets.enter(&Caller::Anyone, now).0.is_err());
+    assert!(lets_in(&budgets, &Caller::Anyone, now));
+    assert!(!lets_in(&budgets, &Caller::Anyone, now));
 }
 
 #[test]
@@ -81,19 +144,19 @@ fn who_has_spent_least_is_forgotten_when_there_is_no_room() {
     let now = Instant::now();
     for (name, requests) in [("much", 10), ("little", 1), ("some", 5)] {
         for _ in 0..requests {
-            assert!(budgets.enter(&key(name), now).0.is_ok());
+            assert!(lets_in(&budgets, &key(name), now));
         }
     }
-    assert!(budgets.enter(&key("new"), now).0.is_ok());
+    assert!(lets_in(&budgets, &key("new"), now));
     let names = |budgets: &Budgets| {
         let mut names: Vec<_> = budgets.lock().keys().cloned().collect();
         names.sort();
         names
     };
     assert_eq!(names(&budgets), ["key/much", "key/new", "key/some"]);
-    assert!(budgets.enter(&key("much"), now).0.is_err());
+    assert!(!lets_in(&budgets, &key("much"), now));
     // All of them are whole again.
-    assert!(budgets.enter(&key("later"), now + MINUTE).0.is_ok());
+    assert!(lets_in(&budgets, &key("later"), now + MINUTE));
     assert_eq!(names(&budgets), ["key/later"]);
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use sealroom::seal::lease::Runtime;
 use sealroom::seal::wire::RuntimeFault;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
 use super::bed::{PATIENCE, get, post, posted, raw, request};
@@ -182,6 +183,26 @@ async fn a_client_that_goes_cancels_the_engines_work() {
             .unwrap(),
         0
     );
+    drop(client);
+    timeout(PATIENCE, chunks.closed()).await.unwrap();
+    assert_eq!(gate.audit_line().await["outcome"], "clientClosed");
+}
+
+#[tokio::test]
+async fn nor_does_a_byte_too_many_hide_that_it_went() {
+    let (mut gate, engine, _launch) = serving(&[]).await;
+    let chunks = engine.stream();
+    let mut client = TcpStream::connect(gate.api).await.unwrap();
+    let text = request("/v1/completions", BODY, "") + "G";
+    client.write_all(text.as_bytes()).await.unwrap();
+    chunks.send(chunk("data: 0\n\n")).await.unwrap();
+    let mut seen = String::new();
+    while !seen.contains("data: 0\n\n") {
+        let mut some = [0u8; 1024];
+        let count = client.read(&mut some).await.unwrap();
+        assert_ne!(count, 0, "{seen}");
+        seen.push_str(&String::from_utf8_lossy(&some[..count]));
+    }
     drop(client);
     timeout(PATIENCE, chunks.closed()).await.unwrap();
     assert_eq!(gate.audit_line().await["outcome"], "clientClosed");

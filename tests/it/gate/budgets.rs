@@ -1,5 +1,7 @@
 //! What each caller may take.
 
+use std::time::Duration;
+
 use sealroom::seal::lease::Runtime;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -118,6 +120,95 @@ async fn who_hangs_up_early_pays_for_what_has_come() {
     chunks.closed().await;
     assert_eq!(gate.audit_line().await["outcome"], "clientClosed");
     // Eight events and three tokens of the prompt: four of eight must come.
+    refused(&ask(&gate, "a").await, 30);
+}
+
+/// Of an answer in one piece nothing is seen before its end: the time counts.
+#[tokio::test]
+async fn who_hangs_up_before_an_answer_in_one_piece_pays_for_the_time() {
+    let (_secret, mut gate, engine, _launch) = keyed(&["--tokens-per-minute", "40"]).await;
+    let chunks = engine.stream_of("application/json");
+    let mut client = TcpStream::connect(gate.api).await.unwrap();
+    let text = request(PATH, BODY, &bearer("a"));
+    client.write_all(text.as_bytes()).await.unwrap();
+    chunks.send(chunk(r#"{"choices":["#)).await.unwrap();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    drop(client);
+    chunks.closed().await;
+    assert_eq!(gate.audit_line().await["outcome"], "clientClosed");
+    // Fifty for a second, and three of the prompt.
+    refused(&ask(&gate, "a").await, 600);
+    assert_eq!(ask(&gate, "b").await.status, 200);
+}
+
+/// Neither what is wrong with the request, nor an engine that is loading, nor a full queue takes of the budget.
+#[tokio::test]
+async fn what_is_refused_does_not_count() {
+    let budgets = ["--requests-per-minute", "2", "--max-concurrent", "1"];
+    let flags = [&budgets[..], &["--max-queued", "0"]].concat();
+    let (_secret, gate, engine, mut launch) = keyed(&flags).await;
+    let left = |answer: &Answer| field(answer, "x-ratelimit-remaining-requests").map(str::to_owned);
+    for _ in 0..3 {
+        let answer = post(gate.api, PATH, "no JSON", &bearer("a")).await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert_eq!(left(&answer).as_deref(), Some("2"));
+    }
+    launch.say(&Runtime::Waiting).await;
+    gate.until("/readyz", 503).await;
+    for _ in 0..3 {
+        assert_eq!(ask(&gate, "a").await.status, 503);
+    }
+    launch.run_engine().await;
+    gate.until("/readyz", 200).await;
+
+    let chunks = engine.stream();
+    let mut held = TcpStream::connect(gate.api).await.unwrap();
+    let text = request(PATH, BODY, &bearer("b"));
+    held.write_all(text.as_bytes()).await.unwrap();
+    chunks.send(chunk("data: 0\n\n")).await.unwrap();
+    assert_ne!(held.read(&mut [0u8; 1024]).await.unwrap(), 0);
+    for _ in 0..3 {
+        let answer = ask(&gate, "a").await;
+        assert_eq!(answer.status, 429, "{answer:?}");
+        assert!(answer.body.contains("queue_full"), "{answer:?}");
+        assert_eq!(left(&answer).as_deref(), Some("2"));
+    }
+    drop(chunks);
+    held.read_to_end(&mut Vec::new()).await.unwrap();
+
+    for _ in 0..2 {
+        assert_eq!(ask(&gate, "a").await.status, 200);
+    }
+    refused(&ask(&gate, "a").await, 30);
+}
+
+/// Whoever waits in the queue has a place in the budget: a caller cannot fill the queue beyond it.
+#[tokio::test]
+async fn who_waits_has_a_place_in_the_budget_and_gives_it_back() {
+    let flags = ["--requests-per-minute", "2", "--max-concurrent", "1"];
+    let (_secret, gate, engine, _launch) = keyed(&flags).await;
+    let chunks = engine.stream();
+    let mut held = TcpStream::connect(gate.api).await.unwrap();
+    let text = request(PATH, BODY, &bearer("b"));
+    held.write_all(text.as_bytes()).await.unwrap();
+    chunks.send(chunk("data: 0\n\n")).await.unwrap();
+    assert_ne!(held.read(&mut [0u8; 1024]).await.unwrap(), 0);
+    let mut waiting = Vec::new();
+    for _ in 0..2 {
+        let mut client = TcpStream::connect(gate.api).await.unwrap();
+        let text = request(PATH, BODY, &bearer("a"));
+        client.write_all(text.as_bytes()).await.unwrap();
+        waiting.push(client);
+    }
+    gate.until_metric("sealroom_gate_waiting 2").await;
+    refused(&ask(&gate, "a").await, 30);
+    drop(waiting);
+    gate.until_metric("sealroom_gate_waiting 0").await;
+    drop(chunks);
+    held.read_to_end(&mut Vec::new()).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(ask(&gate, "a").await.status, 200);
+    }
     refused(&ask(&gate, "a").await, 30);
 }
 

@@ -1,6 +1,6 @@
 //! An engine that fails, lies or falls silent: what its client gets.
 
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::Sender;
 
@@ -19,7 +19,7 @@ async fn asked(gate: &Gate) -> TcpStream {
 }
 
 /// Everything that it reads until the connection ends.
-async fn rest(mut client: TcpStream) -> String {
+async fn rest_of(mut client: TcpStream) -> String {
     let mut text = Vec::new();
     let _ = client.read_to_end(&mut text).await;
     String::from_utf8(text).unwrap()
@@ -100,7 +100,7 @@ async fn death_between_events_is_told_as_one_and_is_no_end() {
     let client = asked(&gate).await;
     chunks.send(chunk("data: {\"n\":0}\n\n")).await.unwrap();
     die(chunks).await;
-    let text = rest(client).await;
+    let text = rest_of(client).await;
     assert!(text.contains(r#"data: {"n":0}"#), "{text}");
     assert!(text.contains(r#"data: {"error":{"#), "{text}");
     assert!(text.contains("engine_error"), "{text}");
@@ -117,7 +117,7 @@ async fn an_error_within_a_stream_is_told_in_our_words() {
     let error = format!("data: {{\"error\":{{\"message\":\"{WORDS}\"}}}}\n\n");
     chunks.send(chunk(&error)).await.unwrap();
     drop(chunks);
-    let text = rest(client).await;
+    let text = rest_of(client).await;
     assert!(text.contains(r#"data: {"n":0}"#), "{text}");
     assert!(!text.contains(WORDS), "{text}");
     assert!(text.contains(r#"data: {"error":{"#), "{text}");
@@ -127,13 +127,93 @@ async fn an_error_within_a_stream_is_told_in_our_words() {
 }
 
 #[tokio::test]
+async fn an_error_behind_the_last_token_or_in_pieces_is_told_in_our_words() {
+    let (mut gate, engine, _launch) = serving(&[]).await;
+    let error = format!("data: {{\"error\":{{\"message\":\"{WORDS}\"}}}}\n\n");
+    let (begin, rest) = error.split_at("data: {\"error\"".len());
+    let token = "data: {\"n\":0}\n\n";
+    for pieces in [
+        vec![format!("{token}{error}")],
+        vec![token.to_owned(), begin.to_owned(), rest.to_owned()],
+        vec![format!("{token}{begin}"), rest.to_owned()],
+        vec![format!("{token}error: {{\"message\":\"{WORDS}\"}}\n\n")],
+        // It ends with half of one.
+        vec![token.to_owned(), begin.to_owned()],
+    ] {
+        let chunks = engine.stream();
+        let client = asked(&gate).await;
+        for piece in &pieces {
+            // The gate may have heard enough.
+            let _ = chunks.send(chunk(piece)).await;
+        }
+        drop(chunks);
+        let text = rest_of(client).await;
+        assert!(text.contains(r#"data: {"n":0}"#), "{pieces:?}: {text}");
+        assert!(!text.contains(WORDS), "{pieces:?}: {text}");
+        assert!(text.contains(r#"data: {"error":{"#), "{pieces:?}: {text}");
+        assert!(text.contains("engine_error"), "{pieces:?}: {text}");
+        assert!(!text.ends_with("0\r\n\r\n"), "{pieces:?}: {text}");
+        assert_eq!(gate.audit_line().await["outcome"], "upstreamError");
+    }
+}
+
+/// As proxies that speak HTTP/1.0 ask: there an answer without a length ends with its connection.
+#[tokio::test]
+async fn half_an_answer_of_http_1_0_ends_with_a_reset_and_a_whole_one_does_not() {
+    let (mut gate, engine, _launch) = serving(&[]).await;
+    for (whole, begin) in [
+        (true, "data: {\"n\":0}\n\n"),
+        (false, "data: {\"n\":0}\n\n"),
+        (false, "data: {\"n\""),
+    ] {
+        let chunks = engine.stream();
+        let mut client = TcpStream::connect(gate.api).await.unwrap();
+        let text = format!(
+            "POST {PATH} HTTP/1.0\r\nhost: x\r\ncontent-length: {}\r\n\r\n{BODY}",
+            BODY.len()
+        );
+        client.write_all(text.as_bytes()).await.unwrap();
+        chunks.send(chunk(begin)).await.unwrap();
+        if whole {
+            drop(chunks);
+        } else {
+            die(chunks).await;
+        }
+        let mut read = Vec::new();
+        let ended = client.read_to_end(&mut read).await;
+        let text = String::from_utf8_lossy(&read);
+        assert_eq!(ended.is_ok(), whole, "{begin}: {ended:?} {text}");
+        if whole {
+            assert!(
+                text.starts_with("HTTP/1.0 200") && text.ends_with(begin),
+                "{text}"
+            );
+        }
+        let outcome = if whole { "ok" } else { "upstreamError" };
+        assert_eq!(gate.audit_line().await["outcome"], outcome);
+    }
+}
+
+/// What is wrong with the next head of such a connection takes nothing of the answer before it.
+#[tokio::test]
+async fn a_whole_answer_of_http_1_0_stays_whole_whatever_is_sent_behind_its_request() {
+    let (gate, _engine, _launch) = serving(&[]).await;
+    let mut client = TcpStream::connect(gate.api).await.unwrap();
+    let text = "GET /v1/models HTTP/1.0\r\nhost: x\r\nconnection: keep-alive\r\n\r\n\u{1}\r\n\r\n";
+    client.write_all(text.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    client.read_to_string(&mut text).await.unwrap();
+    assert!(text.starts_with("HTTP/1.0 200"), "{text}");
+}
+
+#[tokio::test]
 async fn death_within_an_event_is_a_cut() {
     let (gate, engine, _launch) = serving(&[]).await;
     let chunks = engine.stream();
     let client = asked(&gate).await;
     chunks.send(chunk("data: {\"n\"")).await.unwrap();
     die(chunks).await;
-    let text = rest(client).await;
+    let text = rest_of(client).await;
     assert!(!text.contains("error"), "{text}");
     assert!(!text.ends_with("0\r\n\r\n"), "{text}");
 }
@@ -148,7 +228,7 @@ async fn a_stream_without_end_is_ended() {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
         }
     });
-    let text = rest(client).await;
+    let text = rest_of(client).await;
     assert!(text.contains("engine_timeout"), "{text}");
     assert!(!text.ends_with("0\r\n\r\n"), "{text}");
     assert_eq!(gate.audit_line().await["outcome"], "timeout");
@@ -168,7 +248,8 @@ async fn silence_after_half_an_answer_has_an_end_too() {
 
 #[tokio::test]
 async fn a_request_that_leaves_no_line_is_refused() {
-    let (mut gate, _engine, _launch) = serving(&[]).await;
+    let flags = ["--max-concurrent", "1", "--max-queued", "0"];
+    let (mut gate, _engine, _launch) = serving(&flags).await;
     // More than the queue and the pipe to the log's reader hold.
     let mut refused = None;
     for count in 0..8_000 {

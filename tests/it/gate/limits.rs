@@ -134,6 +134,55 @@ async fn a_client_that_takes_nothing_of_its_answer_is_given_up() {
 }
 
 #[tokio::test]
+async fn answers_in_one_piece_take_bounded_memory() {
+    // Each takes 248 KiB where it is held back until it is whole: of 32 MiB that are 132 at most. The others pass.
+    const AT_ONCE: usize = 140;
+    const HELD: usize = 132;
+    let (gate, engine, _launch) = serving(&["--max-concurrent", "256"]).await;
+    let long = "x".repeat(200 * 1024);
+    let mut asking = Vec::new();
+    for _ in 0..AT_ONCE {
+        let chunks = engine.stream_of("application/json");
+        let client = posted(gate.api, "/v1/completions", BODY).await;
+        chunks.send(chunk("{\"text\":\"")).await.unwrap();
+        // There is room for this one when the engine has taken the one before, and so this request.
+        chunks.send(chunk(&long)).await.unwrap();
+        asking.push((client, chunks));
+    }
+    let begun = Instant::now();
+    loop {
+        let mut passing = 0;
+        for (client, _) in &asking {
+            let some = timeout(Duration::from_millis(1), client.peek(&mut [0; 1])).await;
+            passing += usize::from(some.is_ok());
+        }
+        assert!(passing < AT_ONCE, "the first ones are held back");
+        if passing >= AT_ONCE - HELD {
+            break;
+        }
+        assert!(begun.elapsed() < PATIENCE, "only {passing} pass");
+    }
+    for (mut client, chunks) in asking {
+        chunks.send(chunk("\"}")).await.unwrap();
+        drop(chunks);
+        let mut text = String::new();
+        timeout(PATIENCE, client.read_to_string(&mut text))
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(text.starts_with("HTTP/1.1 200"), "{:.200}", text);
+        assert!(text.matches('x').count() >= long.len(), "all of it came");
+    }
+    // With the last byte of each its memory is free again: the next one is held back.
+    let chunks = engine.stream_of("application/json");
+    let client = posted(gate.api, "/v1/completions", BODY).await;
+    chunks.send(chunk("{\"text\":\"")).await.unwrap();
+    chunks.send(chunk(&long)).await.unwrap();
+    let some = timeout(Duration::from_millis(200), client.peek(&mut [0; 1])).await;
+    assert!(some.is_err(), "{some:?}");
+}
+
+#[tokio::test]
 async fn large_heads_are_refused() {
     let gate = Gate::start(&[]).await;
     let long = format!(

@@ -4,7 +4,9 @@ pub mod bed;
 pub mod engine;
 
 mod api;
+mod audit;
 mod budgets;
+mod cached;
 mod drain;
 mod framing;
 mod full;

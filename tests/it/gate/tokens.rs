@@ -28,12 +28,24 @@ fn field(key: &EncodingKey, id: &str, audience: &str) -> String {
 
 /// The same of this person's.
 pub fn field_of(key: &EncodingKey, id: &str, audience: &str, person: &str) -> String {
+    field_for(key, id, audience, person, 300)
+}
+
+/// The same of one that holds for so many seconds.
+pub fn field_for(
+    key: &EncodingKey,
+    id: &str,
+    audience: &str,
+    person: &str,
+    seconds: i64,
+) -> String {
     let now = jiff::Timestamp::now().as_second();
     let header = Header {
         kid: Some(id.to_owned()),
         ..Header::new(Algorithm::ES256)
     };
-    let claims = json!({ "iss": "https://sso", "aud": audience, "exp": now + 300, "sub": person });
+    let claims =
+        json!({ "iss": "https://sso", "aud": audience, "exp": now + seconds, "sub": person });
     format!(
         "authorization: Bearer {}\r\n",
         encode(&header, &claims, key).unwrap()

@@ -215,8 +215,8 @@ async fn several_models_lie_in_one_store_and_no_weights_are_copied() {
         )
     });
     let own = here.settings("lab/terse:1").replace(
-        r#""context""#,
-        r#""template":"{{ .Prompt }}","stop":["."],"context""#,
+        r#""tuning""#,
+        r#""task":{"template":"{{ .Prompt }}","stop":["."]},"tuning""#,
     );
     let models = [here.settings("chat"), own, there.settings("other")];
     assert_eq!(here.lay_out_all("Ollama", &models).await, Some(0));

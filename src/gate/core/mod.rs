@@ -1,22 +1,24 @@
 //! What the gate knows, in one place: the seal's state machine, what launch says, the drain.
 //!
 //! Every change goes through here, so that what follows from it happens before anybody is told: when the pod
-//! no longer serves, all client connections are cut first.
+//! no longer serves, all client connections are cut first. What concerns the proof is in [`proof`], what launch and the
+//! engine do in [`running`].
+
+mod proof;
+mod running;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::watch;
 
 use super::doors::Doors;
 pub use super::drain_state::{Drain, DrainFor};
 use super::drain_state::{DrainNumber, DrainState};
-use super::engine_view::{Limits, Lost, RuntimeView};
-use crate::launch::lock::NAMES;
+use super::engine_view::RuntimeView;
 use crate::seal::lease::{Runtime, Word};
-use crate::seal::probe::Observation;
-use crate::seal::state::{Machine, Refused, Round};
-use crate::seal::wire::{Challenge, ChallengeConflict, Mcp, Report, RuntimeFault, State, Target};
+use crate::seal::state::Machine;
+use crate::seal::wire::{Mcp, Report, State};
 
 /// What others wait for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -151,76 +153,12 @@ impl Core {
         }
     }
 
-    /// Takes a challenge whose signature is good; an opening that it orders happens here.
-    ///
-    /// # Errors
-    /// The state machine refuses it.
-    pub fn begin(&self, challenge: Challenge) -> Result<Round, Refused> {
-        self.change(|inner, now| inner.machine.begin(challenge, now))
-    }
-
-    /// What the next challenge must carry.
-    #[must_use]
-    pub fn conflict(&self) -> ChallengeConflict {
-        self.inner().machine.conflict()
-    }
-
-    /// Takes what a round observed.
-    pub fn finish(&self, round: Round, observations: &[Observation]) {
-        self.change(|inner, now| {
-            inner.machine.finish(round, observations, now);
-            inner.checked_at = jiff::Timestamp::now().to_string();
-        });
-    }
-
-    /// What the gate probes by itself: the last challenge's targets and nonce.
-    #[must_use]
-    pub fn self_targets(&self) -> Option<(Vec<Target>, String)> {
-        self.inner().machine.self_targets()
-    }
-
-    /// Takes what the gate observed by itself: it can open, never prove.
-    pub fn self_probe(&self, targets: &[Target], observations: &[Observation]) {
-        self.change(|inner, _| inner.machine.self_probe(targets, observations));
-    }
-
     /// Of a pod whose object asks for no seal (`seal.mode: Unsealed`): it serves without a proof and reports
     /// that it is not sealed.
     #[must_use]
     pub fn unsealed(self) -> Self {
         self.inner().unsealed = true;
         self
-    }
-
-    /// Of an engine that may take this long.
-    #[must_use]
-    pub fn with_limits(self, limits: Limits) -> Self {
-        self.inner().runtime.limits = limits;
-        self
-    }
-
-    /// Whether the kubelet may start the runtime's container: only a fresh proof will do.
-    #[must_use]
-    pub fn may_start(&self) -> bool {
-        let inner = self.inner();
-        inner.unsealed || inner.machine.state(Instant::now()) == State::Proven
-    }
-
-    /// Whether a request may be served now; otherwise the reason, a word of the condition `Sealed`.
-    ///
-    /// # Errors
-    /// The reason.
-    pub fn admits(&self) -> Result<(), String> {
-        let inner = self.inner();
-        let now = Instant::now();
-        if inner.unsealed || inner.machine.serves(now) {
-            return Ok(());
-        }
-        Err(match (inner.machine.opening(), inner.machine.state(now)) {
-            (Some(opening), _) => opening.reason.clone(),
-            (None, State::Unproven) => "NotProven".to_owned(),
-            (None, _) => "EvidenceStale".to_owned(),
-        })
     }
 
     /// Counts a request until the guard goes; `None` when the drain refuses new ones.
@@ -240,73 +178,16 @@ impl Core {
         self.inner().in_flight
     }
 
-    /// A launch has come and shown its locks.
-    pub fn connected(&self, locks: &[String]) {
-        self.change(|inner, now| {
-            inner.runtime.connected = true;
-            inner.runtime.locks = NAMES
-                .into_iter()
-                .filter(|name| locks.iter().any(|lock| lock == name))
-                .map(str::to_owned)
-                .collect();
-            inner.runtime.enter(Runtime::Waiting, now);
-        });
+    /// Begins a drain; `None` where one goes on already.
+    #[must_use]
+    pub fn drain(&self, by: DrainFor) -> Option<DrainNumber> {
+        self.change(|inner, _| inner.drain.begin(by))
     }
 
-    /// The launch is gone, and a drain for its sake is over.
-    pub fn disconnected(&self) {
-        self.change(|inner, now| {
-            inner.runtime.gone(now);
-            inner.drain.launch_gone();
-        });
-    }
-
-    /// Launch says where the engine is.
-    pub fn says(&self, phase: Runtime) {
-        self.change(|inner, now| inner.runtime.enter(phase, now));
-    }
-
-    /// The engine has answered something.
-    pub fn sign_of_life(&self) {
-        self.inner().runtime.sign = Instant::now();
-    }
-
-    /// Engine `run` has answered a completion.
-    pub fn warmed(&self, run: u64) {
-        self.while_running(run, RuntimeView::warmed);
-    }
-
-    /// Engine `run` does not answer any more, for now.
-    pub fn cooled(&self, run: u64) {
-        self.change(|inner, now| {
-            if inner.runtime.run == run {
-                inner.runtime.cooled(now);
-            }
-        });
-    }
-
-    /// Engine `run` is healthy and answered the gate's own question wrongly, or not at all.
-    pub fn answered_wrongly(&self, run: u64) {
-        self.while_running(run, RuntimeView::answered_wrongly);
-    }
-
-    /// What runs lives and does not answer as it should, for now.
-    pub fn troubled(&self, run: u64, fault: RuntimeFault) {
-        self.while_running(run, |runtime, now| runtime.troubled(fault, now));
-    }
-
-    /// A process behind the one that launch runs has ended by itself, or was ended for this.
-    pub fn failed(&self, run: u64, fault: RuntimeFault) {
-        self.while_running(run, |runtime, now| runtime.failed(fault, now));
-    }
-
-    /// Something about engine `run`. Once launch has said that it is over, launch's word holds.
-    fn while_running(&self, run: u64, act: impl FnOnce(&mut RuntimeView, Instant)) {
-        self.change(|inner, now| {
-            if inner.runtime.run == run && inner.runtime.phase == Runtime::Running {
-                act(&mut inner.runtime, now);
-            }
-        });
+    /// Moves this drain on, never back; false when it is over.
+    #[must_use]
+    pub fn advance(&self, drain: DrainNumber, to: Drain) -> bool {
+        self.change(|inner, _| inner.drain.advance(drain, to))
     }
 
     /// What is known about an MCP server, and why it must not be served, if there is a reason.
@@ -323,42 +204,12 @@ impl Core {
         self.inner().obstacle.clone()
     }
 
-    /// What launch said.
-    #[must_use]
-    pub fn runtime(&self) -> RuntimeView {
-        self.inner().runtime.clone()
-    }
-
-    /// Why a started engine should be started again, if it should.
-    #[must_use]
-    pub fn lost(&self) -> Option<Lost> {
-        self.inner().runtime.lost(Instant::now())
-    }
-
     /// Whether what clients send is sent on now, and so can be answered wrongly.
     #[must_use]
     pub fn is_open(&self) -> bool {
         let inner = self.inner();
         let serves = inner.unsealed || inner.machine.serves(Instant::now());
         serves && inner.drain.stage == Drain::No && inner.obstacle.is_none()
-    }
-
-    /// Begins a drain; `None` where one goes on already.
-    #[must_use]
-    pub fn drain(&self, by: DrainFor) -> Option<DrainNumber> {
-        self.change(|inner, _| inner.drain.begin(by))
-    }
-
-    /// Moves this drain on, never back; false when it is over.
-    #[must_use]
-    pub fn advance(&self, drain: DrainNumber, to: Drain) -> bool {
-        self.change(|inner, _| inner.drain.advance(drain, to))
-    }
-
-    /// When the newest proof began, on the wall clock's scale: seconds before now.
-    #[must_use]
-    pub fn last_proven(&self) -> Option<Duration> {
-        self.inner().machine.last_proven().map(|at| at.elapsed())
     }
 
     /// The answer of `/sealz` and `/challenge`.
@@ -411,5 +262,4 @@ impl Drop for InFlight {
 }
 
 #[cfg(test)]
-#[path = "core_tests.rs"]
 mod tests;

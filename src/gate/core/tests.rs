@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use super::*;
 use crate::seal::session::Session;
 use crate::seal::state::{Config, OwnNode, WhenStale};
