@@ -1,5 +1,7 @@
 //! Which methods there are: as labels, and by what they name.
 
+use super::object::is_disguised;
+
 /// The methods that metrics and the audit name; everything else is `other`.
 const KNOWN: [&str; 26] = [
     "completion/complete",
@@ -35,6 +37,16 @@ const KNOWN: [&str; 26] = [
 pub fn label(method: &str) -> &'static str {
     let found = KNOWN.binary_search(&method).ok();
     found.map_or("other", |at| KNOWN[at])
+}
+
+/// The methods by which tools are seen and called: both are looked at.
+const OF_TOOLS: [&str; 2] = ["tools/call", "tools/list"];
+
+/// Whether a reader who takes any case, or spaces around a name, finds such a method where others find none.
+#[must_use]
+pub fn is_of_tools_disguised(method: &str) -> bool {
+    !OF_TOOLS.contains(&method)
+        && (OF_TOOLS.contains(&method.trim()) || is_disguised(method.trim(), &OF_TOOLS))
 }
 
 /// The member of the parameters that `Mcp-Name` repeats (2026-07-28, Standard Request Headers).
@@ -83,6 +95,19 @@ pub fn is_legacy_only(method: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case::as_it_is("tools/call", false)]
+    #[case::another_one("resources/list", false)]
+    #[case::longer("tools/callers", false)]
+    #[case::other_case("Tools/Call", true)]
+    #[case::spaces("tools/call ", true)]
+    #[case::a_line("\ttools/list\n", true)]
+    #[case::both(" TOOLS/LIST", true)]
+    #[case::long_s("tool\u{17f}/call", true)]
+    fn methods_of_tools_have_one_way_to_be_written(#[case] method: &str, #[case] disguised: bool) {
+        assert_eq!(is_of_tools_disguised(method), disguised);
+    }
 
     #[test]
     fn labels_are_found() {

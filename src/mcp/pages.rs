@@ -28,9 +28,10 @@ impl Pages {
     /// Takes the answer to it; gives the whole list, or why there is none, when nothing more is to be asked.
     pub fn take(&mut self, said: &Message) -> Option<Result<Inventory, NoInventory>> {
         let none = |why| Some(Err(NoInventory::Form(why)));
-        let Some(result) = said.body.object("result") else {
-            return none("tools/list gave an error");
-        };
+        if said.body.has("error") {
+            return Some(Err(NoInventory::Refused));
+        }
+        let result = said.body.object("result").unwrap_or_default();
         let Some(tools) = result.get("tools") else {
             return none("there is no list");
         };
@@ -77,9 +78,23 @@ mod tests {
 
     #[rstest::rstest]
     #[case(r#"{"x":1}"#)]
+    #[case("7")]
     #[case(r#"{"tools":7}"#)]
     #[case(r#"{"tools":[],"Tools":[]}"#)]
     fn what_is_no_list_ends_it(#[case] result: &str) {
-        assert!(Pages::default().take(&said(result)).unwrap().is_err());
+        let list = Pages::default().take(&said(result)).unwrap();
+        assert!(matches!(list, Err(NoInventory::Form(_))), "{list:?}");
+    }
+
+    /// Also in the middle of the pages: where tools change meanwhile, a cursor may be unknown.
+    #[test]
+    fn an_error_is_no_list_of_other_tools() {
+        let text = r#"{"jsonrpc":"2.0","id":1,"error":{"code":-32603,"message":"later"}}"#;
+        let error = Message::parse(text.as_bytes()).unwrap();
+        let mut pages = Pages::default();
+        assert_eq!(pages.take(&error), Some(Err(NoInventory::Refused)));
+        let more = pages.take(&said(r#"{"tools":[],"nextCursor":"c"}"#));
+        assert_eq!(more, None);
+        assert_eq!(pages.take(&error), Some(Err(NoInventory::Refused)));
     }
 }

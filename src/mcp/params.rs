@@ -18,6 +18,12 @@ pub struct Annotated {
 }
 
 impl Annotated {
+    /// The name of the header field, in lower case as HTTP/2 writes it.
+    #[must_use]
+    pub fn field(&self) -> String {
+        format!("mcp-param-{}", self.header.to_ascii_lowercase())
+    }
+
     /// What the arguments of a call have there; null and nothing are the same. Only the way to it is read: a tree of
     /// all arguments would take many times their length.
     ///

@@ -80,10 +80,13 @@ struct Tool {
     annotated: Vec<Annotated>,
 }
 
-/// Why tools cannot be read: a server that says this cannot be pinned.
+/// Why there is no list of tools.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoInventory {
-    /// Not what `tools/list` gives.
+    /// `tools/list` gave an error. That says nothing of the tools: it may give a list the next time.
+    #[error("tools/list gave an error")]
+    Refused,
+    /// Not what `tools/list` gives: a server that says this cannot be pinned.
     #[error("failed to read the tools: {0}")]
     Form(&'static str),
 }
@@ -238,7 +241,7 @@ fn bounded(text: &str, most: usize) -> String {
 pub fn printable(text: &str, most: usize) -> String {
     let escaped: String = text
         .chars()
-        .take(most)
+        .take(most.saturating_add(1))
         .flat_map(|c| {
             let plain = matches!(c, ' '..='~');
             let (own, escape) = (plain.then_some(c), (!plain).then(|| c.escape_unicode()));

@@ -25,6 +25,15 @@ impl Policy {
         }
     }
 
+    /// Whether it names this tool itself.
+    #[must_use]
+    pub fn lists(&self, name: &str) -> bool {
+        match self {
+            Self::All => false,
+            Self::AllowListed(names) => names.contains(name),
+        }
+    }
+
     /// The result of `tools/list` without what nobody may call. A tool whose name cannot be read is none.
     #[must_use]
     pub fn filter(&self, mut result: Object) -> Object {
@@ -79,6 +88,6 @@ mod tests {
     #[test]
     fn all_pass_as_they_are() {
         assert_eq!(filtered(&Policy::All), LIST);
-        assert!(Policy::All.allows("write"));
+        assert!(Policy::All.allows("write") && !Policy::All.lists("write"));
     }
 }

@@ -4,22 +4,23 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::StatusCode;
 use serde_json::json;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use super::answers::{Denied, failed, json};
+use super::answers::failed;
 use super::budget::Share;
 use super::call::{Heard, Said};
 use super::calls::Hears;
-use super::front::{Front, Held, Reply};
-use super::legacy::too_many;
+use super::entrance::Held;
+use super::front::Front;
 use super::live::Live;
+use super::open::Open;
 use super::outbox::Outbox;
 use super::pump::{Pump, Shape};
-use super::session::{Open, Session};
+use super::session::Session;
 use super::subscribed::TooMany;
+use super::telling::NotTold;
 use crate::gate::audit::Outcome;
 use crate::mcp::error::INTERNAL;
 use crate::mcp::filter::{ACKNOWLEDGED, RESOURCES};
@@ -47,7 +48,7 @@ pub struct Across {
     pub method: String,
     /// With these, as the client sent them.
     pub params: Object,
-    /// For each round.
+    /// For the whole call.
     pub limit: Duration,
     /// What becomes of the answer.
     pub shape: Shape,
@@ -70,6 +71,8 @@ impl Across {
     /// The answer; `None` where the client gave it up.
     async fn rounds(&self) -> Option<Said> {
         let broken = || Some(failed(&self.id, Outcome::UpstreamError).into());
+        let end = Instant::now() + self.limit;
+        let left = || end.saturating_duration_since(Instant::now());
         let base = self.session.to_modern(self.params.clone());
         let mut params = base.clone();
         for _ in 0..MAX_ROUNDS {
@@ -81,7 +84,7 @@ impl Across {
                 outbox: Arc::clone(&self.open.outbox),
                 cancel: self.open.cancel.clone(),
                 id: self.id.clone(),
-                limit: Some(self.limit),
+                limit: Some(left()),
                 shape: Box::new(|said| said),
                 held: Box::new(()),
             };
@@ -91,7 +94,7 @@ impl Across {
                 return Some((self.shape)(said));
             }
             let questions = result.object("inputRequests").unwrap_or_default();
-            let answers = match self.ask(&questions).await? {
+            let answers = match self.ask(&questions, left().min(PATIENCE)).await? {
                 Ok(answers) => answers,
                 Err(error) => return Some(error.message(&self.id).into()),
             };
@@ -104,8 +107,13 @@ impl Across {
         Some(error.message(&self.id).into())
     }
 
-    /// Asks the client, and waits for all answers; `None` where it gave the call up.
-    async fn ask(&self, questions: &Object) -> Option<Result<Object, RpcError>> {
+    /// Asks the client, and waits for all answers as long as that; `None` where it gave the call up.
+    async fn ask(
+        &self,
+        questions: &Object,
+        patience: Duration,
+    ) -> Option<Result<Object, RpcError>> {
+        let end = Instant::now() + patience;
         let error = |text: &str| Some(Err(RpcError::new(INTERNAL, text)));
         let mut waits = Vec::new();
         for (key, raw) in questions.members().take(MAX_QUESTIONS) {
@@ -122,7 +130,7 @@ impl Across {
         let mut answers = Object::default();
         for (key, answer) in waits {
             let answer = tokio::select! {
-                answer = timeout(PATIENCE, answer) => answer,
+                answer = timeout_at(end, answer) => answer,
                 () = self.open.cancel.cancelled() => return None,
             };
             let Ok(Ok(answer)) = answer else {
@@ -138,53 +146,32 @@ impl Across {
 }
 
 impl Front {
-    /// What a session with such a server answers itself.
-    pub fn at_home(
-        self: &Arc<Self>,
+    /// A session wants to hear of a resource: a subscription of its own at the server, until it ends or says that it no
+    /// longer does.
+    ///
+    /// # Errors
+    /// [`NotTold::TooMany`].
+    pub fn subscribe_across(
+        &self,
         session: &Arc<Session>,
         live: &Arc<Live>,
-        id: &Id,
-        method: &str,
-        params: &Object,
-    ) -> Option<Result<Reply, Denied>> {
-        match method {
-            "ping" => {}
-            "logging/setLevel" => session.wants_log(
-                params
-                    .get("level")
-                    .filter(|level| level.get().len() <= 32)
-                    .map(ToOwned::to_owned),
-            ),
-            "resources/subscribe" => {
-                let uri = params.text("uri").unwrap_or_default();
-                let wanted = Object::default().with(RESOURCES, &json!([uri]));
-                let places = Arc::clone(&self.house.subscriptions);
-                let Ok(place) = places.try_acquire_owned() else {
-                    return Some(Err(too_many(TooMany)));
-                };
-                match session.subscribe(uri.clone()) {
-                    Err(why) => return Some(Err(too_many(why))),
-                    Ok(None) => {}
-                    Ok(Some(until)) => {
-                        let (session, live) = (Arc::clone(session), Arc::clone(live));
-                        tokio::spawn(async move {
-                            listen(&session, live, wanted, &until).await;
-                            drop(place);
-                            // The server has ended it, and the client may ask again.
-                            if !until.is_cancelled() {
-                                session.unsubscribe(&uri);
-                            }
-                        });
-                    }
-                }
-            }
-            "resources/unsubscribe" => {
-                session.unsubscribe(&params.text("uri").unwrap_or_default());
-            }
-            _ => return None,
-        }
-        let answer = Message::result(id, &json!({})).to_line();
-        Some(Ok(Reply::Whole(json(StatusCode::OK, answer.into()), None)))
+        uri: String,
+    ) -> Result<(), NotTold> {
+        let places = Arc::clone(&self.house.subscriptions);
+        let place = places.try_acquire_owned();
+        let place = place.map_err(|_| NotTold::TooMany(TooMany))?;
+        let until = session.subscribe(uri.clone());
+        let Some(until) = until.map_err(NotTold::TooMany)? else {
+            return Ok(());
+        };
+        let (session, live) = (Arc::clone(session), Arc::clone(live));
+        tokio::spawn(async move {
+            let wanted = Object::default().with(RESOURCES, &json!([uri]));
+            listen(&session, live, wanted, &until).await;
+            drop(place);
+            session.hushed(&uri, &until);
+        });
+        Ok(())
     }
 }
 

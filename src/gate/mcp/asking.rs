@@ -9,22 +9,25 @@ use tokio_util::sync::CancellationToken;
 
 use super::answers::Denied;
 use super::call::Call;
-use super::front::{Asked, Front, Held, Reply};
+use super::entrance::Held;
+use super::front::{Asked, Front};
 use super::live::Live;
 use super::modern::status;
-use super::outbox::{CALL, Outbox};
+use super::outbox::Outbox;
 use super::parked::{NotParked, Owner, Turn};
 use super::pump::Shape;
+use super::replies::Reply;
 use super::turns::Turns;
 use crate::mcp::error::INVALID_PARAMS;
 use crate::mcp::retry::{Fingerprint, Retry};
-use crate::mcp::{Askable, Id, Object, RpcError, method};
+use crate::mcp::{Askable, Id, Level, Object, RpcError, method};
 
 /// What is known of such a request before it begins.
 pub struct Asking {
     owner: Owner,
     askable: Askable,
     token: Option<Box<RawValue>>,
+    from: Option<Level>,
 }
 
 impl Asking {
@@ -36,6 +39,7 @@ impl Asking {
             owner: owner(caller, method, params),
             askable,
             token: progress_token(params),
+            from: Level::wanted(params),
         })
     }
 }
@@ -60,6 +64,7 @@ impl Front {
             cancel,
             held: Some(held),
             token: asking.token,
+            from: asking.from,
             askable: asking.askable,
             answers: Object::default(),
             share: None,
@@ -88,24 +93,22 @@ impl Front {
         askable: Askable,
         held: Held,
     ) -> Result<Reply, Denied> {
-        let outbox = Arc::new(Outbox::new(CALL));
-        let cancel = CancellationToken::new();
-        let guard = cancel.clone().drop_guard();
+        let (outbox, cancel, reader) = self.open(false, &asked.guest);
         let turn = Turn {
             id: id.clone(),
-            outbox: Arc::clone(&outbox),
+            outbox,
             cancel,
             held: Some(held),
             token: progress_token(params),
+            from: Level::wanted(params),
             askable,
             answers: retry.answers,
             share: Some(asked.share),
         };
-        let owner = owner(&asked.caller, method, params);
+        let owner = owner(&asked.guest.identity, method, params);
         let resumed = self.parked.resume(&retry.state, &owner, turn);
         resumed.map_err(no_retry)?;
-        let reader = self.stateless_reader(outbox, guard, false);
-        Ok(self.reply(reader, asked.accepts, status).await)
+        Ok(Reply::soon(reader, asked.accepts, status).await)
     }
 }
 

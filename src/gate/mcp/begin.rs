@@ -1,35 +1,32 @@
 //! How a session of the legacy era begins: with a child of its own, or as one more of those who share one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use http::StatusCode;
 use tokio::sync::mpsc;
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 
 use super::across::{list_changes, listen};
 use super::answers::{Denied, agreed, json, not_there, unavailable, with_session};
 use super::attend::attend;
 use super::call::Said;
 use super::child::Child;
-use super::front::{Asked, Front, Reply};
+use super::front::{Asked, Front};
 use super::hello::{self, Hello, PATIENCE};
-use super::house::{Isolation, NoChild, Owner};
-use super::live::{Live, Place};
+use super::house::{Isolation, NoChild};
+use super::live::Live;
+use super::places::{NoPlace, Place, UNUSED};
+use super::replies::Reply;
 use super::session::Session;
+use super::sessions::{Begins, NoRoom};
+use super::unheard::Unheard;
 use crate::gate::audit::Outcome;
 use crate::mcp::error::INVALID_PARAMS;
 use crate::mcp::translate::{ClientSaid, initialize_result};
 use crate::mcp::{Askable, CANCELLED, Era, Id, Kind, Message, Object, RpcError, Version};
 
-/// A session that was not used for so long gives its child to a new one, where there are as many as there may be.
-const UNUSED: Duration = Duration::from_secs(30);
-/// Most bytes that a client says of itself: each session keeps them.
-const MAX_SAID: usize = 16 * 1024;
-/// For the place of a child that ends to be free.
-const ROOM: Duration = Duration::from_secs(1);
-/// Between two looks for it.
-const LOOK: Duration = Duration::from_millis(20);
+/// Most bytes that a client says of itself: each session keeps them, so all of them together keep 16 MiB.
+const MAX_SAID: usize = 4 * 1024;
 
 /// A child for one session, or what it said instead of a hello.
 type Own = Result<(Arc<Live>, mpsc::Receiver<Said>), Said>;
@@ -41,9 +38,10 @@ impl Front {
     /// [`Denied`].
     pub async fn initialize(self: &Arc<Self>, asked: Asked, id: &Id) -> Result<Reply, Denied> {
         self.ready()?;
-        if !self.sessions.has_room() {
-            return Err(too_many());
-        }
+        let has_others = self.guests.are_several();
+        let caller = asked.guest.identity.as_str();
+        let begins = Begins { caller, has_others };
+        self.sessions.has_room(begins).map_err(too_many)?;
         let params = asked.message.params().unwrap_or_default();
         let said = ClientSaid::of(&params);
         if said.bytes() > MAX_SAID {
@@ -52,7 +50,7 @@ impl Front {
         }
         let (own, loose, result) = match self.house.config.isolation {
             Isolation::Shared => (None, None, self.shared(&asked.message)?),
-            Isolation::PerSession => match self.own(&asked.message).await? {
+            Isolation::PerSession => match self.own(&asked.message, begins).await? {
                 Ok((live, loose)) => {
                     let version = agreed(params.text("protocolVersion"));
                     let result = match live.hello.era {
@@ -73,15 +71,14 @@ impl Front {
         };
         let version = agreed(result.text("protocolVersion"));
         let session = Arc::new(Session::new(
-            asked.caller,
+            asked.guest,
             version,
             own,
             said,
             Arc::clone(&self.house.limits.budget),
         ));
-        if !self.sessions.add(&session) {
-            return Err(too_many());
-        }
+        let added = self.sessions.add(&session, has_others);
+        added.map_err(too_many)?;
         if let Some(live) = (session.own.as_ref()).filter(|live| live.hello.era == Era::Modern) {
             let wanted = list_changes(live);
             if !wanted.is_empty() {
@@ -108,21 +105,25 @@ impl Front {
             match said.message.kind.clone() {
                 Kind::Request { id, method } => {
                     if !live.child.asks(&id) {
-                        live.child.refuse(&id, &method);
-                    } else if !session.hears(said) {
-                        live.child.answered(&id);
-                        live.child.refuse(&id, &method);
+                        return live.child.refuse(&id, &method);
                     }
+                    let child = Arc::downgrade(&live.child);
+                    let unheard = Unheard::new(move || {
+                        if let Some(child) = child.upgrade().filter(|child| child.answered(&id)) {
+                            child.refuse(&id, &method);
+                        }
+                    });
+                    session.beside().ask(said, unheard);
                 }
                 Kind::Notification { method } if method == CANCELLED => {
                     // It waits for no answer any more.
                     if let Some(id) = said.message.cancelled() {
                         live.child.answered(&id);
                     }
-                    session.hears(said);
+                    session.beside().push(said);
                 }
                 _ => {
-                    session.hears(said);
+                    session.beside().push(said);
                 }
             }
         };
@@ -138,23 +139,22 @@ impl Front {
     }
 
     /// A child that hears the client's own `initialize`.
-    async fn own(&self, initialize: &Message) -> Result<Own, Denied> {
-        let connected = match self.house.connect(Owner::Client).await {
-            Err(NoChild::Full) if self.sessions.make_room(UNUSED) || self.stateless.make_room() => {
-                let connected = async {
-                    loop {
-                        match self.house.connect(Owner::Client).await {
-                            Err(NoChild::Full) => sleep(LOOK).await,
-                            other => return other,
-                        }
-                    }
-                };
-                timeout(ROOM, connected).await.unwrap_or(Err(NoChild::Full))
-            }
-            other => other,
+    async fn own(&self, initialize: &Message, begins: Begins<'_>) -> Result<Own, Denied> {
+        let Begins { caller, has_others } = begins;
+        let own = |whose: &str| whose == caller;
+        let make_room = |why| {
+            self.sessions.make_room(UNUSED, own)
+                || self.stateless.make_room(own)
+                || why == NoPlace::Full
+                    && (self.sessions.make_room(UNUSED, |_| true)
+                        || self.stateless.make_room(|_| true))
         };
-        let (child, loose, place) = connected.map_err(no_child)?;
-        if self.house.era() == Some((Era::Modern, false)) {
+        let counted = has_others.then_some(caller);
+        let place = self.house.places.take_soon(counted, make_room).await;
+        let place = place.map_err(|why| no_child(why.into()))?;
+        let connected = self.house.connect(Some(&place)).await;
+        let (child, loose) = connected.map_err(no_child)?;
+        if self.house.known.era() == Some((Era::Modern, false)) {
             let hello = hello::greet(&child, Some(Era::Modern), &Askable::default()).await;
             let hello = hello.map_err(|why| no_child(why.into()))?;
             return self.inspected(child, hello, place, loose).await;
@@ -184,9 +184,9 @@ impl Front {
         let live = Arc::new(Live {
             child,
             hello,
-            place,
+            place: Some(place),
         });
-        if self.house.is_pinned() {
+        if self.house.known.is_pinned() {
             self.house.inspect(&live).await.map_err(no_child)?;
         }
         Ok(Ok((live, loose)))
@@ -204,27 +204,39 @@ fn hello_of(live: &Live, version: Version) -> Object {
     }
 }
 
-fn too_many() -> Denied {
-    let message = "there are as many sessions as there may be";
-    unavailable("TooManySessions", message).into()
+fn too_many(why: NoRoom) -> Denied {
+    unavailable("TooManySessions", &why.to_string()).into()
 }
 
 /// Why there is no child, without the server's own words.
 pub fn no_child(why: NoChild) -> Denied {
-    tracing::warn!(%why, "a session has no child");
+    tracing::warn!(%why, "a client has no child");
     let (code, message, outcome) = match why {
-        NoChild::Full => {
-            let message = "there are as many children of the server as there may be";
-            ("TooManyChildren", message, Outcome::Refused)
-        }
+        NoChild::NoPlace(why) => ("TooManyChildren", why.to_string(), Outcome::Refused),
         NoChild::Drift => {
-            let message = "the server's tools are not the pinned ones";
+            let message = "the server's tools are not the pinned ones".to_owned();
             ("ToolsDrift", message, Outcome::Refused)
         }
-        NoChild::Bridge(_) | NoChild::Hello(_) => {
-            let message = "the server could not be started";
+        NoChild::Bridge(_) | NoChild::Hello(_) | NoChild::Unlisted => {
+            let message = "the server could not be started".to_owned();
             ("NotReady", message, Outcome::UpstreamError)
         }
     };
-    Denied::from(unavailable(code, message)).because(outcome)
+    Denied::from(unavailable(code, &message)).because(outcome)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[rstest::rstest]
+    #[case::of_all(NoPlace::Full)]
+    #[case::of_one_caller(NoPlace::OfCaller)]
+    fn who_has_no_place_is_refused_until_later(#[case] why: NoPlace) {
+        let denied = no_child(why.into());
+        assert_eq!(denied.outcome(), Outcome::Refused);
+        let response = denied.into_response();
+        assert_eq!(response.status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert!(response.headers().contains_key("retry-after"));
+    }
 }

@@ -16,6 +16,10 @@ use crate::gate::bodies::kib;
 const PATIENCE: Duration = Duration::from_secs(2);
 /// What is no longer than this passes without a share: the number of calls bounds it.
 pub const SMALL: usize = 4 * 1024;
+/// What streams that nobody may read for long have beside that: one of so many parts.
+const STANDING: usize = 4;
+/// What a message takes there beside its text, in bytes.
+const BESIDE: usize = 256;
 /// Most answers that are kept for clients that went.
 const MAX_KEPT: usize = 4096;
 
@@ -26,6 +30,8 @@ pub type Share = OwnedSemaphorePermit;
 #[derive(Debug)]
 pub struct Budget {
     free: Arc<Semaphore>,
+    /// In bytes, for what nobody may read for long.
+    standing: Arc<Semaphore>,
     waiting: AtomicUsize,
     kept: Mutex<VecDeque<Weak<Outbox>>>,
 }
@@ -36,6 +42,7 @@ impl Budget {
     pub fn new(bytes: usize) -> Self {
         Self {
             free: Arc::new(Semaphore::new(kib(bytes))),
+            standing: Arc::new(Semaphore::new(bytes / STANDING)),
             waiting: AtomicUsize::new(0),
             kept: Mutex::default(),
         }
@@ -50,6 +57,14 @@ impl Budget {
     pub fn try_take(&self, bytes: usize) -> Option<Share> {
         let need = u32::try_from(kib(bytes)).ok()?;
         Arc::clone(&self.free).try_acquire_many_owned(need).ok()
+    }
+
+    /// A share for a message of so many bytes in a stream that nobody may read for long, if there is one now. It is of a
+    /// memory beside the other one: what nobody reads would keep answers from those who wait for them.
+    #[must_use]
+    pub fn try_stand(&self, bytes: usize) -> Option<Share> {
+        let need = u32::try_from(bytes + BESIDE).ok()?;
+        Arc::clone(&self.standing).try_acquire_many_owned(need).ok()
     }
 
     /// The same, for which kept answers give way, and others get a moment to be read.

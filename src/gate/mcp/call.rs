@@ -6,6 +6,7 @@ use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
 
 use super::budget::Share;
+use super::calls::Hears;
 use super::child::{Child, Gone};
 use crate::mcp::Message;
 
@@ -63,9 +64,9 @@ impl Call {
         self.number
     }
 
-    /// From now on its client knows its progress by this.
-    pub fn rename(&self, token: Option<Box<RawValue>>) {
-        self.child.rename(self.number, token);
+    /// Its client is back: from now on it knows its progress by this, and hears this.
+    pub fn rename(&self, token: Option<Box<RawValue>>, hears: Hears) {
+        self.child.rename(self.number, token, hears);
     }
 
     /// What comes next. After the answer nothing does.

@@ -11,10 +11,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::call::Said;
 use crate::mcp::translate::SUBSCRIPTION;
-use crate::mcp::{Id, Message};
+use crate::mcp::{Id, LOG, Level, Message};
 
-/// A call that was given up may ask on for so long, if the child has not answered it: whose a question is nobody knows
-/// until then.
+/// A call that was given up may ask and log on for so long, if the child has not answered it: whose a question is nobody
+/// knows until then.
 const LINGERS: Duration = Duration::from_secs(30);
 /// Most of such calls that are remembered: while there are more, the newest keep the child silent.
 const MAX_LINGERING: usize = 256;
@@ -45,14 +45,33 @@ pub struct Waiter {
 }
 
 /// What a call hears before its answer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hears {
     /// What names it: the gate asks, or a client that only listens.
     Own,
-    /// What the server logs, too.
+    /// All that the server logs, too: the child is its session's alone.
     Log,
-    /// What it asks, too.
-    Questions,
+    /// The same of a client without a session, whose child serves others as well.
+    Stateless {
+        /// From which level on it wants the log. A client that names none must get nothing of it (2026-07-28, Logging).
+        from: Option<Level>,
+        /// Whether it hears what the server asks.
+        asks: bool,
+    },
+}
+
+impl Hears {
+    /// Whether it is to hear this line of the log, if that is about it.
+    fn wants(self, note: &Message) -> bool {
+        match self {
+            Self::Own => false,
+            Self::Log => true,
+            Self::Stateless { from, .. } => from.is_some_and(|from| {
+                let params = note.params().unwrap_or_default();
+                Level::said(&params).is_some_and(|level| level >= from)
+            }),
+        }
+    }
 }
 
 impl Calls {
@@ -100,11 +119,19 @@ impl Calls {
         self.waiting.remove(&number)
     }
 
-    /// From now on the client of call `number` knows its progress by this.
-    pub fn rename(&mut self, number: u64, token: Option<Box<RawValue>>) {
+    /// The client of call `number` is back with another request: from now on it knows its progress by this, and hears
+    /// this.
+    pub fn rename(&mut self, number: u64, token: Option<Box<RawValue>>, hears: Hears) {
         if let Some(waiter) = self.waiting.get_mut(&number) {
-            waiter.token = token;
+            (waiter.token, waiter.hears) = (token, hears);
         }
+    }
+
+    /// Whether a call was given up of which the child may not know yet.
+    fn lingers(&mut self, now: Instant) -> bool {
+        let lingers = |at: Instant| now.saturating_duration_since(at) < LINGERS;
+        self.given_up.retain(|(_, at)| lingers(*at));
+        !self.given_up.is_empty()
     }
 
     /// Gives a question to the call that it belongs to. A question does not say to which: it is clear only where one call
@@ -113,12 +140,11 @@ impl Calls {
     /// # Errors
     /// The question, where that is not clear, or the client can be asked nothing.
     pub fn question(&mut self, said: Said, now: Instant) -> Result<(), Said> {
-        let lingers = |at: Instant| now.saturating_duration_since(at) < LINGERS;
-        self.given_up.retain(|(_, at)| lingers(*at));
+        let lingers = self.lingers(now);
         let mut waiting = self.waiting.values();
         match (waiting.next(), waiting.next()) {
             (Some(waiter), None)
-                if waiter.hears == Hears::Questions && self.given_up.is_empty() =>
+                if matches!(waiter.hears, Hears::Stateless { asks: true, .. }) && !lingers =>
             {
                 waiter.notes.try_send(said).map_err(|error| match error {
                     mpsc::error::TrySendError::Full(said)
@@ -158,25 +184,35 @@ impl Calls {
             meta.put(SUBSCRIPTION, &waiter.id);
             params.put("_meta", &meta);
         }
+        if note.message.method() == Some(LOG) && !waiter.hears.wants(&note.message) {
+            return Ok(());
+        }
         note.message.body.put("params", &params);
         let _ = waiter.notes.try_send(note);
         Ok(())
     }
 
-    /// Gives a note to the only call under way that hears the log.
+    /// Gives a line of the log to the only call under way that could hear it, if that wants it. A call of another client
+    /// that was given up is no longer under way, and the child may log about it all the same.
     ///
     /// # Errors
-    /// The note, where there are several or none.
-    pub fn to_only(&self, note: Said) -> Result<(), Said> {
+    /// The note, where nobody knows which call it is about, or none hears it.
+    pub fn to_only(&mut self, note: Said, now: Instant) -> Result<(), Said> {
+        let lingers = self.lingers(now);
         let mut waiting = self
             .waiting
             .values()
-            .filter(|waiter| waiter.hears >= Hears::Log);
-        let (Some(waiter), None) = (waiting.next(), waiting.next()) else {
-            return Err(note);
-        };
-        let _ = waiter.notes.try_send(note);
-        Ok(())
+            .filter(|waiter| waiter.hears != Hears::Own);
+        match (waiting.next(), waiting.next()) {
+            (Some(waiter), None)
+                if waiter.hears.wants(&note.message)
+                    && (waiter.hears == Hears::Log || !lingers) =>
+            {
+                let _ = waiter.notes.try_send(note);
+                Ok(())
+            }
+            _ => Err(note),
+        }
     }
 }
 
@@ -197,102 +233,5 @@ pub fn numbered(request: Message, number: u64) -> (Message, Option<Box<RawValue>
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::mcp::Object;
-
-    fn begin(calls: &mut Calls, hears: Hears) -> (u64, mpsc::Receiver<Said>) {
-        let (notes, heard) = mpsc::channel(1);
-        let number = calls.number().unwrap();
-        let waiter = Waiter {
-            id: Id::number(7),
-            token: None,
-            notes,
-            answer: oneshot::channel().0,
-            hears,
-        };
-        calls.begin(number, waiter);
-        (number, heard)
-    }
-
-    fn question() -> Said {
-        Message::request(&Id::number(1), "roots/list", Object::default()).into()
-    }
-
-    #[test]
-    fn a_question_belongs_to_the_only_call() {
-        let now = Instant::now();
-        let mut calls = Calls::default();
-        assert!(calls.question(question(), now).is_err(), "of nobody");
-        let (one, mut heard) = begin(&mut calls, Hears::Questions);
-        calls.question(question(), now).unwrap();
-        assert!(heard.try_recv().is_ok());
-        let (two, mut other) = begin(&mut calls, Hears::Questions);
-        assert!(calls.question(question(), now).is_err(), "of which?");
-        assert!(heard.try_recv().is_err() && other.try_recv().is_err());
-        assert!(calls.answered(one).is_some());
-        calls.question(question(), now).unwrap();
-        assert!(other.try_recv().is_ok());
-        assert!(calls.answered(two).is_some());
-        let (_three, _heard) = begin(&mut calls, Hears::Log);
-        assert!(calls.question(question(), now).is_err(), "nothing is asked");
-    }
-
-    #[test]
-    fn a_call_that_was_given_up_may_be_the_one_that_asks() {
-        let now = Instant::now();
-        let mut calls = Calls::default();
-        let (gone, _heard) = begin(&mut calls, Hears::Questions);
-        assert!(calls.forget(gone, now));
-        let (_there, mut heard) = begin(&mut calls, Hears::Questions);
-        assert!(calls.question(question(), now).is_err());
-        assert!(calls.answered(gone).is_none());
-        calls.question(question(), now).unwrap();
-        assert!(heard.try_recv().is_ok(), "it was answered late");
-        let (again, _heard) = begin(&mut calls, Hears::Questions);
-        calls.forget(again, now);
-        assert!(calls.question(question(), now).is_err());
-        calls.question(question(), now + LINGERS).unwrap();
-        assert!(heard.try_recv().is_ok(), "it had its time");
-    }
-
-    fn of_subscription(id: &serde_json::Value) -> Said {
-        let meta = serde_json::json!({ SUBSCRIPTION: id });
-        let params = Object::default().with("_meta", &meta);
-        Message::notification("notifications/x", &params).into()
-    }
-
-    /// The id of a subscription goes out as a number, and some servers give it back as a text.
-    #[test]
-    fn a_note_belongs_to_the_subscription_that_it_names() {
-        let mut calls = Calls::default();
-        let (number, mut heard) = begin(&mut calls, Hears::Own);
-        for id in [serde_json::json!(number), number.to_string().into()] {
-            calls.note(of_subscription(&id)).unwrap();
-            let said = heard.try_recv().unwrap().message;
-            let meta = said.params().unwrap().object("_meta").unwrap();
-            assert_eq!(meta.read::<u64>(SUBSCRIPTION), Some(7), "the client's own");
-        }
-        for id in ["", "two", "-1"] {
-            assert!(calls.note(of_subscription(&id.into())).is_err(), "{id}");
-        }
-    }
-
-    #[test]
-    fn a_log_is_for_the_only_client_that_waits() {
-        let log = || {
-            Said::from(Message::notification(
-                "notifications/message",
-                &Object::default(),
-            ))
-        };
-        let mut calls = Calls::default();
-        let (_own, _heard) = begin(&mut calls, Hears::Own);
-        assert!(calls.to_only(log()).is_err(), "no client waits");
-        let (_one, mut heard) = begin(&mut calls, Hears::Log);
-        calls.to_only(log()).unwrap();
-        assert!(heard.try_recv().is_ok());
-        let (_two, _heard) = begin(&mut calls, Hears::Log);
-        assert!(calls.to_only(log()).is_err(), "of which?");
-    }
-}
+#[path = "calls_tests.rs"]
+mod tests;

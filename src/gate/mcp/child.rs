@@ -66,7 +66,14 @@ pub struct Child {
     interests: Mutex<Interests>,
     /// Answers to calls, and what belongs to one.
     heard: AtomicU64,
+    /// Its questions to clients, and the answers to them.
+    talked: AtomicU64,
+    /// The last question which tools it has; 0 before there was one.
+    listing: AtomicU64,
+    /// The question whether it lives that has no answer yet; 0 where there is none.
+    pinged: AtomicU64,
     ended: CancellationToken,
+    closing: CancellationToken,
     _ends: DropGuard,
 }
 
@@ -92,6 +99,10 @@ impl Child {
             asked: Mutex::default(),
             interests: Mutex::default(),
             heard: AtomicU64::new(0),
+            talked: AtomicU64::new(0),
+            listing: AtomicU64::new(0),
+            pinged: AtomicU64::new(0),
+            closing: closing.clone(),
             ended: ended.clone(),
             _ends: closing.clone().drop_guard(),
         });
@@ -155,9 +166,37 @@ impl Child {
         self.heard.load(Ordering::Relaxed)
     }
 
+    /// How often it has asked a client something, or had the answer to that.
+    #[must_use]
+    pub fn talked(&self) -> u64 {
+        self.talked.load(Ordering::Relaxed)
+    }
+
     /// It is over: whoever waits hears of it at once, and nobody can begin to.
     pub fn end(&self) {
         self.calls().end();
+    }
+
+    /// Ends it: its connection closes, and the bridge ends what is behind that.
+    pub fn give_up(&self) {
+        self.end();
+        self.closing.cancel();
+    }
+
+    /// Asks it by this request whether it lives, beside all calls: nobody waits for the answer, which counts as heard. One
+    /// that takes nothing any more does not hear it.
+    pub fn ping(&self, request: Message) {
+        let Some(number) = self.calls().number() else {
+            return;
+        };
+        self.pinged.store(number, Ordering::Relaxed);
+        self.tell(&request.with_id(&Id::number(number)));
+    }
+
+    /// Whether `number` answers the last such question. Numbers of calls begin with 1.
+    fn pongs(&self, number: u64) -> bool {
+        let (pinged, relaxed) = (&self.pinged, Ordering::Relaxed);
+        number != 0 && (pinged.compare_exchange(number, 0, relaxed, relaxed)).is_ok()
     }
 
     /// Calls under way.
@@ -191,6 +230,32 @@ impl Child {
         share: Option<Share>,
         hears: Hears,
     ) -> Result<Call, Gone> {
+        let (call, request) = self.begin(request, hears)?;
+        self.send(&request, share).await?;
+        Ok(call)
+    }
+
+    /// Asks it which tools it has. The gate reads the answer at once, so one that is no longer than what each line may have
+    /// takes nothing from what clients share, and none of them can keep the gate from reading it.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn list(self: &Arc<Self>, request: Message) -> Result<Call, Gone> {
+        let (call, request) = self.begin(request, Hears::Own)?;
+        self.listing.store(call.number(), Ordering::Relaxed);
+        self.send(&request, None).await?;
+        Ok(call)
+    }
+
+    /// Whether an answer with this id says which tools it has.
+    #[must_use]
+    pub fn lists(&self, id: &Id) -> bool {
+        let listing = self.listing.load(Ordering::Relaxed);
+        listing != 0 && id.as_number() == Some(listing)
+    }
+
+    /// A call, and its request as the child is to see it.
+    fn begin(self: &Arc<Self>, request: Message, hears: Hears) -> Result<(Call, Message), Gone> {
         let Kind::Request { id, .. } = request.kind.clone() else {
             return Err(Gone);
         };
@@ -211,8 +276,7 @@ impl Child {
             (number, request)
         };
         let call = Call::new(Arc::clone(self), number, heard, answered);
-        self.send(&request, share).await?;
-        Ok(call)
+        Ok((call, request))
     }
 
     /// Sends what waits for no answer.
@@ -255,15 +319,25 @@ impl Child {
         }
     }
 
+    /// Whether the child waits for somebody to answer what it asked.
+    #[must_use]
+    pub fn waits(&self) -> bool {
+        !self.asked().is_empty()
+    }
+
     /// Takes note that the child asks something; false when it asks too much.
     pub fn asks(&self, id: &Id) -> bool {
         let mut asked = self.asked();
-        asked.len() < MAX_ASKED && asked.insert(id.clone())
+        let taken = asked.len() < MAX_ASKED && asked.insert(id.clone());
+        self.talked.fetch_add(taken.into(), Ordering::Relaxed);
+        taken
     }
 
     /// Whether the child asked this and has no answer yet; it is answered now.
     pub fn answered(&self, id: &Id) -> bool {
-        self.asked().remove(id)
+        let answered = self.asked().remove(id);
+        self.talked.fetch_add(answered.into(), Ordering::Relaxed);
+        answered
     }
 
     /// Whether the child asked this and waits for the answer.
@@ -280,9 +354,9 @@ impl Child {
         self.calls().question(said, Instant::now())
     }
 
-    /// From now on the client of call `number` knows its progress by this.
-    pub fn rename(&self, number: u64, token: Option<Box<RawValue>>) {
-        self.calls().rename(number, token);
+    /// The client of call `number` is back: from now on it knows its progress by this, and hears this.
+    pub fn rename(&self, number: u64, token: Option<Box<RawValue>>, hears: Hears) {
+        self.calls().rename(number, token, hears);
     }
 
     /// Gives a note to the call that it names.
@@ -295,23 +369,26 @@ impl Child {
         Ok(())
     }
 
-    /// Gives what it logs to the only call of a client that is under way. A child that serves several could say
-    /// something of another one.
+    /// Gives what it logs to the only call of a client that is under way, if that wants it. A child that serves several
+    /// could say something of another one.
     ///
     /// # Errors
-    /// The note, where there are several calls or none, or the child is the gate's own.
+    /// The note, where nobody knows which call it is about, none hears it, or the child is the gate's own.
     pub fn log(&self, note: Said) -> Result<(), Said> {
         match self.owner {
-            Owner::Client => self.calls().to_only(note),
+            Owner::Client => self.calls().to_only(note, Instant::now()),
             Owner::Gate => Err(note),
         }
     }
 
     /// Gives an answer to the call of that number, and to no other.
     pub fn answer(&self, id: &Id, said: Said) {
-        let waiter = id
-            .as_number()
-            .and_then(|number| self.calls().answered(number));
+        let number = id.as_number();
+        if number.is_some_and(|number| self.pongs(number)) {
+            self.heard.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        let waiter = number.and_then(|number| self.calls().answered(number));
         let Some(waiter) = waiter else {
             tracing::debug!("an answer to nobody");
             return;
@@ -337,36 +414,5 @@ fn line(message: &Message) -> Line {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::net::Shutdown;
-
-    use tokio::net::UnixListener;
-
-    use super::*;
-
-    fn limits() -> Limits {
-        Limits {
-            line: 1024,
-            budget: Arc::new(Budget::new(1024 * 1024)),
-        }
-    }
-
-    /// The writer notices the end before the reader does.
-    #[tokio::test]
-    async fn whoever_waits_hears_of_an_end_that_only_the_writer_sees() {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("socket");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let (child, _loose) = Child::connect(&socket, limits(), Owner::Client)
-            .await
-            .unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
-        let stream = stream.into_std().unwrap();
-        stream.shutdown(Shutdown::Read).unwrap();
-        let request = Message::request(&Id::number(7), "ping", Object::default());
-        let mut call = child.call(request).await.unwrap();
-        let answer = timeout(Duration::from_secs(5), call.answer()).await;
-        assert!(answer.expect("the call goes on without a child").is_err());
-        assert!(child.is_over());
-    }
-}
+#[path = "child_tests.rs"]
+mod tests;

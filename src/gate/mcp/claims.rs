@@ -1,4 +1,4 @@
-//! What a request of the stateless era says twice: in header fields and in its body. Pure.
+//! What a request says twice: in header fields and in its body. Pure.
 //!
 //! 2026-07-28, Streamable HTTP, Request Metadata and Server Validation.
 
@@ -11,10 +11,12 @@ use super::answers::Denied;
 use crate::mcp::error::{HEADER_MISMATCH, INVALID_PARAMS};
 use crate::mcp::params::{Annotated, shown};
 use crate::mcp::translate::{CAPABILITIES, VERSION};
-use crate::mcp::{Object, RpcError, Version, method};
+use crate::mcp::{Message, Object, RpcError, Version, method};
 
 /// A header field whose value may be written in base64.
 const SENTINEL: (&str, &str) = ("=?base64?", "?=");
+/// Members of parameters that name what a request is about.
+const NAMES: [&str; 3] = ["name", "uri", "taskId"];
 
 /// Checks a request; gives the capabilities that its client has.
 ///
@@ -65,8 +67,7 @@ pub fn check_params(
         let wanted = one
             .value(arguments)
             .map_err(|why| mismatch(&why.to_string()))?;
-        let name = format!("mcp-param-{}", one.header.to_ascii_lowercase());
-        let sent = field(headers, &name)?;
+        let sent = field(headers, &one.field())?;
         let fine = match (&wanted, &sent) {
             (None, None) => true,
             (Some(value), Some(sent)) => shown(value, sent),
@@ -79,6 +80,43 @@ pub fn check_params(
         }
     }
     Ok(())
+}
+
+/// Checks the fields that a request to a server of its own has: that server may look at them where the gate has looked at
+/// the body. Which of them must be there it says itself.
+///
+/// # Errors
+/// 400 where one comes twice or is not what the body says.
+pub fn check_present(
+    headers: &HeaderMap,
+    message: &Message,
+    annotated: impl FnOnce(&str) -> Vec<Annotated>,
+) -> Result<(), Denied> {
+    let called = message.method();
+    let params = message.params().unwrap_or_default();
+    let sent = field(headers, "mcp-method")?;
+    if sent.is_some() && sent.as_deref() != called {
+        return Err(mismatch("Mcp-Method is not what the body says"));
+    }
+    if let Some(sent) = field(headers, "mcp-name")? {
+        // Of methods that are not known here one of these is named.
+        let named = called.and_then(method::names);
+        let members = named.map_or(NAMES.to_vec(), |member| vec![member]);
+        let same = |member: &&str| params.text(member).as_ref() == Some(&sent);
+        if !members.iter().any(same) {
+            return Err(mismatch("Mcp-Name is not what the body says"));
+        }
+    }
+    let meta = params.object("_meta").unwrap_or_default();
+    if let (Some(sent), true) = (field(headers, "mcp-protocol-version")?, meta.has(VERSION))
+        && meta.text(VERSION) != Some(sent)
+    {
+        return Err(mismatch("MCP-Protocol-Version is not what the body says"));
+    }
+    let tool = params.text("name").filter(|_| called == Some("tools/call"));
+    let mut annotated = tool.map(|name| annotated(&name)).unwrap_or_default();
+    annotated.retain(|one| headers.contains_key(one.field()));
+    check_params(headers, &annotated, &params)
 }
 
 /// The error for what is said in two ways.
@@ -109,58 +147,5 @@ fn field(headers: &HeaderMap, name: &str) -> Result<Option<String>, Denied> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const PARAMS: &str = r#"{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientCapabilities":{}}}"#;
-
-    fn checked(fields: &[(&'static str, &str)], params: &str) -> Option<i64> {
-        let mut headers = HeaderMap::new();
-        for (name, value) in fields {
-            headers.append(*name, value.parse().unwrap());
-        }
-        let version = headers
-            .get("mcp-protocol-version")
-            .and_then(|v| v.to_str().ok());
-        let version = version.and_then(Version::parse);
-        let params = Object::parse(params.as_bytes()).unwrap();
-        check(&headers, version, "tools/call", &params)
-            .err()
-            .map(|denied| denied.code())
-    }
-
-    const VERSION_FIELD: (&str, &str) = ("mcp-protocol-version", "2026-07-28");
-    const METHOD: (&str, &str) = ("mcp-method", "tools/call");
-    const NAME: (&str, &str) = ("mcp-name", "a");
-
-    #[rstest::rstest]
-    #[case::fine(&[VERSION_FIELD, METHOD, NAME], None)]
-    #[case::base64(&[VERSION_FIELD, METHOD, ("mcp-name", "=?base64?YQ==?=")], None)]
-    #[case::no_version(&[METHOD, NAME], Some(-32020))]
-    #[case::other_version(&[("mcp-protocol-version", "2025-11-25"), METHOD, NAME], Some(-32020))]
-    #[case::no_method(&[VERSION_FIELD, NAME], Some(-32020))]
-    #[case::other_method(&[VERSION_FIELD, ("mcp-method", "tools/list"), NAME], Some(-32020))]
-    #[case::case_counts(&[VERSION_FIELD, ("mcp-method", "Tools/call"), NAME], Some(-32020))]
-    #[case::no_name(&[VERSION_FIELD, METHOD], Some(-32020))]
-    #[case::other_name(&[VERSION_FIELD, METHOD, ("mcp-name", "b")], Some(-32020))]
-    #[case::two_names(&[VERSION_FIELD, METHOD, NAME, ("mcp-name", "b")], Some(-32020))]
-    #[case::no_base64(&[VERSION_FIELD, METHOD, ("mcp-name", "=?base64?!?=")], Some(-32020))]
-    fn fields_say_what_the_body_says(
-        #[case] fields: &[(&'static str, &str)],
-        #[case] code: Option<i64>,
-    ) {
-        assert_eq!(checked(fields, PARAMS), code);
-    }
-
-    #[rstest::rstest]
-    #[case::no_meta(r#"{"name":"a"}"#)]
-    #[case::no_capabilities(
-        r#"{"name":"a","_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28"}}"#
-    )]
-    fn what_must_be_there_is(#[case] params: &str) {
-        assert_eq!(
-            checked(&[VERSION_FIELD, METHOD, NAME], params),
-            Some(-32602)
-        );
-    }
-}
+#[path = "claims_tests.rs"]
+mod tests;

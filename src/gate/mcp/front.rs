@@ -3,43 +3,36 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
-use http_body_util::BodyExt;
-use tokio::time::timeout;
 
-use super::answers::{Denied, draining, events, json, malformed, not_allowed, unavailable};
+use super::answers::{Denied, draining, malformed, not_allowed, unavailable};
 use super::budget::Share;
+use super::guests::{Guest, Guests};
 use super::head::{self, Accepts};
 use super::hosts::Hosts;
 use super::house::House;
 use super::http::Http;
 use super::listeners::Listeners;
-use super::outbox::Event;
 use super::parked::Parked;
+use super::replies::{self, Reply};
 use super::sessions::Sessions;
 use super::shown::Shown;
 use super::stateless::Stateless;
-use super::stream::{self, Reader};
 use crate::gate::answer::{Body, Refusal};
 use crate::gate::arriving::Arriving;
-use crate::gate::audit::{Audit, Record, Told};
+use crate::gate::audit::{Audit, Record};
 use crate::gate::bodies::{Bodies, Taken};
 use crate::gate::budgets::{Budgets, Standing, till};
-use crate::gate::callers::Callers;
-use crate::gate::core::{Core, InFlight};
+use crate::gate::callers::{Caller, Callers};
+use crate::gate::core::Core;
 use crate::gate::listen::Peer;
 use crate::gate::metrics::Metrics;
-use crate::gate::passing::Passing;
-use crate::gate::queue::{NoSlot, Queue, Slot};
-use crate::mcp::error::INVALID_PARAMS;
-use crate::mcp::message::is_meta_plain;
-use crate::mcp::{Era, Kind, Message, RpcError, Version, method};
+use crate::gate::queue::Queue;
+use crate::mcp::{Era, Kind, Message, Version, method};
 
 /// The path of the endpoint.
 pub const PATH: &str = "/mcp";
-/// An answer that is there by then is sent whole; a later one as a stream, with what comes before it.
-const SOON: Duration = Duration::from_secs(1);
 
 /// The endpoint.
 pub struct Front {
@@ -47,6 +40,8 @@ pub struct Front {
     pub core: Arc<Core>,
     /// Who may ask.
     pub callers: Arc<Callers>,
+    /// How long their streams and sessions last.
+    pub guests: Arc<Guests>,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Who asked what.
@@ -77,24 +72,14 @@ pub struct Front {
     pub answer_limit: Duration,
 }
 
-/// What comes of a request that is not denied.
-pub enum Reply {
-    /// A whole answer, and the code of the error in it.
-    Whole(Response<Body>, Option<i64>),
-    /// One that passes as it comes, and the code of an error that may be in it.
-    Passing(Response<Body>, Told),
-    /// A stream.
-    Stream(Reader),
-}
-
 /// A request as the two eras take it.
 pub struct Asked {
     /// Its header fields.
     pub headers: HeaderMap,
     /// The message.
     pub message: Message,
-    /// Who asks, as sessions are told apart.
-    pub caller: String,
+    /// Who asks.
+    pub guest: Guest,
     /// Its share of the memory for bodies.
     pub share: Share,
     /// What the client can read.
@@ -119,28 +104,7 @@ impl Front {
         let id = record.id();
         let mut standing = Standing::default();
         let served = self.serve(request, &mut record, &mut standing);
-        let mut response = match served.await {
-            Ok(Reply::Whole(response, error)) => {
-                record.answered(response.status());
-                record.rpc_error(error);
-                response.map(|body| Passing::new(body, record, None).boxed_unsync())
-            }
-            Ok(Reply::Passing(response, told)) => {
-                record.answered(response.status());
-                record.rpc_error_in(told);
-                response.map(|body| Passing::new(body, record, None).boxed_unsync())
-            }
-            Ok(Reply::Stream(reader)) => {
-                record.answered(StatusCode::OK);
-                events(stream::body(reader, record))
-            }
-            Err(denied) => {
-                record.answered(denied.status());
-                record.rpc_error(Some(denied.code()));
-                record.settle(denied.outcome());
-                denied.into_response()
-            }
-        };
+        let mut response = replies::response(served.await, record);
         let headers = response.headers_mut();
         if let Some(id) = id {
             headers.insert("x-request-id", id);
@@ -161,19 +125,18 @@ impl Front {
         // An unsealed pod says nothing else, and a stranger learns nothing of the routes.
         self.sealed()?;
         self.hosts.check(request.uri(), request.headers())?;
-        let called = self.callers.check(request.headers())?;
+        let (called, pass) = self.callers.admit(request.headers())?;
         record.called(&called);
         if request.uri().path() != PATH || request.headers().contains_key(header::UPGRADE) {
             return Err(Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route").into());
         }
         self.fitting()?;
         let (head, body) = request.into_parts();
-        let mut charge =
-            || till::charge(self.budgets.as_ref(), &called, &self.metrics, standing).map(drop);
         if head.method == Method::GET {
-            charge()?;
+            till::charge(self.budgets.as_ref(), &called, &self.metrics, standing)?;
         }
-        let caller = called.identity();
+        let identity = called.identity();
+        let guest = Guest { identity, pass };
         if let Some(http) = &self.http
             && (head.method == Method::GET || head.method == Method::DELETE)
         {
@@ -186,20 +149,31 @@ impl Front {
             // A server of its own may speak a revision that is not known here, as with POST.
             let version = head::version(&head.headers).unwrap_or(None);
             record.rpc(label, None, shown(version));
-            let (headers, caller) = (&head.headers, &caller);
-            return self
-                .through(http, method, headers, None, caller, None)
-                .await;
+            let (headers, guest) = (&head.headers, &guest);
+            return self.through(http, method, headers, None, guest, None).await;
         }
         if head.method == Method::GET {
-            return self.listen(&head.headers, &caller, record);
+            return self.listen(&head.headers, &guest, record);
         }
         if head.method == Method::DELETE {
-            return self.leave(&head.headers, &caller, record);
+            return self.leave(&head.headers, &guest, record);
         }
         if head.method != Method::POST {
             return Err(not_allowed());
         }
+        self.post(head, body, (&called, guest), record, standing)
+            .await
+    }
+
+    /// A message of a client, to whichever era it is of.
+    async fn post(
+        self: &Arc<Self>,
+        head: Parts,
+        body: Arriving,
+        (called, guest): (&Caller, Guest),
+        record: &mut Record,
+        standing: &mut Standing,
+    ) -> Result<Reply, Denied> {
         head::is_json(&head.headers)?;
         let accepts = head::accepts(&head.headers);
         if !accepts.json && !accepts.events {
@@ -215,10 +189,6 @@ impl Front {
             Kind::Request { id, .. } => denied.to(id),
             _ => denied,
         };
-        // Who leaves, gives a call up or answers what a call asks gives room back, and is never kept from it.
-        if let Kind::Request { .. } = &message.kind {
-            charge().map_err(|spent| about(spent.into()))?;
-        }
         let version = match head::version(&head.headers) {
             Ok(version) => version,
             // A server that is asked directly says itself what it speaks.
@@ -229,7 +199,7 @@ impl Front {
         let asked = Asked {
             headers: head.headers,
             message,
-            caller,
+            guest,
             share: budget,
             accepts,
         };
@@ -241,17 +211,20 @@ impl Front {
             shown(version)
         };
         record.rpc(label, self.tool(&asked.message), shown);
-        // What a call waits for, its client's answer or that it is given up, waits for no call.
+        // What a call waits for, its client's answer or that it is given up, waits for no call and costs nothing.
         let slot = match &asked.message.kind {
-            Kind::Request { .. } => Some(self.slot().await?),
+            Kind::Request { id, .. } => {
+                let slot = self.let_in(called, standing).await;
+                Some(slot.map_err(|denied| denied.to(id))?)
+            }
             Kind::Notification { .. } | Kind::Response { .. } => None,
         };
         let entered = (in_flight, slot);
         if let Some(http) = &self.http {
-            self.allows(&asked.message, StatusCode::OK)?;
-            let (headers, message, caller) = (&asked.headers, &asked.message, &asked.caller);
+            self.allows(&asked.message)?;
+            let (headers, message, guest) = (&asked.headers, &asked.message, &asked.guest);
             let (method, held) = (Method::POST, Some(entered));
-            let passed = self.through(http, method, headers, Some(message), caller, held);
+            let passed = self.through(http, method, headers, Some(message), guest, held);
             return passed.await.map_err(|denied| match &message.kind {
                 Kind::Request { id, .. } => denied.to(id),
                 Kind::Notification { .. } | Kind::Response { .. } => denied,
@@ -264,128 +237,15 @@ impl Front {
         }
     }
 
-    /// The name of the tool that is called, if the server has it: never a text of the client.
+    /// The tool that is called, as the audit names it: never by a text of the client.
     fn tool(&self, message: &Message) -> Option<String> {
         if message.method() != Some("tools/call") {
             return None;
         }
         let name = message.params().ok()?.text("name")?;
-        self.house.has_tool(&name).then_some(name)
-    }
-
-    /// Refuses a call that the policy does not allow, as if there were no such tool.
-    ///
-    /// # Errors
-    /// 200 or 400 with an error of JSON-RPC.
-    pub fn allows(&self, message: &Message, status: StatusCode) -> Result<(), Denied> {
-        let Kind::Request { id, method } = &message.kind else {
-            return Ok(());
-        };
-        let invalid = |text: &str| {
-            let error = RpcError::new(INVALID_PARAMS, text);
-            Denied::rpc(status, error).to(id)
-        };
-        let params = message.params();
-        let params =
-            params.map_err(|_| invalid("params is no object in which every name comes once"))?;
-        if !is_meta_plain(&params) {
-            return Err(invalid(
-                "params._meta is no object in which every name comes once",
-            ));
-        }
-        if method != "tools/call" {
-            return Ok(());
-        }
-        let name = params.text("name");
-        let name = name.ok_or_else(|| invalid("params.name is no text"))?;
-        if self.shown.policy.allows(&name) {
-            return Ok(());
-        }
-        Err(invalid("there is no such tool here"))
-    }
-
-    fn sealed(&self) -> Result<(), Refusal> {
-        self.core.admits().map_err(|reason| {
-            let message = format!("the server is shut: its pod is not proven sealed ({reason})");
-            unavailable(&reason, &message).retry(5)
-        })
-    }
-
-    /// Whether the tools are the pinned ones.
-    fn fitting(&self) -> Result<(), Refusal> {
-        let obstacle = self.core.obstacle();
-        obstacle.map_or(Ok(()), |what| {
-            Err(unavailable("ToolsDrift", &what).retry(60))
-        })
-    }
-
-    /// Whether children can be asked now.
-    ///
-    /// # Errors
-    /// 503.
-    pub fn ready(&self) -> Result<(), Refusal> {
-        if self.core.runtime().warm {
-            return Ok(());
-        }
-        Err(unavailable("NotReady", "the server does not answer now"))
-    }
-
-    async fn slot(&self) -> Result<Slot, Denied> {
-        let Some(slot) = self.core.while_serving(self.queue.enter()).await else {
-            self.sealed()?;
-            return Err(draining().into());
-        };
-        let slot = slot.map_err(|why| self.no_slot(why))?;
-        // The wait may have outlasted the proof, or the tools.
-        self.sealed()?;
-        self.fitting()?;
-        Ok(slot)
-    }
-
-    fn no_slot(&self, why: NoSlot) -> Refusal {
-        self.metrics
-            .no_slot(why, "server", self.queue.retry_after())
-    }
-
-    /// The answer whole, if it comes soon and alone, or else the stream in which it will come.
-    pub async fn reply(
-        &self,
-        mut reader: Reader,
-        accepts: Accepts,
-        status: impl Fn(Option<i64>) -> StatusCode,
-    ) -> Reply {
-        let outbox = Arc::clone(&reader.outbox);
-        if !accepts.json {
-            return Reply::Stream(reader);
-        }
-        let mut first = None;
-        if accepts.events {
-            match timeout(SOON, outbox.after(reader.after)).await {
-                Ok(Some(event)) if event.last => first = Some(event),
-                _ => return Reply::Stream(reader),
-            }
-        }
-        let mut at = reader.after;
-        while first.is_none() {
-            let event = outbox.after(at).await;
-            let Some(event) = event else { break };
-            at = event.number;
-            first = Some(event).filter(|event| event.last);
-        }
-        if let Some(guard) = reader.unread.take() {
-            guard.disarm();
-        }
-        if let Some((session, stream, _)) = &reader.session {
-            session.read(*stream);
-        }
-        let error = outbox.error();
-        let text = first.map_or_else(Bytes::new, |Event { text, .. }| text);
-        Reply::Whole(json(status(error), text), error)
+        Some(self.shown.called(name))
     }
 }
-
-/// The entrance of a message, held until its call has ended; only what asks for an answer has a slot.
-pub type Held = (InFlight, Option<Slot>);
 
 /// The revision of a request, for the audit.
 fn shown(version: Option<Version>) -> &'static str {

@@ -119,6 +119,15 @@ pub fn own(era: Era, method: &str, params: Object) -> Message {
     Message::request(&Id::number(0), method, params)
 }
 
+/// What the gate asks to hear whether a server lives: the stateless era has no ping.
+#[must_use]
+pub fn ping(era: Era) -> &'static str {
+    match era {
+        Era::Legacy => "ping",
+        Era::Modern => "server/discover",
+    }
+}
+
 /// The parameters with which the gate itself is a legacy client, one that can be asked this.
 #[must_use]
 pub fn initialize_params(askable: &Askable) -> Object {

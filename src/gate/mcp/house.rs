@@ -1,9 +1,9 @@
-//! Starts children, and keeps one of the gate's own: by it the gate knows whether the server is alive, who it is and
-//! which tools it has. Where one child is for all, this is it.
+//! Starts children, and has one of the gate's own: by it the gate knows whether the server is alive, and what is in
+//! [`super::known`]. Where one child is for all, this is it.
 
 use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -11,18 +11,18 @@ use tokio::time::{sleep, timeout};
 
 use super::call::Said;
 use super::child::{Child, Gone, Limits};
-use super::hello::{Hello, NoHello, greet, own};
-use super::live::{Live, Place};
+use super::hello::{NoHello, greet, own};
+use super::known::Known;
+use super::live::Live;
 use super::pinned::Pinned;
+use super::places::{NoPlace, Place, Places};
 use crate::gate::core::Core;
 use crate::mcp::pages::Pages;
-use crate::mcp::params::Annotated;
 use crate::mcp::pin::NoInventory;
 use crate::mcp::{Askable, Era, Inventory};
-use crate::seal::wire::Mcp;
 
-/// For all pages of `tools/list`.
-const LIST: Duration = Duration::from_secs(30);
+/// For all pages of `tools/list`, while the server answers that it lives.
+pub const LIST: Duration = Duration::from_secs(30);
 /// Between two looks for a child of the gate's own.
 const LOOK: Duration = Duration::from_millis(250);
 
@@ -42,9 +42,9 @@ pub enum Isolation {
 /// Whose child it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Owner {
-    /// The gate's own, one at a time: its place is always free, or nobody would know the server any more.
+    /// The gate's own, one at a time: it takes no place, or nobody would know the server any more when all are taken.
     Gate,
-    /// A client's, which takes one of the other places.
+    /// A client's, which has one.
     Client,
 }
 
@@ -66,9 +66,9 @@ pub struct Config {
 /// Why there is no child.
 #[derive(Debug, thiserror::Error)]
 pub enum NoChild {
-    /// All places are taken.
-    #[error("there are as many children as there may be")]
-    Full,
+    /// It has no place.
+    #[error(transparent)]
+    NoPlace(#[from] NoPlace),
     /// The bridge is not there.
     #[error("failed to reach the bridge: {0}")]
     Bridge(#[from] io::Error),
@@ -78,6 +78,9 @@ pub enum NoChild {
     /// Its tools are not the pinned ones.
     #[error("its tools are not the pinned ones")]
     Drift,
+    /// It gave an error instead of its tools, or there was no memory for them.
+    #[error("it gave an error instead of its tools")]
+    Unlisted,
 }
 
 impl From<Gone> for NoChild {
@@ -86,7 +89,9 @@ impl From<Gone> for NoChild {
     }
 }
 
-/// A greeted child, and what it says beside answers.
+/// A child, and what it says beside answers.
+pub type Connected = (Arc<Child>, mpsc::Receiver<Said>);
+/// The same of one that was greeted.
 pub type Started = (Arc<Live>, mpsc::Receiver<Said>);
 
 /// The children, as far as all need to know of them.
@@ -99,44 +104,37 @@ pub struct House {
     /// What they may hold.
     pub limits: Limits,
     /// For clients' children.
-    places: Arc<Semaphore>,
+    pub places: Arc<Places>,
+    /// What all of them have said of the server.
+    pub known: Known,
     /// Of all sessions, at a server that takes a request for each.
     pub subscriptions: Arc<Semaphore>,
+    /// How long a client's child may be silent while somebody waits for it: as long as one call may take.
+    pub silence: Duration,
     /// The gate's own child.
     own: watch::Sender<Option<Arc<Live>>>,
-    known: Mutex<Known>,
-}
-
-#[derive(Debug)]
-struct Known {
-    /// The era of the program, once a child of it has answered, and whether it takes `initialize`.
-    era: Option<(Era, bool)>,
-    hello: Option<Hello>,
-    pinned: Pinned,
 }
 
 impl House {
-    /// Without any child yet.
+    /// Without any child yet; one call may take as long as `silence`.
     #[must_use]
-    pub fn new(config: Config, core: Arc<Core>, limits: Limits, pinned: Pinned) -> Self {
-        let known = Known {
-            era: None,
-            hello: None,
-            pinned,
-        };
+    pub fn new(
+        config: Config,
+        core: Arc<Core>,
+        limits: Limits,
+        pinned: Pinned,
+        silence: Duration,
+    ) -> Self {
         Self {
-            places: Arc::new(Semaphore::new(config.max_children.saturating_sub(1))),
+            places: Arc::new(Places::new(config.max_children.saturating_sub(1))),
+            known: Known::new(Arc::clone(&core), pinned),
             subscriptions: Arc::new(Semaphore::new(SUBSCRIPTIONS)),
             config,
             core,
             limits,
+            silence,
             own: watch::Sender::new(None),
-            known: Mutex::new(known),
         }
-    }
-
-    fn known(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The gate's own child, while it lives.
@@ -162,132 +160,42 @@ impl House {
     /// The gate's own child is another one, or none.
     pub fn move_in(&self, live: Option<Arc<Live>>) {
         if let Some(live) = &live {
-            self.known().hello = Some(live.hello.clone());
+            self.known.says(live.hello.clone());
         }
         self.own.send_replace(live);
-        self.report();
     }
 
-    /// The era of the program, and whether it takes `initialize`.
-    #[must_use]
-    pub fn era(&self) -> Option<(Era, bool)> {
-        self.known().era
-    }
-
-    /// Whether the server has a tool of that name.
-    #[must_use]
-    pub fn has_tool(&self, name: &str) -> bool {
-        self.known().pinned.has(name)
-    }
-
-    /// What clients repeat of the arguments of the tool of that name.
-    #[must_use]
-    pub fn annotated(&self, name: &str) -> Vec<Annotated> {
-        self.known().pinned.annotated(name)
-    }
-
-    /// Whether every child's tools are looked at.
-    #[must_use]
-    pub fn is_pinned(&self) -> bool {
-        self.known().pinned.is_pinned()
-    }
-
-    /// The server says who it is.
-    pub fn says(&self, hello: Hello) {
-        self.known().hello = Some(hello);
-        self.report();
-    }
-
-    /// The server's tools are these, or cannot be read; whether they are others than the pinned ones.
-    pub fn sees(&self, list: Result<Inventory, NoInventory>) -> bool {
-        let drifts = {
-            let mut known = self.known();
-            known.pinned.sees(list);
-            known.pinned.drift().is_some()
-        };
-        self.report();
-        drifts
-    }
-
-    /// A client is to be shown these tools, the text of a list: whether it may see them.
-    #[must_use]
-    pub fn shows(&self, tools: &str) -> bool {
-        if !self.is_pinned() {
-            return true;
-        }
-        let mut page = Inventory::default();
-        let read = page.add(tools).map(|()| page);
-        let fine = self.known().pinned.shows(read);
-        if !fine {
-            self.report();
-        }
-        fine
-    }
-
-    /// Whether the tools are not the pinned ones.
-    #[must_use]
-    pub fn drifts(&self) -> bool {
-        self.known().pinned.drift().is_some()
-    }
-
-    fn report(&self) {
-        let (report, drift) = {
-            let known = self.known();
-            let report = Mcp {
-                server: known.hello.as_ref().map(Hello::info),
-                tools: known.pinned.tools(),
-                pin: known.pinned.pin(),
-                drift: known.pinned.drift().unwrap_or_default().to_owned(),
-            };
-            let drift = known
-                .pinned
-                .drift()
-                .map(|what| format!("ToolsDrift: {what}"));
-            (report, drift)
-        };
-        self.core.mcp(report, drift);
-    }
-
-    /// A connection of its own to the bridge, and so a child.
+    /// A connection of its own to the bridge, and so a child. Without a place it is the gate's own.
     ///
     /// # Errors
     /// [`NoChild`].
-    pub async fn connect(
-        &self,
-        owner: Owner,
-    ) -> Result<(Arc<Child>, mpsc::Receiver<Said>, Place), NoChild> {
-        let place = match owner {
-            Owner::Gate => None,
-            Owner::Client => {
-                let place = Arc::clone(&self.places).try_acquire_owned();
-                Some(place.map_err(|_| NoChild::Full)?)
-            }
+    pub async fn connect(&self, place: Option<&Place>) -> Result<Connected, NoChild> {
+        let owner = match place {
+            None => Owner::Gate,
+            Some(_) => Owner::Client,
         };
-        let (child, loose) =
-            Child::connect(&self.config.socket, self.limits.clone(), owner).await?;
-        Ok((child, loose, place))
+        Ok(Child::connect(&self.config.socket, self.limits.clone(), owner).await?)
     }
 
-    /// A child that the gate has greeted, for clients that can be asked this.
+    /// A child that the gate has greeted, for clients that can be asked this. Without a place it is the gate's own.
     ///
     /// # Errors
     /// [`NoChild`].
-    pub async fn start(&self, owner: Owner, askable: &Askable) -> Result<Started, NoChild> {
-        let known = self.era().map(|(era, _)| era);
-        let (child, loose, place) = self.connect(owner).await?;
-        let greeted = greet(&child, known, askable).await;
-        let (child, loose, place, hello) = match greeted {
-            Ok(hello) => (child, loose, place, hello),
+    pub async fn start(&self, place: Option<Place>, askable: &Askable) -> Result<Started, NoChild> {
+        let known = self.known.era().map(|(era, _)| era);
+        let (child, loose) = self.connect(place.as_ref()).await?;
+        let (child, loose, hello) = match greet(&child, known, askable).await {
+            Ok(hello) => (child, loose, hello),
             // Some servers end on a first word that they do not know.
             Err(NoHello::Gone(_)) if known.is_none() => {
-                drop((child, loose, place));
-                let (child, loose, place) = self.connect(owner).await?;
+                drop((child, loose));
+                let (child, loose) = self.connect(place.as_ref()).await?;
                 let hello = greet(&child, Some(Era::Legacy), askable).await?;
-                (child, loose, place, hello)
+                (child, loose, hello)
             }
             Err(error) => return Err(error.into()),
         };
-        self.known().era = Some((hello.era, hello.legacy));
+        self.known.greeted(&hello);
         let live = Live {
             child,
             hello,
@@ -299,11 +207,19 @@ impl House {
     /// Asks a child for its tools, and compares.
     ///
     /// # Errors
-    /// It ended or took too long, or its tools are not the pinned ones.
+    /// It ended or took too long, its tools are not the pinned ones, or it gave an error: then only the gate's own child
+    /// says something of the server, and one client's says nothing of all others.
     pub async fn inspect(&self, live: &Live) -> Result<(), NoChild> {
         let list = timeout(LIST, list(live)).await;
         let list = list.map_err(|_| NoHello::Slow)??;
-        if self.sees(list) {
+        let refused = matches!(list, Err(NoInventory::Refused));
+        if refused && live.place.is_some() {
+            return Err(NoChild::Unlisted);
+        }
+        let drifts = self.known.sees(list);
+        if refused {
+            Err(NoChild::Unlisted)
+        } else if drifts {
             Err(NoChild::Drift)
         } else {
             Ok(())
@@ -319,7 +235,7 @@ async fn list(live: &Live) -> Result<Result<Inventory, NoInventory>, NoChild> {
     }
     loop {
         let request = own(live.hello.era, "tools/list", pages.params());
-        let said = live.child.call(request).await?.answer().await?;
+        let said = live.child.list(request).await?.answer().await?;
         if let Some(list) = pages.take(&said.message) {
             return Ok(list);
         }
@@ -362,7 +278,9 @@ mod tests {
                 line: 1024,
                 budget: Arc::new(Budget::new(1024)),
             };
-            let house = Self::new(config, Arc::new(core), limits, Pinned::new(None));
+            let pinned = Pinned::new(None);
+            let silence = Duration::from_secs(60);
+            let house = Self::new(config, Arc::new(core), limits, pinned, silence);
             (house, bridge)
         }
     }
@@ -371,11 +289,9 @@ mod tests {
     async fn clients_cannot_take_the_place_of_the_gates_own_child() {
         let dir = tempfile::tempdir().unwrap();
         let (house, _bridge) = House::sample(dir.path(), 2, Duration::from_secs(1));
-        let one = house.connect(Owner::Client).await;
-        let full = house.connect(Owner::Client).await;
-        assert!(one.is_ok() && matches!(full, Err(NoChild::Full)));
-        assert!(house.connect(Owner::Gate).await.is_ok());
-        drop(one);
-        assert!(house.connect(Owner::Client).await.is_ok());
+        let place = house.places.take(None).unwrap();
+        assert!(house.connect(Some(&place)).await.is_ok());
+        assert!(house.places.take(None).is_err());
+        assert!(house.connect(None).await.is_ok());
     }
 }

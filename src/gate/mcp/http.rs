@@ -1,23 +1,29 @@
 //! A server that speaks HTTP on a port of loopback, as the gate asks it. It holds the sessions itself; the gate remembers
 //! whose they are.
 
-use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures::{StreamExt, stream};
 use http::{HeaderMap, HeaderValue, Method, Request, Uri, header};
 use http_body_util::{BodyExt, Full, Limited};
+use tokio::time::{sleep, timeout};
 
+use super::MAX_SESSIONS;
 use super::events::Events;
+use super::guests::{Guest, Guests};
+use super::head::SESSION;
+use super::owners::Owners;
 use crate::gate::bodies::whole;
 use crate::gate::upstream::{Answer, Upstream, UpstreamError};
 use crate::mcp::Message;
 
-/// Sessions whose owners are remembered.
-const MAX_SESSIONS: usize = 4096;
-/// Longest name of one in bytes.
-const MAX_NAME: usize = 256;
+/// Between two looks for sessions whose callers are let in no longer.
+const LOOK: Duration = Duration::from_secs(1);
+/// For the server to hear that a session is over, and how many of them it is told at once.
+const FAREWELL: Duration = Duration::from_secs(5);
+const FAREWELLS: usize = 8;
 
 /// The server.
 #[derive(Debug)]
@@ -29,33 +35,6 @@ pub struct Http {
     owners: Mutex<Owners>,
 }
 
-#[derive(Debug, Default)]
-struct Owners {
-    by_session: HashMap<String, Owner>,
-    /// Counts the uses.
-    uses: u64,
-}
-
-#[derive(Debug)]
-struct Owner {
-    caller: String,
-    /// Which use of all was its last.
-    used: u64,
-}
-
-impl Owners {
-    /// Whether it is the caller's, who uses it now; `None` where nobody knows it.
-    fn uses(&mut self, session: &str, caller: &str) -> Option<bool> {
-        self.uses += 1;
-        let owner = self.by_session.get_mut(session)?;
-        let own = owner.caller == caller;
-        if own {
-            owner.used = self.uses;
-        }
-        Some(own)
-    }
-}
-
 impl Http {
     /// On that port, at that path; answers in one piece have at most `longest` bytes.
     #[must_use]
@@ -64,7 +43,7 @@ impl Http {
             upstream: Upstream::Tcp(port),
             path,
             longest,
-            owners: Mutex::default(),
+            owners: Mutex::new(Owners::new(MAX_SESSIONS)),
         }
     }
 
@@ -72,40 +51,44 @@ impl Http {
         self.owners.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A session that has just begun is this caller's; false where it is somebody else's already.
+    /// A session that has just begun is this caller's; false where it is somebody else's already. Where `has_others`, the
+    /// caller leaves half of all to them.
     #[must_use]
-    pub fn begins(&self, session: &str, caller: &str) -> bool {
-        let mut owners = self.owners();
-        if let Some(own) = owners.uses(session, caller) {
-            return own;
-        }
-        if session.len() > MAX_NAME {
-            return false;
-        }
-        // Sessions that nobody uses are forgotten first.
-        if owners.by_session.len() == MAX_SESSIONS {
-            let oldest = owners.by_session.iter().min_by_key(|(_, one)| one.used);
-            if let Some(oldest) = oldest.map(|(session, _)| session.clone()) {
-                owners.by_session.remove(&oldest);
-            }
-        }
-        let owner = Owner {
-            caller: caller.to_owned(),
-            used: owners.uses,
-        };
-        owners.by_session.insert(session.to_owned(), owner);
-        true
+    pub fn begins(&self, session: &str, guest: &Guest, has_others: bool) -> bool {
+        self.owners().begins(session, guest, has_others)
     }
 
     /// A session whose client left.
     pub fn ended(&self, session: &str) {
-        self.owners().by_session.remove(session);
+        self.owners().forget(session);
     }
 
     /// Whether it is this caller's.
     #[must_use]
-    pub fn is_owner(&self, session: &str, caller: &str) -> bool {
-        self.owners().uses(session, caller) == Some(true)
+    pub fn is_owner(&self, session: &str, guest: &Guest) -> bool {
+        self.owners().uses(session, guest) == Some(true)
+    }
+
+    /// Ends the sessions whose callers are let in no longer, here and at the server, for ever.
+    pub async fn keep(&self, guests: &Guests) {
+        loop {
+            sleep(LOOK).await;
+            let over = self.owners().end(|pass| !guests.keeps_session(pass));
+            let over = stream::iter(over);
+            let told = over.for_each_concurrent(FAREWELLS, |session| self.tell_end(session));
+            told.await;
+        }
+    }
+
+    /// Whether the server hears it or not: for clients the session is over.
+    async fn tell_end(&self, session: String) {
+        let Ok(value) = HeaderValue::from_str(&session) else {
+            return;
+        };
+        let mut fields = HeaderMap::new();
+        fields.insert(SESSION, value);
+        let sent = self.send(Method::DELETE, fields, Bytes::new(), FAREWELL);
+        let _ = timeout(FAREWELL, sent).await;
     }
 
     /// Sends what a client sent.
@@ -165,7 +148,7 @@ impl Http {
             }
             Ok((None, session))
         };
-        tokio::time::timeout(patience, asked).await?
+        timeout(patience, asked).await?
     }
 }
 
@@ -174,22 +157,4 @@ impl Http {
 pub fn is_stream(headers: &HeaderMap) -> bool {
     let kind = headers.get(header::CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"text/event-stream"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_session_stays_with_whoever_began_it() {
-        let http = Http::new(1, Uri::from_static("/mcp"), 1);
-        assert!(http.begins("s", "ada") && http.begins("s", "ada"));
-        assert!(!http.begins("s", "bob"));
-        assert!(http.is_owner("s", "ada") && !http.is_owner("s", "bob"));
-        assert!(!http.begins(&"x".repeat(MAX_NAME + 1), "ada"));
-        for number in 0..MAX_SESSIONS {
-            assert!(http.begins(&number.to_string(), "bob"));
-        }
-        assert!(!http.is_owner("s", "ada"), "as many as there may be");
-    }
 }

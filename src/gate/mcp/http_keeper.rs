@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::hello::{self, Hello, initialize_params, own};
-use super::house::House;
+use super::house::{House, LIST};
 use super::http::Http;
 use crate::mcp::pages::Pages;
 use crate::mcp::pin::NoInventory;
@@ -19,7 +19,7 @@ use crate::seal::wire::RuntimeFault;
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two questions whether it lives, and for the answer.
 const PING: Duration = Duration::from_secs(3);
-/// For everything else.
+/// For each word of a greeting.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// Between two looks at its tools: it cannot say that they changed where nobody listens.
 const INSPECT: Duration = Duration::from_secs(15);
@@ -29,6 +29,16 @@ struct Client {
     http: Arc<Http>,
     fields: HeaderMap,
     hello: Hello,
+}
+
+/// What came of a look at its tools.
+enum Looked {
+    /// It answered, and the gate's knowledge has what it said.
+    Good,
+    /// It gave an error.
+    Refused,
+    /// It gave no answer.
+    Silent,
 }
 
 /// Looks after the server, for ever.
@@ -44,28 +54,35 @@ pub async fn keep(house: Arc<House>, http: Arc<Http>) {
             continue;
         };
         tracing::info!(era = ?client.hello.era, "the server said hello");
-        house.says(client.hello.clone());
+        house.known.says(client.hello.clone());
         let mut inspected: Option<Instant> = None;
+        // It has said which tools it has since it was greeted.
+        let mut listed = false;
         loop {
             let run = house.core.runtime();
             if run.run != view.run || run.phase != Runtime::Running {
                 break;
             }
-            let mut lives = client.ping().await;
-            if lives && inspected.is_none_or(|at| at.elapsed() > every) {
-                inspected = Some(Instant::now());
-                match client.list().await {
-                    Some(list) => {
-                        house.sees(list);
-                    }
-                    None => lives = false,
-                }
-            }
-            if !lives {
+            if !client.ping().await {
                 break;
             }
             house.core.sign_of_life();
-            house.core.warmed(view.run);
+            if inspected.is_none_or(|at| at.elapsed() > every) {
+                match client.look(&house).await {
+                    Looked::Good => {
+                        inspected = Some(Instant::now());
+                        listed = true;
+                    }
+                    // It is asked again soon.
+                    Looked::Refused => inspected = None,
+                    Looked::Silent => break,
+                }
+            }
+            if inspected.is_some() || house.known.bears(listed) {
+                house.core.warmed(view.run);
+            } else {
+                house.core.troubled(view.run, RuntimeFault::Hangs);
+            }
             sleep(PING).await;
         }
         house.core.troubled(view.run, RuntimeFault::Hangs);
@@ -130,12 +147,43 @@ impl Client {
 
     /// An error may say that the session is gone, and then another one is begun.
     async fn ping(&self) -> bool {
-        let method = match self.hello.era {
-            Era::Legacy => "ping",
-            Era::Modern => "server/discover",
-        };
+        let method = hello::ping(self.hello.era);
         let said = self.ask(method, Object::default(), PING).await;
         said.is_some_and(|said| said.error_code().is_none())
+    }
+
+    /// Looks at its tools. A list may take longer than a server may be silent, so it is asked meanwhile whether it lives.
+    async fn look(&self, house: &House) -> Looked {
+        let list = tokio::select! {
+            biased;
+            list = timeout(LIST, self.list()) => list,
+            () = self.falls_silent(house) => return Looked::Silent,
+        };
+        match list {
+            Ok(Some(list)) => {
+                let refused = matches!(list, Err(NoInventory::Refused));
+                house.known.sees(list);
+                if refused {
+                    Looked::Refused
+                } else {
+                    Looked::Good
+                }
+            }
+            // That it answers others says nothing of the pinned tools.
+            Err(_) if !house.known.is_pinned() => Looked::Good,
+            Ok(None) | Err(_) => Looked::Silent,
+        }
+    }
+
+    /// Until it does not answer any more.
+    async fn falls_silent(&self, house: &House) {
+        loop {
+            sleep(PING).await;
+            if !self.ping().await {
+                return;
+            }
+            house.core.sign_of_life();
+        }
     }
 
     async fn list(&self) -> Option<Result<Inventory, NoInventory>> {
@@ -144,7 +192,7 @@ impl Client {
             return Some(Ok(Inventory::default()));
         }
         loop {
-            let said = self.ask("tools/list", pages.params(), PATIENCE).await?;
+            let said = self.ask("tools/list", pages.params(), LIST).await?;
             if let Some(list) = pages.take(&said) {
                 return Some(list);
             }

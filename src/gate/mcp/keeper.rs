@@ -1,6 +1,7 @@
 //! The life of the gate's own child: greeted, asked again and again whether it lives and which tools it has, and had
 //! anew when it ends.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,10 +10,11 @@ use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use super::across::list_changes;
 use super::call::{Call, Heard, Said};
-use super::hello::{NoHello, own};
-use super::house::{House, NoChild, Owner};
+use super::hello::{self, NoHello, own};
+use super::house::{House, NoChild};
 use super::live::Live;
 use super::loose::Loose;
+use super::pace::Pace;
 use crate::mcp::translate::without_subscription;
 use crate::mcp::{Askable, Era, Kind, Object, TOOLS_CHANGED};
 use crate::seal::lease::Runtime;
@@ -27,13 +29,7 @@ const HUNG: Duration = Duration::from_secs(60);
 /// Between two looks at tools that said nothing about a change.
 const INSPECT: Duration = Duration::from_secs(60);
 /// The same while they are not the pinned ones.
-const INSPECT_SOON: Duration = Duration::from_secs(3);
-/// The first pause before a child that ended is had anew; it doubles.
-pub const BACK_OFF: Duration = Duration::from_millis(250);
-/// The longest such pause.
-pub const MAX_BACK_OFF: Duration = Duration::from_secs(10);
-/// A child that lived for so long starts the pauses anew.
-pub const STEADY: Duration = Duration::from_secs(30);
+pub const INSPECT_SOON: Duration = Duration::from_secs(3);
 
 /// Why a child is gone, and what that says of the server.
 type Why = (&'static str, Option<RuntimeFault>);
@@ -43,17 +39,18 @@ const LEASE_ENDED: Why = ("the lease ended", None);
 
 /// Looks after one child after the other, for ever.
 pub async fn keep(house: Arc<House>, loose: Loose) {
-    let mut pause = BACK_OFF;
+    let mut pace = Pace::default();
     loop {
         let view = house.core.runtime();
         if view.phase != Runtime::Running {
-            pause = BACK_OFF;
+            pace = Pace::default();
             sleep(LOOK).await;
             continue;
         }
-        let begun = Instant::now();
         // Nobody answers what it asks.
-        let fault = match house.start(Owner::Gate, &Askable::default()).await {
+        let started = house.start(None, &Askable::default()).await;
+        pace.tried(started.is_ok(), Instant::now().into());
+        let fault = match started {
             Ok((live, said)) => {
                 tracing::info!(era = ?live.hello.era, "the server said hello");
                 let (why, fault) = live_with(&house, live, said, view.run, &loose).await;
@@ -71,11 +68,7 @@ pub async fn keep(house: Arc<House>, loose: Loose) {
             // The bridge is there: it had a child.
             house.core.sign_of_life();
         }
-        if begun.elapsed() > STEADY {
-            pause = BACK_OFF;
-        }
-        sleep(pause).await;
-        pause = (pause * 2).min(MAX_BACK_OFF);
+        sleep(pace.pause(Instant::now().into())).await;
         if let Some(fault) = fault {
             // Where it went with the lease, launch has said so by now.
             house.core.failed(view.run, fault);
@@ -88,7 +81,7 @@ fn fault_of(error: &NoChild) -> Option<RuntimeFault> {
     match error {
         NoChild::Hello(NoHello::Slow) => Some(RuntimeFault::Hangs),
         NoChild::Hello(_) => Some(RuntimeFault::Ended),
-        NoChild::Full | NoChild::Bridge(_) | NoChild::Drift => None,
+        NoChild::NoPlace(_) | NoChild::Bridge(_) | NoChild::Drift | NoChild::Unlisted => None,
     }
 }
 
@@ -104,6 +97,8 @@ async fn live_with(
     house.move_in(Some(Arc::clone(&live)));
     let mut changes = changes(&live).await;
     let mut inspected: Option<Instant> = None;
+    // This child has said which tools it has.
+    let mut listed = false;
     let mut sign = Instant::now();
     let mut changed = false;
     loop {
@@ -113,22 +108,30 @@ async fn live_with(
         if house.core.runtime().run != run || house.core.runtime().phase != Runtime::Running {
             return LEASE_ENDED;
         }
-        let drifts = house.drifts();
+        let drifts = house.known.drifts();
         let usual = house.config.inspect.unwrap_or(INSPECT);
         let every = if drifts { INSPECT_SOON } else { usual };
         let due = changed || inspected.is_none_or(|at| at.elapsed() > every);
         let answered = if due {
             changed = false;
             inspected = Some(Instant::now());
-            match house.inspect(&live).await {
-                Ok(()) | Err(NoChild::Drift) => true,
-                Err(_) => {
+            match inspect(house, &live, run).await {
+                Ok(()) | Err(NoChild::Drift) => {
+                    listed = true;
+                    true
+                }
+                Err(NoChild::Unlisted) => {
+                    // It answers, so it lives; it is asked again soon.
+                    inspected = None;
+                    sign = Instant::now();
+                    house.known.bears(listed)
+                }
+                Err(_) if house.known.is_pinned() => {
                     // That it answers a ping says nothing of the pinned tools.
-                    if house.is_pinned() {
-                        inspected = None;
-                    }
+                    inspected = None;
                     false
                 }
+                Err(_) => ping(&live).await,
             }
         } else {
             ping(&live).await
@@ -202,19 +205,59 @@ fn answer(live: &Live, said: &Said, loose: &Loose) {
     }
 }
 
+/// Looks at the tools. A list may take longer than a server may be silent, so it is asked meanwhile whether it lives.
+async fn inspect(house: &House, live: &Live, run: u64) -> Result<(), NoChild> {
+    let mut listed = pin!(house.inspect(live));
+    loop {
+        let lives = tokio::select! {
+            biased;
+            listed = &mut listed => return listed,
+            lives = async { sleep(PING).await; ping(live).await } => lives,
+        };
+        // The bridge is there.
+        house.core.sign_of_life();
+        if !lives && !live.child.is_over() {
+            house.core.troubled(run, RuntimeFault::Hangs);
+        }
+    }
+}
+
 async fn ping(live: &Live) -> bool {
-    let method = match live.hello.era {
-        Era::Legacy => "ping",
-        Era::Modern => "server/discover",
-    };
-    let Ok(mut call) = live
-        .child
-        .call(own(live.hello.era, method, Object::default()))
-        .await
-    else {
+    let era = live.hello.era;
+    let request = own(era, hello::ping(era), Object::default());
+    let Ok(mut call) = live.child.call(request).await else {
         return false;
     };
     let before = live.child.heard();
     // Any answer shows that it lives, also one to somebody else: it may be busy.
     matches!(timeout(PING, call.answer()).await, Ok(Ok(_))) || live.child.heard() > before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::gate::mcp::pace::BACK_OFF;
+
+    #[tokio::test]
+    async fn a_server_that_ends_at_once_is_had_anew_after_ever_longer_pauses() {
+        let dir = tempfile::tempdir().unwrap();
+        let (house, bridge) = House::sample(dir.path(), 2, Duration::from_secs(60));
+        house.core.connected(&[]);
+        house.core.says(Runtime::Running);
+        let loose = Loose {
+            sessions: None,
+            listeners: Arc::default(),
+        };
+        let begun = Instant::now();
+        let keeps = tokio::spawn(keep(Arc::new(house), loose));
+        // Each try has two children: the server could be of either era.
+        for pauses in [0, 1, 1 + 2] {
+            for _ in 0..2 {
+                drop(bridge.accept().await.unwrap());
+            }
+            let elapsed = begun.elapsed();
+            assert!(elapsed >= pauses * BACK_OFF, "{pauses}: {elapsed:?}");
+        }
+        keeps.abort();
+    }
 }

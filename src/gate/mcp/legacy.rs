@@ -9,17 +9,19 @@ use super::across::Across;
 use super::answers::{Denied, accepted, failed, not_allowed};
 use super::budget::Share;
 use super::calls::Hears;
-use super::front::{Asked, Front, Held, Reply};
+use super::entrance::Held;
+use super::front::{Asked, Front};
+use super::guests::Guest;
 use super::head;
 use super::outbox::Outbox;
 use super::pump::{Pump, Shape};
+use super::replies::Reply;
 use super::session::{STANDING_STREAM, Session};
 use super::shown::Shown;
 use super::stream::Reader;
-use super::subscribed::TooMany;
 use crate::gate::answer::{Refusal, whole};
 use crate::gate::audit::{Outcome, Record};
-use crate::mcp::error::{INVALID_PARAMS, INVALID_REQUEST, NO_SESSION};
+use crate::mcp::error::{INVALID_REQUEST, NO_SESSION};
 use crate::mcp::{CANCELLED, Era, Id, Kind, LATEST_LEGACY, Message, RpcError};
 
 impl Front {
@@ -34,18 +36,18 @@ impl Front {
                 begun.map_err(|denied| denied.to(&id))
             }
             Kind::Request { id, method } => {
-                let session = self.session(&asked.headers, &asked.caller);
+                let session = self.session(&asked.headers, &asked.guest);
                 let session = session.map_err(|denied| denied.to(&id))?;
                 let begun = self.ask(&session, asked, &id, &method, held).await;
                 begun.map_err(|denied| denied.to(&id))
             }
             Kind::Notification { method } => {
-                let session = self.session(&asked.headers, &asked.caller)?;
+                let session = self.session(&asked.headers, &asked.guest)?;
                 note(&session, &method, &asked.message, asked.share).await?;
                 Ok(Reply::Whole(accepted(), None))
             }
             Kind::Response { id } => {
-                let session = self.session(&asked.headers, &asked.caller)?;
+                let session = self.session(&asked.headers, &asked.guest)?;
                 // An answer to what nobody asked is nobody's.
                 if let Err(answer) = session.answers(&id, asked.message)
                     && let Some(live) = &session.own
@@ -59,12 +61,12 @@ impl Front {
         }
     }
 
-    fn session(&self, headers: &HeaderMap, caller: &str) -> Result<Arc<Session>, Denied> {
+    fn session(&self, headers: &HeaderMap, guest: &Guest) -> Result<Arc<Session>, Denied> {
         let Some(id) = head::session(headers) else {
             let error = RpcError::new(INVALID_REQUEST, "the header MCP-Session-Id is missing");
             return Err(Denied::rpc(StatusCode::BAD_REQUEST, error));
         };
-        self.sessions.find(id, caller).ok_or_else(no_session)
+        self.sessions.find(id, guest).ok_or_else(no_session)
     }
 
     /// Begins a call.
@@ -76,7 +78,7 @@ impl Front {
         method: &str,
         held: Held,
     ) -> Result<Reply, Denied> {
-        self.allows(&asked.message, StatusCode::OK)?;
+        self.allows(&asked.message)?;
         let live = match &session.own {
             Some(live) if live.child.is_over() => return Err(no_session()),
             Some(live) => Arc::clone(live),
@@ -87,13 +89,7 @@ impl Front {
         };
         let modern = live.hello.era == Era::Modern;
         let params = asked.message.params().map_err(super::answers::malformed)?;
-        if modern && let Some(reply) = self.at_home(session, &live, id, method, &params) {
-            return reply;
-        }
-        if session.own.is_none()
-            && !modern
-            && let Some(reply) = self.for_all(session, &live, id, method, &params).await
-        {
+        if let Some(reply) = self.here(session, &live, id, method, &params).await {
             return reply;
         }
         let open = session.open(id).map_err(|why| {
@@ -103,7 +99,7 @@ impl Front {
         let reader = Reader {
             after: 0,
             primes: session.version.as_str() == LATEST_LEGACY,
-            ..self.reader(session, open.stream, &open.outbox)
+            ..self.reader(session, (open.stream, &open.outbox), &asked.guest)
         };
         if modern {
             let across = Across {
@@ -118,7 +114,7 @@ impl Front {
                 held: (held, asked.share),
             };
             tokio::spawn(across.run());
-            return Ok(self.reply(reader, asked.accepts, |_| StatusCode::OK).await);
+            return Ok(Reply::soon(reader, asked.accepts, |_| StatusCode::OK).await);
         }
         let pump = Pump {
             outbox: Arc::clone(&open.outbox),
@@ -141,18 +137,25 @@ impl Front {
             }
             session.over(&id);
         });
-        Ok(self.reply(reader, asked.accepts, |_| StatusCode::OK).await)
+        Ok(Reply::soon(reader, asked.accepts, |_| StatusCode::OK).await)
     }
 
-    fn reader(&self, session: &Arc<Session>, stream: u64, outbox: &Arc<Outbox>) -> Reader {
+    /// Of the stream of that number.
+    fn reader(
+        &self,
+        session: &Arc<Session>,
+        (stream, outbox): (u64, &Arc<Outbox>),
+        guest: &Guest,
+    ) -> Reader {
         Reader {
             outbox: Arc::clone(outbox),
             after: outbox.read_up_to(),
-            session: Some((Arc::clone(session), stream, session.reads())),
+            session: Some((Arc::clone(session), stream, session.reads(stream))),
             primes: false,
             taken_over: outbox.take_over(),
             stands: stream == STANDING_STREAM,
             unread: None,
+            stay: self.guests.stay(&guest.pass),
             core: Arc::clone(&self.core),
         }
     }
@@ -164,7 +167,7 @@ impl Front {
     pub fn listen(
         self: &Arc<Self>,
         headers: &HeaderMap,
-        caller: &str,
+        guest: &Guest,
         record: &mut Record,
     ) -> Result<Reply, Denied> {
         let version = head::version(headers)?;
@@ -175,7 +178,7 @@ impl Front {
             let message = "Accept must name text/event-stream";
             return Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message).into());
         }
-        let session = self.session(headers, caller)?;
+        let session = self.session(headers, guest)?;
         record.rpc("stream", None, session.version.as_str());
         let (stream, after) = match head::last_event(headers) {
             Some((stream, after)) => (stream, Some(after)),
@@ -188,7 +191,7 @@ impl Front {
             );
             Denied::rpc(StatusCode::BAD_REQUEST, error)
         })?;
-        let reader = self.reader(&session, stream, &outbox);
+        let reader = self.reader(&session, (stream, &outbox), guest);
         let after = after.unwrap_or(reader.after);
         Ok(Reply::Stream(Reader { after, ..reader }))
     }
@@ -200,14 +203,14 @@ impl Front {
     pub fn leave(
         &self,
         headers: &HeaderMap,
-        caller: &str,
+        guest: &Guest,
         record: &mut Record,
     ) -> Result<Reply, Denied> {
         let version = head::version(headers)?;
         if version.is_some_and(|version| version.era() == Era::Modern) {
             return Err(not_allowed());
         }
-        let session = self.session(headers, caller)?;
+        let session = self.session(headers, guest)?;
         record.rpc("leave", None, session.version.as_str());
         self.sessions.end(&session.id);
         Ok(Reply::Whole(http::Response::new(whole("")), None))
@@ -238,15 +241,6 @@ async fn note(
         }
     }
     Ok(())
-}
-
-/// It wants to hear about too much.
-#[must_use]
-pub fn too_many(why: TooMany) -> Denied {
-    Denied::rpc(
-        StatusCode::OK,
-        RpcError::new(INVALID_PARAMS, why.to_string()),
-    )
 }
 
 /// There is no such session, or not of this caller, or its child has ended.

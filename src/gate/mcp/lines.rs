@@ -10,7 +10,7 @@ use super::skipped::Skipped;
 
 /// What a line may have without a share of the memory: with as many children as there may be this is a sixteenth of
 /// the container's.
-const OWN: usize = 64 * 1024;
+pub const OWN: usize = 64 * 1024;
 
 /// A line without its end.
 #[derive(Debug)]

@@ -66,11 +66,11 @@ impl Listeners {
         fits
     }
 
-    /// The gate's own child said that a list changed.
-    pub fn hear(&self, method: &str, message: &Message) {
+    /// The gate's own child said that a list changed. What else it said with that goes to nobody: each would keep a copy.
+    pub fn hear(&self, method: &str) {
         let all = self.all();
         for listener in all.iter().filter(|one| one.filter.lists(method)) {
-            listener.hears(method, message.params().unwrap_or_default());
+            listener.hears(method, Object::default());
         }
     }
 
@@ -87,7 +87,7 @@ impl Listeners {
         let all = self.all();
         let named = |one: &&Listener| one.child.ptr_eq(&child) && one.filter.names(&uri);
         for listener in all.iter().filter(named) {
-            listener.hears(UPDATED, params.clone());
+            listener.hears(UPDATED, Object::default().with("uri", &uri));
         }
     }
 
@@ -169,7 +169,7 @@ mod tests {
         let filter = filter(r#"{"toolsListChanged":true,"promptsListChanged":false}"#);
         assert!(listeners.add(&Id::number(7), filter, None, &outbox));
         for method in ["notifications/prompts/list_changed", TOOLS_CHANGED] {
-            listeners.hear(method, &Message::notification(method, &Object::default()));
+            listeners.hear(method);
         }
         assert_eq!(
             text(&outbox, 1).await,

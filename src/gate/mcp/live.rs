@@ -2,13 +2,9 @@
 
 use std::sync::Arc;
 
-use tokio::sync::OwnedSemaphorePermit;
-
 use super::child::Child;
 use super::hello::Hello;
-
-/// A place among the clients' children; the gate's own takes none.
-pub type Place = Option<OwnedSemaphorePermit>;
+use super::places::Place;
 
 /// A child, what it said of itself, and its place among all.
 #[derive(Debug)]
@@ -17,6 +13,6 @@ pub struct Live {
     pub child: Arc<Child>,
     /// Its first words.
     pub hello: Hello,
-    /// Free again when the last owner goes.
-    pub place: Place,
+    /// Free again when the last owner goes; the gate's own takes none.
+    pub place: Option<Place>,
 }

@@ -6,8 +6,8 @@ use super::call::Said;
 use super::listeners::Listeners;
 use super::live::Live;
 use super::sessions::Sessions;
-use crate::mcp::TOOLS_CHANGED;
 use crate::mcp::filter::UPDATED;
+use crate::mcp::{Message, Object, TOOLS_CHANGED};
 
 /// Who hears of it.
 #[derive(Debug)]
@@ -24,23 +24,29 @@ impl Loose {
         let Some(method) = said.message.method() else {
             return;
         };
-        let uri = match method {
+        // What MCP gives it to say goes on, and nothing else: every session keeps a copy.
+        let (uri, params) = match method {
             TOOLS_CHANGED
             | "notifications/prompts/list_changed"
             | "notifications/resources/list_changed" => {
-                self.listeners.hear(method, &said.message);
-                None
+                self.listeners.hear(method);
+                (None, Object::default())
             }
             UPDATED => {
                 self.listeners.updated(&live.child, &said.message);
                 let params = said.message.params().unwrap_or_default();
-                Some(params.text("uri").unwrap_or_default())
+                let Some(uri) = params.text("uri") else {
+                    return;
+                };
+                let params = Object::default().with("uri", &uri);
+                (Some(uri), params)
             }
             _ => return,
         };
+        let change = Message::notification(method, &params);
         for session in self.sessions.iter().flat_map(|sessions| sessions.every()) {
             if uri.as_ref().is_none_or(|uri| session.is_subscribed(uri)) {
-                session.standing.push(said.message.clone().into());
+                session.standing.push(change.clone().into());
             }
         }
     }

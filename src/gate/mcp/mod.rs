@@ -1,10 +1,12 @@
 //! The gate in front of an MCP server.
 //!
-//! [`front`] is the endpoint, [`legacy`] and [`modern`] the two eras of the protocol, [`child`] a connection to the
-//! bridge and so a process of the server, [`house`] and [`keeper`] have them, [`session`] is what a client of the legacy
-//! era holds, [`outbox`] and [`stream`] are what it reads. [`resources`] has who hears of single resources, [`telling`]
-//! how a child is asked for them, [`follow`] what becomes of that when it ends. What the messages mean is in
-//! [`crate::mcp`].
+//! [`front`] is the endpoint, [`entrance`] what lets a request in and [`replies`] what comes of it, [`legacy`] and
+//! [`modern`] the two eras of the protocol, [`child`] a connection to the bridge and so a process of the server, [`house`]
+//! and [`keeper`] have them, [`places`] bounds them, [`known`] is what they said of the server, [`session`] is what a client
+//! of the legacy era holds, [`open`] a call in it, [`here`] what the gate answers it, [`outbox`] and [`stream`] are what it
+//! reads, [`guests`] how long it may. [`resources`] has who hears of single resources, [`telling`] how a child is asked for
+//! them, [`follow`] what becomes of that when it ends. [`owners`] has whose the sessions are that a server holds itself.
+//! What the messages mean is in [`crate::mcp`].
 
 pub mod across;
 pub mod answers;
@@ -16,17 +18,21 @@ pub mod call;
 pub mod calls;
 pub mod child;
 pub mod claims;
+pub mod entrance;
 pub mod events;
 pub mod follow;
 pub mod front;
+pub mod guests;
 pub mod head;
 pub mod hello;
+pub mod here;
 pub mod hosts;
 pub mod house;
 pub mod http;
 pub mod http_keeper;
 pub mod interests;
 pub mod keeper;
+pub mod known;
 pub mod legacy;
 pub mod lines;
 pub mod listeners;
@@ -34,13 +40,19 @@ pub mod live;
 pub mod loose;
 pub mod metrics;
 pub mod modern;
+pub mod open;
 pub mod outbox;
+pub mod owners;
+pub mod pace;
 pub mod parked;
 pub mod pinned;
 pub mod pipes;
+pub mod places;
 pub mod pump;
 pub mod questions;
+pub mod replies;
 pub mod resources;
+pub mod secret;
 pub mod session;
 pub mod sessions;
 pub mod shown;
@@ -52,8 +64,12 @@ pub mod subscribed;
 pub mod telling;
 pub mod through;
 pub mod turns;
+pub mod unheard;
+pub mod waiting;
+pub mod watch;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ::http::Uri;
 use prometheus_client::metrics::gauge::Gauge;
@@ -70,6 +86,7 @@ use super::queue::{self, Queue};
 use crate::mcp::{Hash, Policy};
 use budget::Budget;
 use front::Front;
+use guests::Guests;
 use hosts::Hosts;
 use house::{House, Isolation};
 use listeners::Listeners;
@@ -79,7 +96,7 @@ use sessions::Sessions;
 use shown::Shown;
 use stateless::Stateless;
 
-/// Sessions at once; where each has a child, there are fewer of these.
+/// Sessions at once, also of a server that holds them itself; where each has a child, there are fewer of these.
 const MAX_SESSIONS: usize = 4096;
 /// Most bytes of answers on their way, also while they come: a quarter of the container's memory. A text that grows
 /// can take as much again.
@@ -94,6 +111,8 @@ pub struct Config {
     pub house: house::Config,
     /// Where it speaks HTTP instead: the port of 127.0.0.1, and the path.
     pub http: Option<(u16, Uri)>,
+    /// How long a call of a session goes on whose answer nobody reads, where it is not the usual time.
+    pub unread: Option<Duration>,
     /// Which tools there are for clients.
     pub policy: Policy,
     /// What the tools must be.
@@ -128,7 +147,10 @@ pub fn start(
         .mcp
         .as_ref()
         .map_or_else(Gauge::default, |mcp| mcp.sessions.clone());
-    let sessions = Arc::new(Sessions::new(MAX_SESSIONS, config.house.idle, gauge));
+    let grace = config.unread.unwrap_or(sessions::GRACE);
+    let sessions = Sessions::new(MAX_SESSIONS, config.house.idle, grace, gauge);
+    let sessions = Arc::new(sessions);
+    let guests = Arc::new(Guests::new(Arc::clone(&callers)));
     let longest = (LINE * limits.max_body).min(BUDGET_BYTES / 2);
     let children = child::Limits {
         line: longest,
@@ -141,6 +163,7 @@ pub fn start(
         Arc::clone(&core),
         children,
         pinned,
+        limits.patience.answer,
     ));
     let listeners = Arc::new(Listeners::default());
     let stateless = Arc::new(Stateless::new(
@@ -157,6 +180,7 @@ pub fn start(
         queue: Queue::new(limits.queue, metrics.waiting.clone()),
         core,
         callers,
+        guests: Arc::clone(&guests),
         metrics,
         audit,
         house: Arc::clone(&house),
@@ -176,12 +200,15 @@ pub fn start(
     };
     let keeps = async move {
         if let Some(http) = http {
-            return http_keeper::keep(house, http).await;
+            let server = http_keeper::keep(house, Arc::clone(&http));
+            tokio::join!(server, http.keep(&guests), guests.keep());
+            return;
         }
         tokio::join!(
             keeper::keep(house, loose),
-            sessions.keep(),
-            stateless.keep()
+            sessions.keep(&guests),
+            stateless.keep(),
+            guests.keep()
         );
     };
     (Arc::new(front), keeps)

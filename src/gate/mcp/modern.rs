@@ -3,18 +3,21 @@
 use std::sync::Arc;
 
 use http::StatusCode;
-use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::sync::CancellationToken;
 
-use super::answers::{Denied, accepted, json, not_there};
+use super::answers::{Denied, accepted, not_there};
 use super::asking::{self, Asking};
 use super::begin::no_child;
 use super::calls::Hears;
 use super::claims;
-use super::front::{Asked, Front, Held, Reply};
+use super::entrance::Held;
+use super::front::{Asked, Front};
+use super::guests::Guest;
 use super::house::Isolation;
 use super::live::Live;
-use super::outbox::{CALL, Outbox};
+use super::outbox::{CALL, LISTEN, Outbox};
 use super::pump::{Pump, Shape};
+use super::replies::Reply;
 use super::shown::Shown;
 use super::stream::Reader;
 use crate::mcp::error::{
@@ -23,7 +26,7 @@ use crate::mcp::error::{
 use crate::mcp::translate::{
     SUBSCRIPTION, VERSION, discover_result, modern_error, modern_result, to_legacy,
 };
-use crate::mcp::{Askable, Era, Id, Kind, Message, Object, RpcError, Version, method};
+use crate::mcp::{Askable, Era, Id, Kind, Level, Message, Object, RpcError, Version, method};
 
 /// Whether a message names a revision as only this era does.
 #[must_use]
@@ -85,19 +88,21 @@ impl Front {
             let error = RpcError::new(NO_METHOD, "Method not found");
             return Err(Denied::rpc(StatusCode::NOT_FOUND, error));
         }
-        self.allows(&asked.message, StatusCode::OK)?;
+        self.allows(&asked.message)?;
         if method == "tools/call" {
             let name = params.text("name").unwrap_or_default();
-            claims::check_params(&asked.headers, &self.house.annotated(&name), &params)?;
+            claims::check_params(&asked.headers, &self.house.known.annotated(&name), &params)?;
         }
         let askable = Askable::of(&capabilities);
-        if matches!(self.house.era(), Some((Era::Legacy, _)))
+        if matches!(self.house.known.era(), Some((Era::Legacy, _)))
             && let Some(retry) = asking::retry(&params)?
         {
             let reply = self.come_back(asked, retry, (id, method), &params, askable, held);
             return reply.await;
         }
-        let live = self.stateless_child(&asked.caller, &askable).await?;
+        let live = self
+            .stateless_child(&asked.guest.identity, &askable)
+            .await?;
         let legacy = live.hello.era == Era::Legacy;
         if legacy {
             // Its era may have been unknown until now.
@@ -105,32 +110,31 @@ impl Front {
         }
         if method == "server/discover" && legacy {
             let result = discover_result(&live.hello.result);
-            let answer = Message::result(id, &result).to_line();
-            return Ok(Reply::Whole(json(StatusCode::OK, answer.into()), None));
+            return Ok(Reply::result(id, &result));
         }
         let listens = method == "subscriptions/listen";
         if listens && legacy {
-            let reader = self.tells(id, &params, asked.caller, askable, live);
+            let reader = self.tells(id, &params, asked.guest, askable, live);
             return Ok(Reply::Stream(reader));
         }
         // A shared child was told that its clients can be asked nothing.
         let own = self.house.config.isolation == Isolation::PerSession;
         let asking = if legacy && own {
-            Asking::of(&asked.caller, method, &params, askable)
+            Asking::of(&asked.guest.identity, method, &params, askable)
         } else {
             None
         };
+        let from = Level::wanted(&params);
         let mut message = asked.message;
         if legacy {
             message.body.put("params", &to_legacy(params));
         }
-        let outbox = Arc::new(Outbox::new(CALL));
-        let cancel = CancellationToken::new();
-        let guard = cancel.clone().drop_guard();
-        let hears = match &asking {
-            Some(_) => Hears::Questions,
-            None if listens => Hears::Own,
-            None => Hears::Log,
+        let (outbox, cancel, reader) = self.open(listens, &asked.guest);
+        let asks = asking.is_some();
+        let hears = if listens {
+            Hears::Own
+        } else {
+            Hears::Stateless { from, asks }
         };
         let call = live
             .child
@@ -139,11 +143,11 @@ impl Front {
             .map_err(|gone| no_child(gone.into()))?;
         let shape = shape(method, &live, self.shown.clone());
         if let Some(asking) = asking {
-            let waits = (id.clone(), Arc::clone(&outbox), cancel, held);
+            let waits = (id.clone(), outbox, cancel, held);
             self.take_turns(asking, waits, live, call, shape);
         } else {
             let pump = Pump {
-                outbox: Arc::clone(&outbox),
+                outbox,
                 cancel,
                 id: id.clone(),
                 limit: (!listens).then_some(self.answer_limit),
@@ -157,25 +161,33 @@ impl Front {
             };
             tokio::spawn(pump.run(call));
         }
-        let reader = self.stateless_reader(outbox, guard, listens);
         if listens {
             return Ok(Reply::Stream(reader));
         }
-        Ok(self.reply(reader, asked.accepts, status).await)
+        Ok(Reply::soon(reader, asked.accepts, status).await)
     }
 
-    /// Who reads what comes of a request of this era.
-    pub fn stateless_reader(&self, outbox: Arc<Outbox>, guard: DropGuard, stands: bool) -> Reader {
-        Reader {
+    /// Where what comes of a request of this era goes, what gives it up, and who reads it: without a reader it is given
+    /// up.
+    pub fn open(&self, stands: bool, guest: &Guest) -> (Arc<Outbox>, CancellationToken, Reader) {
+        let outbox = Arc::new(if stands {
+            Outbox::standing(LISTEN, &self.house.limits.budget)
+        } else {
+            Outbox::new(CALL)
+        });
+        let cancel = CancellationToken::new();
+        let reader = Reader {
             taken_over: outbox.take_over(),
-            outbox,
+            outbox: Arc::clone(&outbox),
             after: 0,
             session: None,
             primes: false,
             stands,
-            unread: Some(guard),
+            unread: Some(cancel.clone().drop_guard()),
+            stay: self.guests.stay(&guest.pass),
             core: Arc::clone(&self.core),
-        }
+        };
+        (outbox, cancel, reader)
     }
 
     /// A child for a request that stands for itself.

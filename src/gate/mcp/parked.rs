@@ -11,10 +11,11 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Share;
-use super::front::Held;
+use super::entrance::Held;
 use super::outbox::Outbox;
+use super::secret::secret;
 use crate::mcp::retry::Fingerprint;
-use crate::mcp::{Askable, Id, Object};
+use crate::mcp::{Askable, Id, Level, Object};
 
 /// Most of them.
 const MAX: usize = 64;
@@ -42,6 +43,8 @@ pub struct Turn {
     pub held: Option<Held>,
     /// By what it wants to know of the progress.
     pub token: Option<Box<RawValue>>,
+    /// From which level on it wants the log, as this request says.
+    pub from: Option<Level>,
     /// What it can be asked, as this request says.
     pub askable: Askable,
     /// What it answers, by the keys of the questions.
@@ -89,11 +92,7 @@ impl Parked {
             return None;
         }
         let (back, came) = oneshot::channel();
-        let state = format!(
-            "{:032x}{:032x}",
-            rand::random::<u128>(),
-            rand::random::<u128>()
-        );
+        let state = secret();
         let owner = owner.clone();
         all.insert(state.clone(), Entry { owner, back });
         Some(Ticket {
@@ -182,6 +181,7 @@ mod tests {
             cancel: CancellationToken::new(),
             held: None,
             token: None,
+            from: None,
             askable: Askable::default(),
             answers: Object::default(),
             share: None,

@@ -1,7 +1,10 @@
 //! Whether a server's tools are those of the pin: pure.
 //!
 //! Tools that once were the pinned ones and then are others stay out of service for as long as this gate runs, whatever
-//! the server says later: what may turn back may turn again.
+//! the server says later: what may turn back may turn again. An error instead of a list is nothing of that kind. What was
+//! known before it counts for a while, and the next list is as good as any.
+
+use std::time::{Duration, Instant};
 
 use crate::mcp::params::Annotated;
 use crate::mcp::pin::{NoInventory, printable};
@@ -10,6 +13,8 @@ use crate::seal::wire::{Pin, Tools};
 
 /// Longest description of a drift in characters.
 const MAX_DRIFT: usize = 512;
+/// A server that gives errors instead of a list for so long is not known any more.
+pub const UNLISTED: Duration = Duration::from_secs(60);
 
 /// What is known about the tools.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +28,8 @@ pub struct Pinned {
     drift: Option<String>,
     /// It stays wrong.
     sticks: bool,
+    /// Since when there are errors instead of a list.
+    unlisted: Option<Instant>,
 }
 
 impl Pinned {
@@ -41,17 +48,22 @@ impl Pinned {
         self.pin.is_some()
     }
 
-    /// Takes a whole list, or that there is none that can be read.
-    pub fn sees(&mut self, list: Result<Inventory, NoInventory>) {
+    /// Takes a whole list, or that there is none, or none that can be read.
+    pub fn sees(&mut self, list: Result<Inventory, NoInventory>, now: Instant) {
         let list = match list {
             Ok(list) => list,
-            Err(why) => {
+            Err(NoInventory::Refused) => {
+                self.unlisted.get_or_insert(now);
+                return;
+            }
+            Err(why @ NoInventory::Form(_)) => {
                 if self.pin.is_some() {
                     self.drifts(printable(&why.to_string(), MAX_DRIFT));
                 }
                 return;
             }
         };
+        self.unlisted = None;
         match self.pin {
             Some(pin) if list.hash() != pin => {
                 let what = match &self.good {
@@ -97,6 +109,19 @@ impl Pinned {
         self.sticks |= self.good.is_some();
     }
 
+    /// After an error instead of a list: whether what runs may go on as it was. It may where its tools were `listed` before
+    /// and the errors are no lasting ones, or nobody has said which tools it is to have.
+    #[must_use]
+    pub fn bears(&self, listed: bool, now: Instant) -> bool {
+        self.pin.is_none() || (listed && !self.is_unlisted(now))
+    }
+
+    /// Whether there were nothing but errors for so long that the last list says nothing any more.
+    fn is_unlisted(&self, now: Instant) -> bool {
+        let since = self.unlisted;
+        since.is_some_and(|since| now.saturating_duration_since(since) >= UNLISTED)
+    }
+
     /// What is wrong.
     #[must_use]
     pub fn drift(&self) -> Option<&str> {
@@ -105,11 +130,11 @@ impl Pinned {
 
     /// For the operator.
     #[must_use]
-    pub fn pin(&self) -> Pin {
+    pub fn pin(&self, now: Instant) -> Pin {
         match (&self.drift, &self.seen) {
             (Some(_), _) => Pin::Drift,
-            (None, Some(_)) => Pin::Ok,
-            (None, None) => Pin::Unknown,
+            (None, Some(_)) if !self.is_unlisted(now) => Pin::Ok,
+            (None, _) => Pin::Unknown,
         }
     }
 
@@ -127,6 +152,13 @@ impl Pinned {
     pub fn annotated(&self, name: &str) -> Vec<Annotated> {
         let seen = self.seen.as_ref();
         seen.map(|list| list.annotated(name)).unwrap_or_default()
+    }
+
+    /// Whether a client may call a tool of that name: with a pin one of the pinned ones, and no other that the server
+    /// would carry out though it lists none such.
+    #[must_use]
+    pub fn lets(&self, name: &str) -> bool {
+        self.pin.is_none() || self.good.as_ref().is_some_and(|good| good.has(name))
     }
 
     /// Whether the server has a tool of that name: only then the audit repeats it.
@@ -153,10 +185,11 @@ mod tests {
     #[test]
     fn without_a_pin_tools_may_change() {
         let mut pinned = Pinned::new(None);
-        assert_eq!(pinned.pin(), Pin::Unknown);
-        pinned.sees(Ok(list(&["a"])));
-        pinned.sees(Ok(list(&["a", "b"])));
-        assert_eq!((pinned.pin(), pinned.drift()), (Pin::Ok, None));
+        let now = Instant::now();
+        assert_eq!(pinned.pin(now), Pin::Unknown);
+        pinned.sees(Ok(list(&["a"])), now);
+        pinned.sees(Ok(list(&["a", "b"])), now);
+        assert_eq!((pinned.pin(now), pinned.drift()), (Pin::Ok, None));
         assert_eq!(pinned.tools().unwrap().count, 2);
         assert!(pinned.has("b") && !pinned.has("c"));
     }
@@ -164,27 +197,29 @@ mod tests {
     #[test]
     fn tools_that_are_not_there_yet_may_come() {
         let mut pinned = Pinned::new(Some(list(&["a", "b"]).hash()));
-        pinned.sees(Ok(list(&["a"])));
-        assert_eq!(pinned.pin(), Pin::Drift);
+        let now = Instant::now();
+        pinned.sees(Ok(list(&["a"])), now);
+        assert_eq!(pinned.pin(now), Pin::Drift);
         assert!(
             pinned
                 .drift()
                 .unwrap()
                 .starts_with("the server offers 1 tools")
         );
-        pinned.sees(Ok(list(&["b", "a"])));
-        assert_eq!(pinned.pin(), Pin::Ok);
+        pinned.sees(Ok(list(&["b", "a"])), now);
+        assert_eq!(pinned.pin(now), Pin::Ok);
     }
 
     #[test]
     fn tools_that_have_changed_stay_out() {
         let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
-        pinned.sees(Ok(list(&["a"])));
-        pinned.sees(Ok(list(&["a", "b"])));
+        let now = Instant::now();
+        pinned.sees(Ok(list(&["a"])), now);
+        pinned.sees(Ok(list(&["a", "b"])), now);
         assert_eq!(pinned.drift(), Some("b is new"));
-        pinned.sees(Ok(list(&["a"])));
+        pinned.sees(Ok(list(&["a"])), now);
         assert_eq!(
-            (pinned.pin(), pinned.drift()),
+            (pinned.pin(now), pinned.drift()),
             (Pin::Drift, Some("b is new"))
         );
     }
@@ -192,27 +227,101 @@ mod tests {
     #[test]
     fn clients_are_shown_the_pinned_tools_or_none() {
         let mut pinned = Pinned::new(Some(list(&["a", "b"]).hash()));
+        let now = Instant::now();
         assert!(!pinned.shows(Ok(list(&["a"]))), "nothing is known yet");
-        pinned.sees(Ok(list(&["a", "b"])));
+        pinned.sees(Ok(list(&["a", "b"])), now);
         assert!(pinned.shows(Ok(list(&["b"]))) && pinned.shows(Ok(list(&[]))));
-        assert_eq!(pinned.pin(), Pin::Ok);
+        assert_eq!(pinned.pin(now), Pin::Ok);
         assert!(!pinned.shows(Ok(list(&["b", "c"]))));
         assert_eq!(
-            (pinned.pin(), pinned.drift()),
+            (pinned.pin(now), pinned.drift()),
             (Pin::Drift, Some("c is new"))
         );
-        pinned.sees(Ok(list(&["a", "b"])));
+        pinned.sees(Ok(list(&["a", "b"])), now);
         assert_eq!(
-            pinned.pin(),
+            pinned.pin(now),
             Pin::Drift,
             "what the gate is told changes nothing"
         );
     }
 
     #[test]
+    fn with_a_pin_only_the_pinned_tools_are_called() {
+        let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
+        assert!(!pinned.lets("a"), "nothing is known yet");
+        let now = Instant::now();
+        pinned.sees(Ok(list(&["a"])), now);
+        assert!(pinned.lets("a") && !pinned.lets("backdoor"));
+        pinned.sees(Ok(list(&["a", "backdoor"])), now);
+        assert!(!pinned.lets("backdoor"), "what came later is not pinned");
+        assert!(Pinned::new(None).lets("backdoor"));
+    }
+
+    #[test]
     fn a_list_that_cannot_be_read_is_not_the_pinned_one() {
         let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
-        pinned.sees(Inventory::default().add("7").map(|()| Inventory::default()));
-        assert_eq!(pinned.pin(), Pin::Drift);
+        let now = Instant::now();
+        let unreadable = Inventory::default().add("7").map(|()| Inventory::default());
+        pinned.sees(unreadable, now);
+        assert_eq!(pinned.pin(now), Pin::Drift);
+    }
+
+    fn error() -> Result<Inventory, NoInventory> {
+        Err(NoInventory::Refused)
+    }
+
+    #[test]
+    fn an_error_between_two_lists_changes_nothing() {
+        let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
+        let now = Instant::now();
+        pinned.sees(Ok(list(&["a"])), now);
+        pinned.sees(error(), now);
+        assert!(pinned.bears(true, now), "its tools were the pinned ones");
+        assert!(!pinned.bears(false, now), "of another process");
+        assert_eq!((pinned.pin(now), pinned.drift()), (Pin::Ok, None));
+        pinned.sees(Ok(list(&["a"])), now);
+        assert_eq!((pinned.pin(now), pinned.drift()), (Pin::Ok, None));
+    }
+
+    #[test]
+    fn errors_without_end_are_borne_for_a_while_and_are_no_drift() {
+        let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
+        let now = Instant::now();
+        pinned.sees(Ok(list(&["a"])), now);
+        pinned.sees(error(), now);
+        let soon = now + UNLISTED / 2;
+        pinned.sees(error(), soon);
+        assert!(pinned.bears(true, soon));
+        let late = now + UNLISTED;
+        pinned.sees(error(), late);
+        assert!(!pinned.bears(true, late), "not since the last of them");
+        assert_eq!((pinned.pin(late), pinned.drift()), (Pin::Unknown, None));
+        pinned.sees(Ok(list(&["a"])), late);
+        assert!(pinned.bears(true, late) && pinned.pin(late) == Pin::Ok);
+    }
+
+    #[test]
+    fn before_the_first_list_an_error_is_not_borne() {
+        let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
+        let now = Instant::now();
+        pinned.sees(error(), now);
+        assert!(!pinned.bears(false, now));
+        assert_eq!((pinned.pin(now), pinned.drift()), (Pin::Unknown, None));
+        let mut any = Pinned::new(None);
+        any.sees(error(), now);
+        assert!(any.bears(false, now), "nobody has said which tools");
+    }
+
+    #[test]
+    fn an_error_hides_no_drift() {
+        let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
+        let now = Instant::now();
+        pinned.sees(Ok(list(&["a"])), now);
+        pinned.sees(error(), now);
+        pinned.sees(Ok(list(&["b"])), now);
+        pinned.sees(error(), now);
+        pinned.sees(Ok(list(&["a"])), now);
+        let drift = Some("b is new; a is gone");
+        assert_eq!((pinned.pin(now), pinned.drift()), (Pin::Drift, drift));
     }
 }

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::budget::{SMALL, Share};
 use super::call::Said;
 use super::child::{Child, Limits, Line};
-use super::lines::{Lines, Taken};
+use super::lines::{Lines, OWN, Taken};
 use super::outbox::STANDING;
 use super::skipped::Skipped;
 use crate::mcp::error::INTERNAL;
@@ -160,6 +160,15 @@ impl Reader {
 
     /// An answer, once there is room for it; a word that there was none, where nobody makes any.
     async fn answered(&self, message: Message, bytes: usize, share: Option<Share>) -> Said {
+        if let Kind::Response { id } = &message.kind
+            && bytes <= OWN
+            && self.child.upgrade().is_some_and(|child| child.lists(id))
+        {
+            return Said {
+                message,
+                budget: share,
+            };
+        }
         let budget = match share.or_else(|| self.limits.budget.try_take(bytes)) {
             None if bytes > SMALL => self.limits.budget.take(bytes).await,
             budget => budget,
@@ -174,4 +183,53 @@ impl Reader {
 fn no_memory(id: &Id) -> Said {
     let text = "there is no memory for the answer; the call was carried out";
     RpcError::new(INTERNAL, text).message(id).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::AsyncWriteExt;
+    use tokio::net::UnixListener;
+
+    use super::*;
+    use crate::gate::mcp::budget::Budget;
+    use crate::gate::mcp::call::Call;
+    use crate::gate::mcp::house::Owner;
+    use crate::mcp::Object;
+    use crate::mcp::pages::Pages;
+    use crate::mcp::pin::NoInventory;
+
+    /// While others leave nothing of the memory.
+    #[tokio::test]
+    async fn the_gate_reads_a_list_of_tools_for_which_no_client_leaves_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let limits = Limits {
+            line: 1024 * 1024,
+            budget: Arc::new(Budget::new(0)),
+        };
+        let connected = Child::connect(&socket, limits, Owner::Gate).await;
+        let (child, _loose) = connected.unwrap();
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let asks = || Message::request(&Id::number(0), "tools/list", Object::default());
+        let listed = async |mut call: Call, stream: &mut tokio::net::UnixStream, bytes: usize| {
+            let long = "x".repeat(bytes);
+            let number = call.number();
+            let tools = format!(r#"{{"tools":[{{"name":"a","description":"{long}"}}]}}"#);
+            let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"result\":{tools}}}\n");
+            stream.write_all(line.as_bytes()).await.unwrap();
+            let said = call.answer().await.unwrap();
+            Pages::default().take(&said.message).unwrap()
+        };
+        let call = child.list(asks()).await.unwrap();
+        let list = listed(call, &mut stream, 2 * SMALL).await;
+        assert_eq!(list.unwrap().len(), 1);
+        // That of a client, and one that is longer.
+        let call = child.call(asks()).await.unwrap();
+        let list = listed(call, &mut stream, 2 * SMALL).await;
+        assert_eq!(list, Err(NoInventory::Refused));
+        let call = child.list(asks()).await.unwrap();
+        let list = listed(call, &mut stream, 2 * OWN).await;
+        assert_eq!(list, Err(NoInventory::Refused), "nobody has read it");
+    }
 }

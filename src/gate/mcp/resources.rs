@@ -3,26 +3,20 @@
 
 use std::sync::Arc;
 
-use http::StatusCode;
-use serde_json::json;
 use tokio::sync::oneshot;
-use tokio_util::sync::CancellationToken;
 
-use super::answers::{Denied, failed, json};
-use super::budget::held;
 use super::child::Child;
 use super::follow::{Follow, Home};
-use super::front::{Front, Reply};
+use super::front::Front;
+use super::guests::Guest;
 use super::house::Isolation;
-use super::legacy::too_many;
 use super::listeners::Listeners;
 use super::live::Live;
 use super::modern::subscribed;
-use super::outbox::{CALL, Outbox};
+use super::outbox::Outbox;
 use super::session::Session;
 use super::stream::Reader;
 use super::telling::{NotTold, leave_all, want, want_all};
-use crate::gate::audit::Outcome;
 use crate::mcp::filter::UPDATED;
 use crate::mcp::translate::modern_result;
 use crate::mcp::{Askable, Filter, Id, Message, Object};
@@ -62,14 +56,11 @@ impl Front {
         &self,
         id: &Id,
         params: &Object,
-        caller: String,
+        guest: Guest,
         askable: Askable,
         live: Arc<Live>,
     ) -> Reader {
-        let outbox = Arc::new(Outbox::new(CALL));
-        let until = CancellationToken::new();
-        let guard = until.clone().drop_guard();
-        let reader = self.stateless_reader(Arc::clone(&outbox), guard, true);
+        let (outbox, until, reader) = self.open(true, &guest);
         let mut filter = Filter::of(params);
         if !live.hello.tells_of_resources() {
             filter.uris.clear();
@@ -78,6 +69,7 @@ impl Front {
             self.listeners.add(id, filter, None, &outbox);
             return reader;
         }
+        let caller = guest.identity;
         let counted = Some(caller.as_str().into());
         let home = match self.house.config.isolation {
             Isolation::Shared => Home::Shared(Arc::clone(&self.house)),
@@ -98,33 +90,11 @@ impl Front {
         reader
     }
 
-    /// What a session that shares its child is answered here: none of them may change it for all.
-    pub async fn for_all(
-        &self,
-        session: &Arc<Session>,
-        live: &Arc<Live>,
-        id: &Id,
-        method: &str,
-        params: &Object,
-    ) -> Option<Result<Reply, Denied>> {
-        let uri = || params.text("uri").unwrap_or_default();
-        match method {
-            // What a shared child logs is passed to nobody, so its level is nobody's.
-            "ping" | "logging/setLevel" => {}
-            "resources/subscribe" => {
-                if let Err(why) = self.subscribe(session, live, uri().into()).await {
-                    return Some(refused(why, id, live));
-                }
-            }
-            "resources/unsubscribe" => session.unsubscribe(&uri()),
-            _ => return None,
-        }
-        let answer = Message::result(id, &json!({})).to_line();
-        Some(Ok(Reply::Whole(json(StatusCode::OK, answer.into()), None)))
-    }
-
-    /// A session wants to hear of a resource, until it ends or says that it no longer does.
-    async fn subscribe(
+    /// A session that shares its child wants to hear of a resource, until it ends or says that it no longer does.
+    ///
+    /// # Errors
+    /// [`NotTold`].
+    pub async fn subscribe(
         &self,
         session: &Arc<Session>,
         live: &Arc<Live>,
@@ -144,12 +114,7 @@ impl Front {
         let (session, live) = (Arc::clone(session), Arc::clone(live));
         // A task of its own: it outlasts this request, and also a client that goes before the child has answered.
         tokio::spawn(async move {
-            // The client may ask again then, unless it has done so already.
-            let over = || {
-                if !follow.until.is_cancelled() {
-                    session.unsubscribe(&uri);
-                }
-            };
+            let over = || session.hushed(&uri, &follow.until);
             if let Err(why) = want(Arc::clone(&live.child), None, Arc::clone(&uri)).await {
                 // Before it hears of that, or what it asks for again would be there.
                 over();
@@ -169,18 +134,4 @@ impl Front {
         });
         tells.await.unwrap_or(Err(NotTold::Silent))
     }
-}
-
-/// Why a session will not hear of a resource: in the server's words, if it has any.
-fn refused(why: NotTold, id: &Id, live: &Live) -> Result<Reply, Denied> {
-    let said = match why {
-        NotTold::TooMany(why) => return Err(too_many(why)),
-        NotTold::Refused(said) => said,
-        NotTold::Silent if live.child.is_over() => failed(id, Outcome::UpstreamError).into(),
-        NotTold::Silent => failed(id, Outcome::Timeout).into(),
-    };
-    let answer = said.message.with_id(id);
-    let text = held(answer.to_line(), said.budget);
-    let code = answer.error_code();
-    Ok(Reply::Whole(json(StatusCode::OK, text), code))
 }

@@ -9,15 +9,16 @@ use tokio::sync::oneshot;
 use tokio_util::sync::CancellationToken;
 
 use super::budget::Budget;
-use super::call::Said;
+use super::guests::Guest;
 use super::live::Live;
-use super::outbox::{CALL, Outbox, STANDING};
+use super::open::{MAX_CALLS, NotOpened, Open};
+use super::outbox::{Outbox, STANDING};
+use super::secret::secret;
 use super::subscribed::{Subscribed, TooMany};
+use crate::gate::callers::Pass;
 use crate::mcp::translate::ClientSaid;
 use crate::mcp::{Id, Message, Object, Version};
 
-/// Calls of one session at once.
-const MAX_CALLS: usize = 64;
 /// Answers that nobody has come back for.
 const MAX_KEPT: usize = 16;
 /// The stream beside the calls.
@@ -45,6 +46,8 @@ pub struct Session {
 #[derive(Debug)]
 struct State {
     used: Instant,
+    /// What its caller showed last.
+    pass: Pass,
     /// Streams that are read.
     readers: usize,
     last_stream: u64,
@@ -57,53 +60,27 @@ struct State {
     last_question: u64,
 }
 
-/// A call of a client.
-#[derive(Debug)]
-pub struct Open {
-    /// The number of its stream in the session.
-    pub stream: u64,
-    /// Where its messages wait.
-    pub outbox: Arc<Outbox>,
-    /// The client gives it up.
-    pub cancel: CancellationToken,
-}
-
-/// Why a call does not begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum NotOpened {
-    /// The client uses an id twice.
-    #[error("a request with this id is under way in this session")]
-    SameId,
-    /// Too many.
-    #[error("a session may have {MAX_CALLS} requests under way")]
-    TooMany,
-}
-
 impl Session {
     /// A new one, with an id that nobody can guess.
     #[must_use]
     pub fn new(
-        owner: String,
+        guest: Guest,
         version: Version,
         own: Option<Arc<Live>>,
         said: ClientSaid,
         budget: Arc<Budget>,
     ) -> Self {
-        let id = format!(
-            "{:032x}{:032x}",
-            rand::random::<u128>(),
-            rand::random::<u128>()
-        );
         Self {
-            id,
-            owner,
+            id: secret(),
+            owner: guest.identity,
             version,
             own,
-            standing: Arc::new(Outbox::new(STANDING)),
+            standing: Arc::new(Outbox::standing(STANDING, &budget)),
             ended: CancellationToken::new(),
             budget,
             state: Mutex::new(State {
                 used: Instant::now(),
+                pass: guest.pass,
                 readers: 0,
                 last_stream: STANDING_STREAM,
                 open: HashMap::new(),
@@ -120,9 +97,25 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client was here.
-    pub fn used(&self) {
-        self.state().used = Instant::now();
+    /// Its caller was here, and has shown this.
+    pub fn used(&self, pass: &Pass) {
+        let mut state = self.state();
+        state.used = Instant::now();
+        if state.pass != *pass {
+            state.pass = pass.clone();
+        }
+    }
+
+    /// As if nobody had used it for so long.
+    #[cfg(test)]
+    pub(super) fn unused_for(&self, long: Duration) {
+        self.state().used -= long;
+    }
+
+    /// What its caller showed last.
+    #[must_use]
+    pub fn pass(&self) -> Pass {
+        self.state().pass.clone()
     }
 
     /// How long nothing of it was under way.
@@ -135,11 +128,26 @@ impl Session {
         state.used.elapsed()
     }
 
-    /// One of its streams is read until the guard goes.
+    /// The stream of that number is read until the guard goes.
     #[must_use]
-    pub fn reads(self: &Arc<Self>) -> Reading {
-        self.state().readers += 1;
-        Reading(Arc::clone(self))
+    pub fn reads(self: &Arc<Self>, stream: u64) -> Reading {
+        let mut state = self.state();
+        state.readers += 1;
+        let open = state.open.values().find(|open| open.stream == stream);
+        let open = open.map(Arc::clone);
+        drop(state);
+        if let Some(open) = &open {
+            open.begins();
+        }
+        let session = Arc::clone(self);
+        Reading { session, open }
+    }
+
+    /// Gives up the calls whose streams nobody has read for this long. Whoever comes back all the same reads an error.
+    pub fn give_up_unread(&self, grace: Duration) {
+        let state = self.state();
+        let unread = (state.open.iter()).filter(|(_, open)| open.is_unread(grace));
+        unread.for_each(|(id, open)| open.give_up_unread(id));
     }
 
     /// Begins a call.
@@ -155,11 +163,7 @@ impl Session {
             return Err(NotOpened::TooMany);
         }
         state.last_stream += 1;
-        let open = Arc::new(Open {
-            stream: state.last_stream,
-            outbox: Arc::new(Outbox::new(CALL)),
-            cancel: self.ended.child_token(),
-        });
+        let open = Arc::new(Open::new(state.last_stream, self.ended.child_token()));
         state.open.insert(id.clone(), Arc::clone(&open));
         Ok(open)
     }
@@ -201,17 +205,16 @@ impl Session {
         Some(Arc::clone(&found.outbox))
     }
 
-    /// What the session's own child says beside answers: to the stream of the newest call, which it most likely is
-    /// about, or to the standing one. False where it waits in neither.
-    pub fn hears(&self, said: Said) -> bool {
+    /// Where what the session's own child says beside answers goes: to the stream of the newest call, which it most
+    /// likely is about, or to the standing one.
+    #[must_use]
+    pub fn beside(&self) -> Arc<Outbox> {
         let newest = {
             let state = self.state();
             let newest = state.open.values().max_by_key(|open| open.stream);
             newest.map(|open| Arc::clone(&open.outbox))
         };
-        newest
-            .unwrap_or_else(|| Arc::clone(&self.standing))
-            .push(said)
+        newest.unwrap_or_else(|| Arc::clone(&self.standing))
     }
 
     /// A request's parameters as a server of the stateless era needs them.
@@ -263,6 +266,13 @@ impl Session {
         self.state().subscribed.remove(uri);
     }
 
+    /// It hears no more of it, though it wanted to until then: it may ask again, unless it has done so already.
+    pub fn hushed(&self, uri: &str, until: &CancellationToken) {
+        if !until.is_cancelled() {
+            self.unsubscribe(uri);
+        }
+    }
+
     /// Whether it does.
     #[must_use]
     pub fn is_subscribed(&self, uri: &str) -> bool {
@@ -281,11 +291,18 @@ impl Session {
 
 /// A stream that is read.
 #[derive(Debug)]
-pub struct Reading(Arc<Session>);
+pub struct Reading {
+    session: Arc<Session>,
+    /// The call whose stream it is, if that was under way.
+    open: Option<Arc<Open>>,
+}
 
 impl Drop for Reading {
     fn drop(&mut self) {
-        let mut state = self.0.state();
+        if let Some(open) = &self.open {
+            open.ends();
+        }
+        let mut state = self.session.state();
         state.readers = state.readers.saturating_sub(1);
         state.used = Instant::now();
     }
@@ -298,13 +315,11 @@ mod tests {
     fn session() -> Session {
         let said = ClientSaid::default();
         let budget = Arc::new(Budget::new(1024));
-        Session::new(
-            "anyone".to_owned(),
-            Version::latest_legacy(),
-            None,
-            said,
-            budget,
-        )
+        let guest = Guest {
+            identity: "anyone".to_owned(),
+            pass: Pass::Anyone,
+        };
+        Session::new(guest, Version::latest_legacy(), None, said, budget)
     }
 
     #[test]
@@ -329,6 +344,31 @@ mod tests {
         assert_eq!(there, (5..=20).collect::<Vec<_>>());
         session.read(7);
         assert!(session.stream(7).is_none());
+    }
+
+    #[tokio::test]
+    async fn a_call_that_nobody_reads_is_given_up_after_a_while() {
+        let session = Arc::new(session());
+        let (left, read) = (Id::number(1), Id::number(2));
+        let opens = [&left, &read].map(|id| session.open(id).unwrap());
+        let readings = [1, 2].map(|stream| session.reads(stream));
+        session.give_up_unread(Duration::ZERO);
+        assert!(opens.iter().all(|open| !open.cancel.is_cancelled()));
+        let [gone, there] = readings;
+        drop(gone);
+        session.give_up_unread(Duration::from_secs(60));
+        assert!(!opens[0].cancel.is_cancelled(), "it may come back");
+        let back = session.reads(1);
+        session.give_up_unread(Duration::ZERO);
+        assert!(!opens[0].cancel.is_cancelled(), "it is back");
+        drop(back);
+        session.give_up_unread(Duration::ZERO);
+        let given_up = opens.each_ref().map(|open| open.cancel.is_cancelled());
+        assert_eq!(given_up, [true, false]);
+        session.over(&left);
+        let said = session.stream(1).unwrap().after(0).await.unwrap();
+        assert!(said.last, "whoever comes back is told");
+        drop(there);
     }
 
     #[test]

@@ -2,42 +2,37 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
 use super::attend::attend;
 use super::call::Said;
 use super::hello::{NoHello, PATIENCE};
-use super::house::{House, NoChild, Owner, Started};
+use super::house::{House, NoChild};
 use super::listeners::Listeners;
 use super::live::Live;
+use super::places::{NoPlace, UNUSED};
 use super::sessions::Sessions;
 use super::slot::{Had, Slot};
 use crate::mcp::filter::UPDATED;
 use crate::mcp::{Askable, CANCELLED, Era, Kind};
 
-/// A child that was not used for so long gives way, where there are as many as there may be.
-const UNUSED: Duration = Duration::from_secs(30);
 /// How often idle ones are looked for.
 const LOOK: Duration = Duration::from_secs(1);
-/// For the place of one that ends to be free.
-const ROOM: Duration = Duration::from_secs(1);
-/// Between two looks for it.
-const LOOK_FOR_ROOM: Duration = Duration::from_millis(20);
 
-/// Whose child is where.
+/// Where their children are.
 #[derive(Debug)]
 pub struct Stateless {
     house: Arc<House>,
     sessions: Arc<Sessions>,
     listeners: Arc<Listeners>,
-    all: Mutex<HashMap<Whose, Arc<Slot>>>,
+    all: Mutex<HashMap<Key, Arc<Slot>>>,
 }
 
 /// For which requests a child is: those of one caller. A server of the older era is told once what its client can be
 /// asked, so it is also for those that say the same of that.
-type Whose = (String, Askable);
+type Key = (String, Askable);
 
 impl Stateless {
     /// None yet.
@@ -51,14 +46,14 @@ impl Stateless {
         }
     }
 
-    fn all(&self) -> MutexGuard<'_, HashMap<Whose, Arc<Slot>>> {
+    fn all(&self) -> MutexGuard<'_, HashMap<Key, Arc<Slot>>> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The slot of a caller whose client can be asked this, and what the server is told of that.
     fn slot(&self, caller: &str, askable: &Askable) -> (Arc<Slot>, Askable) {
         // A server of the newer era hears it with each request.
-        let askable = match self.house.era() {
+        let askable = match self.house.known.era() {
             Some((Era::Modern, _)) => Askable::default(),
             Some((Era::Legacy, _)) | None => askable.clone(),
         };
@@ -79,7 +74,7 @@ impl Stateless {
         let mut had = had.map_err(|_| NoHello::Slow)?;
         match had.live() {
             Some(live) => Ok(live),
-            None => self.have(&mut had, &askable).await,
+            None => self.have(&mut had, caller, &askable).await,
         }
     }
 
@@ -98,28 +93,37 @@ impl Stateless {
                 sleep(pause).await;
                 continue;
             }
-            match self.have(&mut had, &askable).await {
+            match self.have(&mut had, caller, &askable).await {
                 Ok(live) => return live,
                 Err(why) => tracing::debug!(%why, "a subscription has no child"),
             }
         }
     }
 
-    async fn have(&self, had: &mut Had, askable: &Askable) -> Result<Arc<Live>, NoChild> {
+    async fn have(
+        &self,
+        had: &mut Had,
+        caller: &str,
+        askable: &Askable,
+    ) -> Result<Arc<Live>, NoChild> {
         had.gone();
-        let tried = self.start(askable).await;
+        let tried = self.start(caller, askable).await;
         had.tried(tried.as_ref().ok());
         tried
     }
 
-    async fn start(&self, askable: &Askable) -> Result<Arc<Live>, NoChild> {
-        let (live, loose) = match self.house.start(Owner::Client, askable).await {
-            Err(NoChild::Full) if self.make_room() || self.sessions.make_room(UNUSED) => {
-                self.start_soon(askable).await?
-            }
-            started => started?,
+    async fn start(&self, caller: &str, askable: &Askable) -> Result<Arc<Live>, NoChild> {
+        let own = |whose: &str| whose == caller;
+        let make_room = |why| {
+            self.make_room(own)
+                || self.sessions.make_room(UNUSED, own)
+                || why == NoPlace::Full
+                    && (self.make_room(|_| true) || self.sessions.make_room(UNUSED, |_| true))
         };
-        if self.house.is_pinned() {
+        let places = &self.house.places;
+        let place = places.take_soon(Some(caller), make_room).await?;
+        let (live, loose) = self.house.start(Some(place), askable).await?;
+        if self.house.known.is_pinned() {
             self.house.inspect(&live).await?;
         }
         let (house, listeners) = (Arc::clone(&self.house), Arc::clone(&self.listeners));
@@ -128,28 +132,20 @@ impl Stateless {
         Ok(live)
     }
 
-    /// A child in the place of one that ends.
-    async fn start_soon(&self, askable: &Askable) -> Result<Started, NoChild> {
-        let end = Instant::now() + ROOM;
-        loop {
-            match self.house.start(Owner::Client, askable).await {
-                Err(NoChild::Full) if Instant::now() < end => sleep(LOOK_FOR_ROOM).await,
-                started => return started,
-            }
-        }
-    }
-
-    /// Ends the child that was not used for longest, if it was not used at all for a while.
+    /// Ends the child of these callers that was not used for longest, if it was not used at all for a while; whether there
+    /// was one.
     #[must_use]
-    pub fn make_room(&self) -> bool {
+    pub fn make_room(&self, these: impl Fn(&str) -> bool) -> bool {
         let mut all = self.all();
         let longest = (all.iter())
-            .filter(|(_, slot)| slot.has_child() && slot.idle() >= UNUSED)
+            .filter(|((caller, _), slot)| {
+                these(caller) && slot.has_child() && slot.idle() >= UNUSED
+            })
             .max_by_key(|(_, slot)| slot.idle());
-        let Some(whose) = longest.map(|(whose, _)| whose.clone()) else {
+        let Some(key) = longest.map(|(key, _)| key.clone()) else {
             return false;
         };
-        all.remove(&whose).is_some()
+        all.remove(&key).is_some()
     }
 
     /// Ends the idle ones, for ever.
@@ -187,23 +183,51 @@ fn hears(live: &Live, listeners: &Listeners, said: &Said) {
 #[cfg(test)]
 mod tests {
     use prometheus_client::metrics::gauge::Gauge;
+    use std::time::Instant;
+
+    use serde_json::json;
+    use tempfile::TempDir;
+    use tokio::net::UnixListener;
     use tokio::task::JoinSet;
 
     use super::*;
-    use crate::gate::mcp::keeper::BACK_OFF;
+    use crate::gate::mcp::pace::BACK_OFF;
+    use crate::mcp::Object;
+
+    /// With the bridge, which the test plays.
+    fn bed(max_children: usize) -> (Arc<Stateless>, UnixListener, TempDir) {
+        let dir = tempfile::tempdir().unwrap();
+        let idle = Duration::from_secs(60);
+        let (house, bridge) = House::sample(dir.path(), max_children, idle);
+        let sessions = Sessions::new(16, idle, idle, Gauge::default());
+        let stateless = Stateless::new(Arc::new(house), Arc::new(sessions), Arc::default());
+        (Arc::new(stateless), bridge, dir)
+    }
+
+    #[tokio::test]
+    async fn one_callers_requests_and_streams_leave_children_to_others() {
+        let (stateless, bridge, _dir) = bed(1 + 3);
+        let roots = Askable::of(&Object::default().with("roots", &json!({})));
+        let sampling = Askable::of(&Object::default().with("sampling", &json!({})));
+        let mut waiting = JoinSet::new();
+        // A request, a stream that goes on, and somebody else's request.
+        let all = Arc::clone(&stateless);
+        waiting.spawn(async move { all.child("ada", &Askable::default()).await.is_ok() });
+        let mut children = vec![bridge.accept().await.unwrap()];
+        let all = Arc::clone(&stateless);
+        waiting.spawn(async move { all.next("ada", &roots).await.child.is_over() });
+        children.push(bridge.accept().await.unwrap());
+        let third = stateless.child("ada", &sampling);
+        let third = timeout(Duration::from_secs(2), third).await;
+        let why = third.expect("it is told at once").unwrap_err();
+        assert!(matches!(why, NoChild::NoPlace(NoPlace::OfCaller)), "{why}");
+        waiting.spawn(async move { stateless.child("bob", &sampling).await.is_ok() });
+        children.push(bridge.accept().await.unwrap());
+    }
 
     #[tokio::test]
     async fn however_many_wait_for_a_callers_child_it_is_tried_at_one_pace() {
-        let dir = tempfile::tempdir().unwrap();
-        let idle = Duration::from_secs(60);
-        let (house, bridge) = House::sample(dir.path(), 16, idle);
-        let sessions = Sessions::new(16, idle, Gauge::default());
-        let stateless = Stateless::new(
-            Arc::new(house),
-            Arc::new(sessions),
-            Arc::new(Listeners::default()),
-        );
-        let stateless = Arc::new(stateless);
+        let (stateless, bridge, _dir) = bed(16);
         let begun = Instant::now();
         let mut waiting = JoinSet::new();
         for _ in 0..8 {

@@ -10,6 +10,7 @@ use http_body_util::{BodyExt, StreamBody};
 use tokio::time::sleep;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use super::guests::Stay;
 use super::outbox::Outbox;
 use super::session::{Reading, Session};
 use crate::gate::answer::{Body, BodyError};
@@ -35,6 +36,8 @@ pub struct Reader {
     pub stands: bool,
     /// Dropped with the stream: nobody reads it any more.
     pub unread: Option<DropGuard>,
+    /// Its caller is let in no longer than that.
+    pub stay: Arc<Stay>,
     /// The gate's knowledge.
     pub core: Arc<Core>,
 }
@@ -64,7 +67,7 @@ pub fn body(reader: Reader, record: Record) -> Body {
 impl State {
     async fn next(&mut self) -> Option<Bytes> {
         if self.over {
-            return self.end();
+            return self.end(Outcome::Ok);
         }
         let reader = &mut self.reader;
         if std::mem::take(&mut reader.primes)
@@ -84,13 +87,14 @@ impl State {
         };
         let event = tokio::select! {
             biased;
+            () = reader.stay.over() => return self.end(Outcome::Refused),
             event = reader.outbox.after(reader.after) => event,
             () = reader.taken_over.cancelled() => None,
             () = leaves => None,
             () = sleep(KEEP_ALIVE) => return Some(Bytes::from_static(b":\n\n")),
         };
         let Some(event) = event else {
-            return self.end();
+            return self.end(Outcome::Ok);
         };
         reader.after = event.number;
         self.over = event.last;
@@ -104,17 +108,18 @@ impl State {
         Some(text.into())
     }
 
-    fn end(&mut self) -> Option<Bytes> {
+    fn end(&mut self, outcome: Outcome) -> Option<Bytes> {
         self.record.rpc_error(self.reader.outbox.error());
-        self.record.settle(Outcome::Ok);
+        self.record.settle(outcome);
         if let Some((session, stream, _)) = &self.reader.session
             && self.over
         {
             session.read(*stream);
         }
-        // A subscription ends with its stream, also where a drain has ended that.
+        // A subscription ends with its stream, also where a drain has ended that, and so does a call whose caller is no
+        // longer let in.
         let unread = self.reader.unread.take();
-        if let Some(guard) = unread.filter(|_| !self.reader.stands) {
+        if let Some(guard) = unread.filter(|_| self.over && !self.reader.stands) {
             guard.disarm();
         }
         None

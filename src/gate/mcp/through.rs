@@ -13,11 +13,15 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::answers::{Denied, failed, json};
 use super::budget::{self, Growing, SMALL, Share};
+use super::claims;
+use super::entrance::Held;
 use super::events::{Event, Events};
-use super::front::{Front, Held, Reply};
+use super::front::Front;
+use super::guests::Guest;
 use super::head;
 use super::http::{Http, is_stream};
 use super::legacy::no_session;
+use super::replies::Reply;
 use super::shown::Shown;
 use crate::gate::answer::{Body, BodyError, Refusal, whole};
 use crate::gate::audit::{Outcome, Told};
@@ -26,14 +30,10 @@ use crate::mcp::{Id, Kind, Message, RpcError};
 
 /// For the head of what is no answer to a call.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Of a client's header fields these pass beside `Accept`, and those that begin with [`PARAM`].
-const THERE: [&str; 5] = [
-    "mcp-protocol-version",
-    "mcp-session-id",
-    "mcp-method",
-    "mcp-name",
-    "last-event-id",
-];
+/// Of a client's header fields these pass beside `Accept`.
+const THERE: [&str; 3] = ["mcp-protocol-version", "mcp-session-id", "last-event-id"];
+/// These pass with a body, since they repeat what it says; and those that begin with [`PARAM`].
+const OF_BODY: [&str; 2] = ["mcp-method", "mcp-name"];
 /// What tools may ask to be repeated.
 const PARAM: &str = "mcp-param-";
 /// Of a server's header fields these pass.
@@ -55,12 +55,16 @@ impl Front {
         method: Method,
         headers: &HeaderMap,
         message: Option<&Message>,
-        caller: &str,
+        guest: &Guest,
         held: Option<Held>,
     ) -> Result<Reply, Denied> {
         self.ready()?;
-        let fields = there(headers)?;
-        let owned = || head::session(&fields).is_some_and(|one| http.is_owner(one, caller));
+        let fields = there(headers, message.is_some())?;
+        if let Some(message) = message {
+            let annotated = |name: &str| self.house.known.annotated(name);
+            claims::check_present(&fields, message, annotated)?;
+        }
+        let owned = || head::session(&fields).is_some_and(|one| http.is_owner(one, guest));
         if fields.contains_key(head::SESSION) && !owned() {
             return Err(no_session());
         }
@@ -97,7 +101,7 @@ impl Front {
         if let Some(session) = session
             && !session
                 .to_str()
-                .is_ok_and(|session| http.begins(session, caller))
+                .is_ok_and(|session| http.begins(session, guest, self.guests.are_several()))
         {
             return Err(broken(
                 "the server gave a session that cannot be its client's",
@@ -108,7 +112,13 @@ impl Front {
         if is_stream(&head.headers) {
             let told = Told::default();
             let passing = Passed::new(http.longest, shown, growing, Arc::clone(&told));
+            // A subscription has no end of its own, and would hold a drain up.
+            let listens = message.and_then(Message::method) == Some("subscriptions/listen");
+            let (held, call) = if listens { (None, None) } else { (held, call) };
             let frames = frames(body, passing, (held, answer.driver));
+            // A caller that is let in no longer reads no more.
+            let stay = self.guests.stay(&guest.pass);
+            let frames = frames.take_until(async move { stay.over().await });
             let body = until(frames, call.map(|id| (id, end)));
             return Ok(Reply::Passing(given(&head, body), told));
         }
@@ -134,13 +144,15 @@ impl Front {
 
 /// A client's header fields, as far as they pass. One that comes twice is refused: the gate and the server could each
 /// look at another one.
-fn there(headers: &HeaderMap) -> Result<HeaderMap, Denied> {
+fn there(headers: &HeaderMap, has_body: bool) -> Result<HeaderMap, Denied> {
     let mut fields = HeaderMap::new();
     for accept in headers.get_all(header::ACCEPT) {
         fields.append(header::ACCEPT, accept.clone());
     }
     for (name, value) in headers {
-        if !THERE.contains(&name.as_str()) && !name.as_str().starts_with(PARAM) {
+        let name_of = name.as_str();
+        let repeats = OF_BODY.contains(&name_of) || name_of.starts_with(PARAM);
+        if !(THERE.contains(&name_of) || repeats && has_body) {
             continue;
         }
         if fields.insert(name.clone(), value.clone()).is_some() {
@@ -317,14 +329,17 @@ mod tests {
             ("cookie", "a=b"),
             ("mcp-session-id", "one"),
             ("mcp-param-region", "eu"),
+            ("mcp-name", "a"),
         ] {
             headers.append(name, value.parse().unwrap());
         }
-        let fields = there(&headers).unwrap();
-        assert_eq!(fields.len(), 4);
+        let fields = there(&headers, true).unwrap();
+        assert_eq!(fields.len(), 5);
         assert_eq!(fields.get_all("accept").iter().count(), 2);
         assert_eq!(fields["mcp-session-id"], "one");
+        let bare = there(&headers, false).unwrap();
+        assert_eq!(bare.len(), 3, "what repeats a body is nothing without one");
         headers.append("mcp-session-id", "another".parse().unwrap());
-        assert_eq!(there(&headers).unwrap_err().status(), 400);
+        assert_eq!(there(&headers, true).unwrap_err().status(), 400);
     }
 }

@@ -9,6 +9,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::answers::failed;
 use super::call::{Call, Heard, Said};
+use super::calls::Hears;
 use super::live::Live;
 use super::parked::{Owner, Parked, Ticket, Turn};
 use super::pump::Shape;
@@ -105,7 +106,8 @@ impl Turns {
                 }
             };
             end = Instant::now() + self.limit;
-            call.rename(turn.token.take());
+            let (from, asks) = (turn.from, true);
+            call.rename(turn.token.take(), Hears::Stateless { from, asks });
             if self.deliver(&mut turn, &mut questions).await.is_none() {
                 let gone = failed(&turn.id, Outcome::UpstreamError);
                 self.answer(&turn, gone.into());

@@ -30,9 +30,10 @@ async fn a_line_says_who_called_what_and_nothing_of_it() {
 
     client.post(&call(&json!(1), "my diagnosis", "")).await;
     let line = bed.audited("tools/call").await;
+    assert!(!line.to_string().contains("diagnosis"), "{line}");
     assert_eq!(
         (&line["tool"], &line["rpcError"]),
-        (&Value::Null, &json!(-32602)),
+        (&json!("(unlisted)"), &json!(-32602)),
         "{line}"
     );
     let unknown = json!({"jsonrpc": "2.0", "id": 3, "method": "diagnosis/of"});

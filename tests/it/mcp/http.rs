@@ -4,8 +4,10 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 use tokio::process::Command;
+use tokio::time::timeout;
 
-use super::bed::{Bed, Client, call, message, text};
+use super::bed::{Bed, Client, call, message, modern, text};
+use super::streams::Events;
 use crate::gate::bed::{Gate, PATIENCE, binary, raw};
 use crate::launch::bed::Launch;
 use crate::ports::free_port;
@@ -130,6 +132,33 @@ async fn a_call_that_takes_too_long_is_answered_in_time() {
         (&answer["id"], &answer["error"]["code"]),
         (&json!(7), &json!(-32603))
     );
+}
+
+/// It has no end of its own, and takes no place from calls.
+#[tokio::test]
+async fn a_subscription_lasts_longer_than_a_call_may() {
+    let flags = [
+        "--answer-seconds",
+        "2",
+        "--max-concurrent",
+        "1",
+        "--max-queued",
+        "0",
+    ];
+    let bed = bed(&flags, &[]).await;
+    let client = bed.client();
+    let params = json!({"notifications": {"toolsListChanged": true}});
+    let (body, fields) = modern(&json!(5), "subscriptions/listen", params);
+    let listens = Client {
+        fields,
+        ..client.clone()
+    };
+    let mut events = Events::of(&listens, &listens.post_text(&body.to_string())).await;
+    events.until(": begun").await;
+    let list = client.modern(&json!(1), "tools/list", json!({})).await;
+    assert_eq!(list.status, 200, "{list:?}");
+    let error = timeout(Duration::from_secs(4), events.until("-32603")).await;
+    assert!(error.is_err(), "{error:?}");
 }
 
 /// As `application/json` one message is an answer (Streamable HTTP, Sending Messages).

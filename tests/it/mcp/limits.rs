@@ -11,7 +11,7 @@ use super::http::before;
 use crate::gate::bed::{Answer, PATIENCE, raw};
 
 /// With a key each for `ada` and `bob`.
-async fn keyed(flags: &[&str], server: &str) -> (TempDir, Bed, Client, Client) {
+pub async fn keyed(flags: &[&str], server: &str) -> (TempDir, Bed, Client, Client) {
     let keys = tempfile::tempdir().unwrap();
     for name in ["ada", "bob"] {
         let key = format!("key-of-{name}-0123456789abcdef");

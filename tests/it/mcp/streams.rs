@@ -12,14 +12,14 @@ use crate::gate::bed::PATIENCE;
 const KEEP_ALIVE: &str = "\r\n:\n\n";
 
 /// A stream of events, read as it comes.
-struct Events {
+pub struct Events {
     stream: TcpStream,
     /// What has come and was not asked for yet.
     left: String,
 }
 
 impl Events {
-    async fn of(client: &Client, request: &str) -> Self {
+    pub async fn of(client: &Client, request: &str) -> Self {
         let mut stream = TcpStream::connect(client.at).await.unwrap();
         stream.write_all(request.as_bytes()).await.unwrap();
         let left = String::new();
@@ -27,7 +27,7 @@ impl Events {
     }
 
     /// The stream beside the calls, from the event after that one on.
-    async fn beside(client: &Client, after: Option<&str>) -> Self {
+    pub async fn beside(client: &Client, after: Option<&str>) -> Self {
         let after = after.map(|id| format!("last-event-id: {id}\r\n"));
         let after = after.unwrap_or_default();
         let request = format!("GET /mcp HTTP/1.1\r\n{}{after}\r\n", client.head());
@@ -35,7 +35,7 @@ impl Events {
     }
 
     /// What comes up to `what`.
-    async fn until(&mut self, what: &str) -> String {
+    pub async fn until(&mut self, what: &str) -> String {
         let mut some = [0u8; 4096];
         loop {
             if let Some(at) = self.left.find(what) {
@@ -46,6 +46,20 @@ impl Events {
             let count = read.unwrap().unwrap();
             assert_ne!(count, 0, "ended before {what}: {}", self.left);
             self.left.push_str(&String::from_utf8_lossy(&some[..count]));
+        }
+    }
+}
+
+impl Events {
+    /// It ends, whatever comes before that.
+    pub async fn ended(mut self) {
+        let mut some = [0u8; 4096];
+        loop {
+            let read = timeout(PATIENCE, self.stream.read(&mut some)).await;
+            match read.expect("it goes on") {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
         }
     }
 }
