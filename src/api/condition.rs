@@ -92,6 +92,8 @@ reasons! {
     VolumeTooSmall,
     /// A Secret that is named is not there.
     SecretMissing,
+    /// A ConfigMap that is named is not there.
+    ConfigMapMissing,
     /// The keys of the OpenID provider are not there.
     KeySetMissing,
     /// The volume lies on a node where the model may not run.
@@ -102,6 +104,8 @@ reasons! {
     InvalidManifest,
     /// The artifact's format is one that this version does not read.
     UnsupportedFormat,
+    /// The file is of another kind than its place asks for: a model, an adapter or a projector.
+    WrongKind,
     /// The artifact is larger than allowed.
     TooLarge,
     /// The registry's answers make no sense.
@@ -146,6 +150,8 @@ reasons! {
     ModelNotFound,
     /// A model of another namespace does not let the server in.
     AccessNotGranted,
+    /// As many servers as a model lets in because they name it were made before.
+    TooManyServers,
     /// A model has no address at which it could be asked.
     NoAddress,
     /// A model serves TLS, and no CA is named to check it against.
@@ -158,7 +164,7 @@ reasons! {
     Pinned,
     /// The tools are not those of the pin.
     ToolsDrifted,
-    /// The server has not listed its tools yet.
+    /// The server has not listed its tools yet, or gives errors instead.
     ToolsUnknown,
     /// No pin is written.
     NotPinned,
@@ -212,6 +218,8 @@ reasons! {
     ServerHangs,
     /// The API server refuses a child for good, such as by a quota or an admission policy.
     ChildRefused,
+    /// Somebody else changes the pod template of a child again and again.
+    TemplateContested,
 }
 
 impl fmt::Display for Reason {

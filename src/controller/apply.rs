@@ -1,13 +1,13 @@
 //! The only writer of children: server-side apply by one field manager, after the question whose they are.
 
-use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -16,45 +16,33 @@ use serde_json::{Value, json};
 use super::difference;
 use super::names::{APPLIED, MANAGED_BY, MANAGER, short_hash};
 
+mod contest;
+mod error;
+mod make;
+mod template;
+mod wrote;
+
+pub use error::ApplyError;
+pub use wrote::UNSEEN;
+
+use contest::Contests;
+use error::fault;
+use template::foreign;
+use wrote::Memory;
+
 /// What became of a child.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ack {
     /// It is as wanted.
     Unchanged,
     /// It was written, or was a moment ago and the store does not show it yet.
     Written,
-}
-
-/// Why a child could not be made so.
-#[derive(Debug, thiserror::Error)]
-pub enum ApplyError {
-    /// Its name belongs to somebody else's object.
-    #[error("{kind} {name} exists and is not ours")]
-    NameConflict {
-        /// The kind.
-        kind: String,
-        /// The name.
-        name: String,
-    },
-    /// The API server refuses it for good.
-    #[error("the API server refuses {kind} {name}: {message}")]
-    Refused {
-        /// The kind.
-        kind: String,
-        /// The name.
-        name: String,
-        /// The API server's words, shortened.
+    /// Somebody else changes its pod template again and again, so that its pods would be none of ours.
+    Contested {
+        /// Who, what, and what to do: printable, at most 1,024 characters.
         message: String,
-    },
-    /// Anything else: worth another try.
-    #[error("failed to write {kind} {name}: {source}")]
-    Request {
-        /// The kind.
-        kind: String,
-        /// The name.
-        name: String,
-        /// Why.
-        source: Box<kube::Error>,
+        /// When it may be taken back again.
+        after: Duration,
     },
 }
 
@@ -86,91 +74,40 @@ impl<K> Child for K where
 /// How the existing child is compared with the wanted one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Compare {
-    /// What others add is theirs.
+    /// What others add is theirs, but for a pod template.
     Ours,
     /// What others add to the spec changes its meaning: it goes.
     WholeSpec,
-}
-
-#[derive(Debug)]
-struct Wrote {
-    hash: String,
-    at: Instant,
-    /// The resourceVersion that the store must show before its object counts again.
-    version: u64,
-    /// Applying did not bring the wanted state about: not again while the object stays at this version.
-    settled: bool,
 }
 
 /// Writes children.
 #[derive(Clone)]
 pub struct Applier {
     client: Client,
-    wrote: Arc<Mutex<HashMap<String, Wrote>>>,
+    recorder: Recorder,
+    wrote: Arc<Memory>,
+    contests: Arc<Mutex<Contests>>,
 }
-
-/// How long a write counts that the store does not show. A watch is seldom more than a second behind.
-pub const UNSEEN: Duration = Duration::from_secs(10);
 
 impl Applier {
     /// A writer with its own memory of what it wrote.
     #[must_use]
     pub fn new(client: Client) -> Self {
-        let wrote = Arc::default();
-        Self { client, wrote }
+        let reporter = Reporter {
+            controller: "sealroom-operator".to_owned(),
+            instance: None,
+        };
+        let recorder = Recorder::new(client.clone(), reporter);
+        Self {
+            client,
+            recorder,
+            wrote: Arc::default(),
+            contests: Arc::default(),
+        }
     }
 
-    /// Makes the child be as wanted. `there` is what the store has; `owner` the UID that must own it, none
-    /// for what belongs to the namespace.
-    ///
-    /// # Errors
-    /// [`ApplyError`]; nothing was written then.
-    pub async fn apply<K: Child>(
-        &self,
-        wanted: &K,
-        there: Option<Arc<K>>,
-        owner: Option<&str>,
-        compare: Compare,
-    ) -> Result<Ack, ApplyError> {
-        let fault = |source| fault(wanted, source);
-        let (body, hash) = body(wanted);
-        let key = key(wanted);
-        if self.unseen(&key, &hash, there.as_deref()) {
-            return Ok(Ack::Written);
-        }
-        let api = self.api(wanted);
-        let there = match there {
-            Some(there) => Some(there),
-            None => api
-                .get_opt(&wanted.name_any())
-                .await
-                .map_err(fault)?
-                .map(Arc::new),
-        };
-        if let Some(there) = there.as_deref() {
-            must_be_ours(there, owner)?;
-            if matches(&body, there, compare) || self.settled(&key, &hash, there) {
-                return Ok(Ack::Unchanged);
-            }
-        }
-        let params = PatchParams::apply(MANAGER);
-        // A child that is not there is made without force: should somebody else make it in this moment, the
-        // API server says so.
-        let params = if there.is_some() {
-            params.force()
-        } else {
-            params
-        };
-        let after = api
-            .patch(&wanted.name_any(), &params, &Patch::Apply(&body))
-            .await
-            .map_err(fault)?;
-        let settled = !matches(&body, &after, compare);
-        if settled {
-            tracing::warn!(child = %key, "applied, and somebody else's fields remain");
-        }
-        self.remember(key, hash, &after, settled);
-        Ok(Ack::Written)
+    fn contests(&self) -> MutexGuard<'_, Contests> {
+        self.contests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Makes the child once; what cannot change is never written again.
@@ -188,7 +125,7 @@ impl Applier {
             return Ok(Ack::Unchanged);
         }
         let key = key(wanted);
-        if self.unseen::<K>(&key, "", None) {
+        if self.wrote.unseen::<K>(&key, "", None) {
             return Ok(Ack::Written);
         }
         let api = self.api(wanted);
@@ -208,7 +145,7 @@ impl Applier {
             }
             Err(source) => return Err(fault(wanted, source)),
         };
-        self.remember(key, String::new(), &made, false);
+        self.wrote.remember(key, String::new(), &made, false);
         Ok(Ack::Written)
     }
 
@@ -260,43 +197,6 @@ impl Applier {
     fn api<K: Child>(&self, of: &K) -> Api<K> {
         Api::namespaced(self.client.clone(), &of.namespace().unwrap_or_default())
     }
-
-    fn unseen<K: Child>(&self, key: &str, hash: &str, there: Option<&K>) -> bool {
-        let mut wrote = self.wrote.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(last) = wrote.get(key) else {
-            return false;
-        };
-        let behind = there.is_none_or(|there| version(there) < last.version);
-        let fresh = last.at.elapsed() < UNSEEN;
-        if !behind && !last.settled || behind && !fresh {
-            wrote.remove(key);
-            return false;
-        }
-        behind && last.hash == hash
-    }
-
-    fn settled<K: Child>(&self, key: &str, hash: &str, there: &K) -> bool {
-        let wrote = self.wrote.lock().unwrap_or_else(PoisonError::into_inner);
-        wrote
-            .get(key)
-            .is_some_and(|last| last.settled && last.hash == hash && last.version == version(there))
-    }
-
-    fn remember<K: Child>(&self, key: String, hash: String, after: &K, settled: bool) {
-        let mut wrote = self.wrote.lock().unwrap_or_else(PoisonError::into_inner);
-        wrote.retain(|_, last| last.settled || last.at.elapsed() < UNSEEN);
-        let version = version(after);
-        let at = Instant::now();
-        wrote.insert(
-            key,
-            Wrote {
-                hash,
-                at,
-                version,
-                settled,
-            },
-        );
-    }
 }
 
 /// The body with the hash of itself as an annotation, and that hash. The hash shows that a field which is no
@@ -312,12 +212,21 @@ fn body<K: Child>(wanted: &K) -> (Value, String) {
     (body, hash)
 }
 
+/// The hash of what was applied last to the one that is there.
+fn applied<K: Child>(there: &K) -> Option<&str> {
+    there.annotations().get(APPLIED).map(String::as_str)
+}
+
+/// As JSON. What cannot be written so is a bug of the type, and then like nothing.
+fn value<K: Child>(of: &K) -> Value {
+    serde_json::to_value(of).unwrap_or_default()
+}
+
 fn matches<K: Child>(body: &Value, there: &K, compare: Compare) -> bool {
-    let Ok(there) = serde_json::to_value(there) else {
-        return false;
-    };
+    let there = value(there);
     difference::satisfied(body, &there)
         && (compare == Compare::Ours || difference::identical(&body["spec"], &there["spec"]))
+        && foreign(body, &there).is_none()
 }
 
 fn must_be_ours<K: Child>(there: &K, owner: Option<&str>) -> Result<(), ApplyError> {
@@ -335,26 +244,6 @@ fn must_be_ours<K: Child>(there: &K, owner: Option<&str>) -> Result<(), ApplyErr
             kind: K::kind(&()).into_owned(),
             name: there.name_any(),
         })
-    }
-}
-
-fn fault<K: Child>(of: &K, source: kube::Error) -> ApplyError {
-    let kind = K::kind(&()).into_owned();
-    let name = of.name_any();
-    match source {
-        kube::Error::Api(status) if status.is_invalid() || status.is_forbidden() => {
-            let message = status.message.chars().take(256).collect();
-            ApplyError::Refused {
-                kind,
-                name,
-                message,
-            }
-        }
-        source => ApplyError::Request {
-            kind,
-            name,
-            source: Box::new(source),
-        },
     }
 }
 

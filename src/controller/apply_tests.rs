@@ -63,3 +63,19 @@ fn what_others_add_to_a_policy_is_seen() {
     assert!(matches(&body, &there, Compare::Ours));
     assert!(!matches(&body, &there, Compare::WholeSpec));
 }
+
+#[test]
+fn what_others_add_to_a_pod_template_is_seen() {
+    let mut wanted = Deployment::default();
+    let spec = json!({ "selector": {}, "template": { "spec": { "containers": [{ "name": "a", "image": "i" }] } } });
+    wanted.spec = serde_json::from_value(spec).ok();
+    let (body, hash) = body(&wanted);
+    let mut there = wanted.clone();
+    there.metadata.annotations = Some([(APPLIED.to_owned(), hash.clone())].into());
+    assert_eq!(applied(&there), Some(hash.as_str()));
+    assert!(matches(&body, &there, Compare::Ours));
+    let template = &mut there.spec.as_mut().unwrap().template;
+    template.spec.as_mut().unwrap().host_network = Some(true);
+    assert!(difference::satisfied(&body, &value(&there)));
+    assert!(!matches(&body, &there, Compare::Ours));
+}

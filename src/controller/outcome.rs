@@ -77,6 +77,22 @@ impl Outcome {
                 message: "the Deployment was written".to_owned(),
                 after: SHOWN,
             },
+            Ack::Contested { message, after } => {
+                Self::Stalled(Stall::new(Reason::TemplateContested, message).recheck(after))
+            }
+        }
+    }
+
+    /// Nothing else is to be done, and something may be to say after that time.
+    #[must_use]
+    pub fn by(self, again: Option<Duration>) -> Self {
+        match (self, again) {
+            (Self::Done, Some(after)) => Self::Waiting {
+                reason: Reason::RollingOut,
+                message: "a pod has not begun yet".to_owned(),
+                after,
+            },
+            (outcome, _) => outcome,
         }
     }
 
@@ -171,6 +187,17 @@ mod tests {
             backoff.failed(&i.to_string());
         }
         assert!(backoff.lock().len() <= TRACKED + 1);
+    }
+
+    /// What is to be said by then hastens nothing that is on its way, and wakes nobody who waits for a change.
+    #[test]
+    fn only_what_is_done_is_looked_at_again() {
+        let again = Some(Duration::from_secs(7));
+        let at = |outcome: Outcome| Backoff::default().action("a", &outcome.by(again));
+        assert_eq!(at(Outcome::Done), Action::requeue(Duration::from_secs(7)));
+        let stall = Outcome::Stalled(Stall::new(Reason::InvalidSpec, ""));
+        assert_eq!(at(stall), Action::await_change());
+        assert_eq!(Outcome::Done.by(None).as_str(), "done");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use super::conditions::{Truth, find};
 use crate::api::model_deployment::{PolicyRef, SealStatus, TenantGuard};
 use crate::api::{ConditionType, Reason};
 use crate::driver::{self, PodSeal};
-use crate::seal::wire::{Mcp, RuntimeFault, TokenKeys};
+use crate::seal::wire::{Lack, Mcp, RuntimeFault, TokenKeys};
 
 /// The condition `Sealed` and what stands behind it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +36,8 @@ pub struct SealView {
     pub runtime_fault: Option<RuntimeFault>,
     /// What gates say about the MCP server behind them: the worst by its pin.
     pub mcp: Option<Mcp>,
+    /// What any gate lacks to ask the models of an MCP server; `None` before one was heard.
+    pub models_lack: Option<BTreeSet<Lack>>,
 }
 
 impl Default for SealView {
@@ -52,6 +54,7 @@ impl Default for SealView {
             token_keys: TokenKeys::Good,
             runtime_fault: None,
             mcp: None,
+            models_lack: None,
         }
     }
 }
@@ -142,8 +145,17 @@ impl SealView {
                 .filter_map(|pod| pod.mcp())
                 .max_by_key(|mcp| mcp.pin)
                 .cloned(),
+            models_lack: heard(&counted),
         }
     }
+}
+
+/// What the gates say that they lack, together. A gate that nobody heard says nothing, and nobody may take that for
+/// having all.
+fn heard(pods: &[&Arc<PodSeal>]) -> Option<BTreeSet<Lack>> {
+    let mut said = pods.iter().filter_map(|pod| pod.models_lack()).peekable();
+    said.peek()?;
+    Some(said.flatten().copied().collect())
 }
 
 /// Open before unknown before proven; having got out goes before what could let it out.
@@ -157,80 +169,5 @@ fn rank(pod: &PodSeal) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::api::ModelDeploymentStatus;
-    use crate::driver::view::PodKind;
-    use crate::driver::{Reason as R, Sealed, Status as S};
-
-    fn pod(name: &str, status: S, reason: R, locks: &[&str]) -> Arc<PodSeal> {
-        Arc::new(PodSeal {
-            namespace: "team-a".to_owned(),
-            name: name.to_owned(),
-            uid: name.to_owned(),
-            owner_uid: "owner".to_owned(),
-            kind: PodKind::Gated,
-            sealed: Sealed {
-                status,
-                reason,
-                message: name.to_owned(),
-            },
-            state: None,
-            locks: locks.iter().map(|lock| (*lock).to_owned()).collect(),
-            opening: None,
-            report: None,
-            runtime_fault: None,
-            closure: None,
-            last_proven: None,
-            policies: Vec::new(),
-            notes: Vec::new(),
-        })
-    }
-
-    fn proven(name: &str) -> Arc<PodSeal> {
-        pod(name, S::True, R::NoEgress, &["Kernel", "NetworkPolicy"])
-    }
-
-    #[rstest::rstest]
-    #[case::none(vec![], Truth::Unknown, Reason::Proving)]
-    #[case::proven(vec![proven("a")], Truth::True, Reason::NoEgress)]
-    #[case::first(vec![pod("a", S::Unknown, R::Proving, &[])], Truth::Unknown, Reason::Proving)]
-    #[case::rollout(vec![proven("a"), pod("b", S::Unknown, R::Proving, &[])], Truth::True, Reason::NoEgress)]
-    #[case::control(vec![proven("a"), pod("b", S::Unknown, R::ControlFailed, &[])], Truth::Unknown, Reason::ControlFailed)]
-    #[case::open(vec![proven("a"), pod("b", S::False, R::PolicyWidens, &[]), pod("c", S::False, R::EgressOpen, &[])], Truth::False, Reason::EgressOpen)]
-    fn the_worst_pod_speaks(
-        #[case] pods: Vec<Arc<PodSeal>>,
-        #[case] truth: Truth,
-        #[case] reason: Reason,
-    ) {
-        let view = SealView::of(&pods);
-        assert_eq!((view.truth, view.reason), (truth, reason));
-    }
-
-    #[rstest::rstest]
-    #[case::proven("True", Some(Reason::NoEgress))]
-    #[case::open("False", None)]
-    #[case::unknown("Unknown", None)]
-    fn only_a_stored_proof_is_remembered(#[case] status: &str, #[case] reason: Option<Reason>) {
-        let stored = serde_json::json!({
-            "conditions": [{
-                "type": "Sealed", "status": status, "reason": "NoEgress", "message": "m",
-                "lastTransitionTime": "2026-01-01T00:00:00Z",
-            }],
-            "seal": { "locks": ["Kernel"] },
-        });
-        let stored: ModelDeploymentStatus = serde_json::from_value(stored).unwrap();
-        let view = SealView::stored(&stored.conditions, stored.seal.as_ref());
-        assert_eq!(view.as_ref().map(|view| view.reason), reason);
-        assert!(view.is_none_or(|view| view.locks == ["Kernel"]));
-    }
-
-    #[test]
-    fn a_lock_holds_when_it_holds_everywhere() {
-        let pods = [
-            proven("a"),
-            pod("b", S::True, R::NoEgress, &["NetworkPolicy"]),
-        ];
-        assert_eq!(SealView::of(&pods).locks, ["NetworkPolicy"]);
-    }
-}
+#[path = "seal_view_tests.rs"]
+mod tests;

@@ -271,6 +271,7 @@ impl Stores {
             model_deployments: self.model_deployments.clone(),
             services: self.services.clone(),
             namespaces: self.namespaces.clone(),
+            mcp_servers: self.mcp_servers.clone(),
         }
     }
 

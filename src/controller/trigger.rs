@@ -77,7 +77,8 @@ impl Wakes {
         wakes
     }
 
-    /// Itself, and the models that it names, or no longer names, in its namespace: their edges let it in.
+    /// Itself, and the models that it names, or no longer names, in its namespace: their edges let it in. Where there are
+    /// more servers than a model has places for, all of them: one that goes makes room for another.
     pub fn mcp_server(&self, object: &McpServer) -> Vec<Wake> {
         let namespace = object.namespace();
         let mut wakes = vec![Wake::Server(ObjectRef::from_obj(object))];
@@ -87,6 +88,10 @@ impl Wakes {
                 .iter()
                 .map(|model| Wake::Deployment(ObjectRef::from_obj(&**model))),
         );
+        let near = self.servers(|server| server.namespace() == namespace);
+        if near.len() >= references::MOST {
+            wakes.extend(near);
+        }
         wakes
     }
 
@@ -258,3 +263,7 @@ fn owners<K: Resource>(object: &K) -> Vec<Wake> {
         })
         .collect()
 }
+
+#[cfg(test)]
+#[path = "trigger_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use std::time::{Instant, SystemTime};
 use tokio::sync::broadcast;
 
 use crate::policy::{Closure, PolicyRef};
-use crate::seal::wire::{Mcp, Opening, Report, RuntimeFault, State, TokenKeys};
+use crate::seal::wire::{Lack, Mcp, Opening, Report, RuntimeFault, State, TokenKeys};
 
 use super::made::Made;
 use super::planner::Sealed;
@@ -65,6 +65,7 @@ impl PodSeal {
             || self.certificate_missing() != other.certificate_missing()
             || self.token_keys() != other.token_keys()
             || self.mcp() != other.mcp()
+            || self.models_lack() != other.models_lack()
     }
 
     /// Whether the gate asks for API keys and has none.
@@ -87,6 +88,12 @@ impl PodSeal {
     #[must_use]
     pub fn mcp(&self) -> Option<&Mcp> {
         self.report.as_ref()?.mcp.as_ref()
+    }
+
+    /// What the gate says that it lacks to ask the models of its pod's program; nothing while it was not heard.
+    #[must_use]
+    pub fn models_lack(&self) -> Option<&[Lack]> {
+        Some(&self.report.as_ref()?.models_lack)
     }
 
     /// What the gate says about its key set of tokens.

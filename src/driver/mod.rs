@@ -2,9 +2,11 @@
 //!
 //! Pure: [`targets`] says what a pod is asked to probe, [`shape`] how a pod differs from what was made, [`planner`] which
 //! pods are due, what a report means and what is to be done. Shared by them: [`sequence`], and [`made`], in which the
-//! reconcilers note what they made. Thin: [`edge`] speaks HTTP with gates and canaries, [`cluster`] with the API
-//! server, [`run`] moves messages between them. The planner is owned by one task, so nothing in it is locked.
+//! reconcilers note what they made. Shared with the reconcilers: [`again`], the pace of what somebody else undoes. Thin:
+//! [`edge`] speaks HTTP with gates and canaries, [`cluster`] with the API server, [`run`] moves messages between them. The
+//! planner is owned by one task, so nothing in it is locked.
 
+pub mod again;
 pub mod board;
 pub mod cluster;
 pub mod config;

@@ -295,6 +295,7 @@ impl Machine {
             certificate_missing: false,
             mcp: None,
             token_keys: TokenKeys::Good,
+            models_lack: Vec::new(),
             targets: self.findings.targets.clone(),
         }
     }

@@ -11,8 +11,10 @@ use serde::{Deserialize, Serialize};
 use super::session::Session;
 
 mod mcp;
+mod models;
 
 pub use mcp::{Mcp, Pin, ServerInfo, Tools};
+pub use models::{Lack, ModelFile};
 
 /// The version of every message here.
 pub const VERSION: u8 = 1;
@@ -260,6 +262,9 @@ pub struct Report {
     /// What the gate of an MCP server knows about it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mcp: Option<Mcp>,
+    /// What the gate needs to ask the models of its pod's program, and has not: at most two for each model.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub models_lack: Vec<Lack>,
     /// The last round's findings.
     pub targets: Vec<TargetReport>,
 }

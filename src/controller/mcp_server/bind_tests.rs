@@ -1,8 +1,12 @@
+use k8s_openapi::api::core::v1::Service;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::json;
 
 use super::*;
 use crate::controller::mcp_server::validate::tests::{object, with};
 use crate::controller::model_deployment::validate::tests::{config, object as model};
+use crate::controller::names::uid;
+use crate::controller::serving::edge;
 
 fn service(spec: serde_json::Value) -> Service {
     serde_json::from_value(json!({ "metadata": { "name": "assistant" }, "spec": spec })).unwrap()
@@ -28,7 +32,11 @@ fn bound(
     model: Option<&ModelDeployment>,
     service: Option<&Service>,
 ) -> Binding {
-    let found = Found { model, service };
+    let found = Found {
+        model,
+        service,
+        ..Found::default()
+    };
     bind(server, 0, &found, &namespaces(), &config()).unwrap()
 }
 
@@ -40,13 +48,13 @@ fn a_model_of_the_own_namespace_is_bound_by_its_uid() {
     assert_eq!(way.labels, edge::owner(uid(&model())));
     assert_eq!(binding.base_url(), "http://127.0.0.1:11500/v1");
     assert_eq!(binding.model.as_deref(), Some("assistant"));
-    assert_eq!(binding.reason(), Reason::ModelNotReady);
+    assert!(!way.ready);
     let mut serving = model();
     let available = json!({ "conditions": [{ "type": "Available", "status": "True", "reason": "Serving",
         "message": "", "lastTransitionTime": "2026-01-01T00:00:00Z" }] });
     serving.status = Some(serde_json::from_value(available).unwrap());
     let binding = bound(&object(), Some(&serving), Some(&ours()));
-    assert_eq!(binding.reason(), Reason::Bound);
+    assert!(binding.way.unwrap().ready);
 }
 
 #[rstest::rstest]
@@ -141,7 +149,7 @@ fn a_model_with_tls_needs_a_ca() {
     model.spec.access.tls =
         Some(serde_json::from_value(json!({ "secretRef": { "name": "tls" } })).unwrap());
     let binding = bound(&object(), Some(&model), Some(&ours()));
-    assert_eq!(binding.reason(), Reason::CaMissing);
+    assert_eq!(binding.way.unwrap_err().reason, Reason::CaMissing);
     let server = with(
         object(),
         json!({ "models": [{ "modelDeploymentRef": { "name": "assistant" }, "caConfigMapRef": { "name": "ca", "key": "ca.crt" } }] }),

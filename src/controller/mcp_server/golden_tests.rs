@@ -8,10 +8,12 @@ use k8s_openapi::api::core::v1::Service;
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use kube::ResourceExt;
 
-use super::bind::{Binding, Found, Target, bind};
+use super::bind::{Binding, bind};
 use super::build::deployment::{Inputs, build as deployment};
 use super::build::{edge_policy, service};
+use super::target::Target;
 use super::validate::validate;
+use super::way::Found;
 use crate::api::{McpServer, ModelDeployment};
 use crate::controller::golden_tests::{compare, read, yaml};
 use crate::controller::model_deployment::build::edge_policy as model_edges;
@@ -68,6 +70,7 @@ impl World {
                         .services
                         .iter()
                         .find(|s| is(s.namespace(), s.name_any())),
+                    full: false,
                 };
                 bind(&self.server, index, &found, &namespaces, &config()).unwrap()
             })

@@ -1,11 +1,15 @@
 //! The reconciler of McpServers: dereference, validate, build, apply, status.
 
+pub mod awaited;
 pub mod bind;
+pub mod bound;
 pub mod build;
 pub mod references;
 mod said;
 pub mod status;
+pub mod target;
 pub mod validate;
+pub mod way;
 
 use std::time::Duration;
 
@@ -13,6 +17,7 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::jiff::Timestamp;
 use kube::ResourceExt;
 
+use self::awaited::awaited;
 use self::bind::Binding;
 use self::build::deployment::{self, Inputs};
 use self::build::{edge_policy, service};
@@ -20,7 +25,7 @@ use self::status::Seen;
 use self::validate::{Server, validate};
 use super::apply::Compare;
 use super::context::Context;
-use super::names::uid;
+use super::names::{OWNER_UID, uid};
 use super::outcome::{Outcome, Stall};
 use super::sealed_policy;
 use super::serving::{edge, remains};
@@ -52,6 +57,13 @@ pub async fn reconcile(this: &McpServer, ctx: &Context) -> Outcome {
     };
     let namespace = this.namespace().unwrap_or_default();
     let told = this.status.as_ref();
+    let owner = uid(this);
+    let pods = ctx.stores.pods.state_filter(|pod| {
+        pod.metadata.namespace == this.metadata.namespace
+            && pod.labels().get(OWNER_UID).is_some_and(|uid| uid == owner)
+    });
+    let awaited = awaited(this, &pods, Timestamp::now());
+    let again = awaited.again;
     let seen = Seen {
         deployment: lookup(&ctx.stores.deployments, &namespace, &this.name_any()),
         seal: ctx.seal_of(
@@ -59,6 +71,7 @@ pub async fn reconcile(this: &McpServer, ctx: &Context) -> Outcome {
             told.map_or(&[], |status| &status.conditions),
             told.and_then(|status| status.seal.as_ref()),
         ),
+        awaited: awaited.told,
         exits: edge_policy::exits(this, &bindings, &ctx.config),
         guard: ctx.stores.guard(&namespace),
         bindings,
@@ -66,7 +79,7 @@ pub async fn reconcile(this: &McpServer, ctx: &Context) -> Outcome {
     let status = status::compute(this, &stored, &seen, &outcome, Timestamp::now());
     let conditions = (stored.conditions.as_slice(), status.conditions.as_slice());
     match ctx.status.write(this, &stored, &status, conditions).await {
-        Ok(()) => outcome,
+        Ok(()) => outcome.by(again),
         Err(error) => Outcome::Transient {
             message: format!("failed to write status: {error}"),
         },

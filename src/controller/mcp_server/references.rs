@@ -7,7 +7,9 @@ use kube::ResourceExt;
 use kube::api::PartialObjectMeta;
 use kube::runtime::reflector::Store;
 
-use super::bind::{Binding, Found, Target, bind};
+use super::bind::{Binding, bind};
+use super::target::Target;
+use super::way::Found;
 use crate::api::{McpServer, ModelDeployment};
 use crate::controller::config::Config;
 use crate::controller::model_deployment::build::edge_policy::Server;
@@ -16,7 +18,7 @@ use crate::controller::stores::lookup;
 use crate::policy::Labels;
 
 /// Servers of one namespace that a model lets in because they name it: more would make a policy without bound.
-const MOST: usize = 64;
+pub const MOST: usize = 64;
 
 /// The targets of a server's models.
 fn targets(server: &McpServer) -> impl Iterator<Item = Target> + '_ {
@@ -40,14 +42,18 @@ pub fn names_service(server: &McpServer, service: &Service) -> bool {
     targets(server).any(|target| target.key() == (&namespace, &name))
 }
 
-/// The servers of the model's own namespace that name it, in the order of their UIDs.
+/// The servers of the model's own namespace that name it, at most [`MOST`], in the order of their UIDs. Those that were made
+/// first have the places, so that none which asks already is shut out by one that is made later.
 #[must_use]
 pub fn servers_of(store: &Store<McpServer>, model: &ModelDeployment) -> Vec<Server> {
-    let found = store.state_filter(|server| {
-        server.namespace() == model.namespace()
+    let mut found = store.state_filter(|server| {
+        server.metadata.namespace == model.metadata.namespace
             && server.metadata.deletion_timestamp.is_none()
             && names_model(server, model)
     });
+    let made = |server: &McpServer| server.metadata.creation_timestamp.as_ref().map(|at| at.0);
+    found.sort_by(|one, other| (made(one), uid(&**one)).cmp(&(made(other), uid(&**other))));
+    found.truncate(MOST);
     let mut servers: Vec<Server> = found
         .iter()
         .map(|server| Server {
@@ -56,8 +62,19 @@ pub fn servers_of(store: &Store<McpServer>, model: &ModelDeployment) -> Vec<Serv
         })
         .collect();
     servers.sort();
-    servers.truncate(MOST);
     servers
+}
+
+/// Whether other servers of its namespace have all the places at the model.
+fn is_full_for(store: &Store<McpServer>, model: &ModelDeployment, server: &McpServer) -> bool {
+    // One that is being deleted keeps what its pods have until they are gone.
+    if server.metadata.namespace != model.metadata.namespace
+        || server.metadata.deletion_timestamp.is_some()
+    {
+        return false;
+    }
+    let servers = servers_of(store, model);
+    servers.len() == MOST && servers.iter().all(|one| one.uid != uid(server))
 }
 
 /// Where models are looked up.
@@ -69,6 +86,8 @@ pub struct Targets {
     pub services: Store<Service>,
     /// All of them.
     pub namespaces: Store<PartialObjectMeta<Namespace>>,
+    /// All of them: a model has places for so many.
+    pub mcp_servers: Store<McpServer>,
 }
 
 impl Targets {
@@ -103,6 +122,9 @@ impl Targets {
                             .is_none_or(|model| owned(service, uid(model)))
                     }),
                     model: model.as_deref(),
+                    full: model
+                        .as_deref()
+                        .is_some_and(|model| is_full_for(&self.mcp_servers, model, server)),
                 };
                 bind(server, index, &found, &namespaces, config)
             })
@@ -114,3 +136,7 @@ fn owned(service: &Service, uid: &str) -> bool {
     let mut owners = service.owner_references().iter();
     owners.any(|owner| owner.uid == uid)
 }
+
+#[cfg(test)]
+#[path = "references_tests.rs"]
+mod tests;

@@ -8,8 +8,8 @@ use k8s_openapi::jiff::Timestamp;
 
 use super::bind::Binding;
 use super::build::{deployment, service};
-use super::said;
-use crate::api::mcp_server::{BoundModel, McpServerStatus};
+use super::{bound, said};
+use crate::api::mcp_server::McpServerStatus;
 use crate::api::model_deployment::{SealMode, TenantGuard};
 use crate::api::{ConditionType, McpServer, Reason};
 use crate::controller::conditions::{Finding, Truth, conditions, find};
@@ -32,6 +32,8 @@ pub struct Seen {
     pub seal: SealView,
     /// Its models.
     pub bindings: Vec<Binding>,
+    /// What its pods do not start without.
+    pub awaited: Option<Summary>,
     /// Every declared way in and out.
     pub exits: Vec<String>,
     /// What the tenant guard refuses in its namespace.
@@ -50,7 +52,8 @@ pub fn compute(
     use ConditionType as C;
     let spec = &this.spec;
     let numbers = Numbers::of(spec.replicas, seen.deployment.as_deref());
-    let models = models(&seen.bindings);
+    let lacks = bound::lacks(this, old, &seen.seal, &seen.bindings);
+    let models = bound::condition(&seen.bindings, &lacks);
     let tools = tools(this, old, seen);
     let sealed = sealed(spec.seal.mode, &seen.seal);
     let [ready, reconciling, stalled] =
@@ -87,38 +90,11 @@ pub fn compute(
             .and_then(said::server_info)
             .or_else(|| old.server_info.clone()),
         tools: mcp.and_then(said::tools).or_else(|| old.tools.clone()),
-        models: seen.bindings.iter().map(model).collect(),
+        models: (seen.bindings.iter())
+            .map(|one| bound::model(one, &lacks))
+            .collect(),
         seal: Some(seen.seal.status(&seen.exits, seen.guard)),
     }
-}
-
-fn model(binding: &Binding) -> BoundModel {
-    BoundModel {
-        target: binding.target.to_string(),
-        base_url: binding.base_url(),
-        model: binding.model.clone(),
-        state: binding.reason().to_string(),
-    }
-}
-
-/// The first model that cannot be asked speaks.
-fn models(bindings: &[Binding]) -> Cell {
-    if bindings.is_empty() {
-        return (Truth::True, Reason::NoModels, String::new());
-    }
-    if let Some(unbound) = bindings.iter().find_map(|one| one.way.as_ref().err()) {
-        return (Truth::False, unbound.reason, unbound.message.clone());
-    }
-    let waits = bindings
-        .iter()
-        .find(|one| one.reason() == Reason::ModelNotReady);
-    waits.map_or((Truth::True, Reason::Bound, String::new()), |waits| {
-        let text = format!(
-            "{} does not serve: look at its own conditions",
-            waits.target
-        );
-        (Truth::False, Reason::ModelNotReady, text)
-    })
 }
 
 fn tools(this: &McpServer, old: &McpServerStatus, seen: &Seen) -> Cell {
@@ -151,7 +127,7 @@ fn tools(this: &McpServer, old: &McpServerStatus, seen: &Seen) -> Cell {
 }
 
 fn unknown() -> Cell {
-    let text = "the server has not listed its tools yet";
+    let text = "the server has not listed its tools yet, or gives errors instead";
     (Truth::Unknown, Reason::ToolsUnknown, text.to_owned())
 }
 
@@ -174,6 +150,11 @@ fn summary(
     }
     if tools.1 == Reason::ToolsDrifted {
         return held(tools.1, &tools.2);
+    }
+    let awaited = seen.awaited.clone();
+    if let Some(summary) = awaited.filter(|_| wanted > 0 && !numbers.complete) {
+        // Before the proof: a pod that has not begun has no gate that could be asked.
+        return summary;
     }
     if !unsealed && wanted > 0 && sealed.0 == Truth::Unknown {
         return working(Reason::NotSealed, &sealed.2);

@@ -2,11 +2,13 @@ use k8s_openapi::api::apps::v1::{DeploymentSpec, DeploymentStatus};
 use rstest::rstest;
 use serde_json::json;
 
-use super::super::bind::{Target, Unbound, Way};
+use super::super::target::Target;
 use super::super::validate::tests::{object, with};
+use super::super::way::{Unbound, Way};
 use super::*;
+use crate::api::mcp_server::KeyRef;
 use crate::controller::outcome::Stall;
-use crate::seal::wire::{Mcp, Pin, RuntimeFault, ServerInfo, Tools};
+use crate::seal::wire::{Lack, Mcp, ModelFile, Pin, RuntimeFault, ServerInfo, Tools};
 
 fn deployment(ready: i32) -> Arc<Deployment> {
     let mut made = Deployment::default();
@@ -77,6 +79,7 @@ fn seen(way: Result<bool, Reason>, seal: SealView, ready: i32) -> Seen {
         deployment: Some(deployment(ready)),
         seal,
         bindings: vec![binding(way)],
+        awaited: None,
         exits: vec!["out".to_owned()],
         guard: TenantGuard::None,
     }
@@ -199,6 +202,50 @@ fn what_is_wrong_with_the_server_is_told(
     let stalls = reason == "ToolsDrifted";
     let stalled = cell(&status, ConditionType::Stalled).0 == "True";
     assert_eq!(stalled, stalls);
+}
+
+/// A key that is missing is told while the pods serve, and the calls of the model fail.
+#[test]
+fn a_key_that_no_gate_finds_is_no_bound_model() {
+    let mut seen = seen(Ok(true), proven(Some(Pin::Ok)), 1);
+    seen.bindings[0].key = Some(KeyRef {
+        name: "assistant-keys".to_owned(),
+        key: "tools".to_owned(),
+    });
+    let lack = Lack {
+        port: 11_500,
+        file: ModelFile::Key,
+    };
+    seen.seal.models_lack = Some([lack].into());
+    let status = of(&object(), &seen, &Outcome::Done);
+    let bound = cell(&status, ConditionType::ModelsBound);
+    assert_eq!(bound, ("False".to_owned(), "SecretMissing".to_owned()));
+    assert_eq!(cell(&status, ConditionType::Ready).1, "ModelsNotBound");
+    assert_eq!(cell(&status, ConditionType::Available).0, "True");
+    assert_eq!(status.models[0].state, "SecretMissing");
+    seen.seal.models_lack = Some(Default::default());
+    let status = of(&object(), &seen, &Outcome::Done);
+    assert_eq!(cell(&status, ConditionType::Ready).0, "True");
+    assert_eq!(status.models[0].state, "Bound");
+}
+
+/// Before the proof, which a pod that does not begin never has; after what is wrong anyhow, and not for pods too many.
+#[rstest]
+#[case::not_proven(SealView::default(), 0, "SecretMissing", "True")]
+#[case::proven(proven(None), 0, "SecretMissing", "True")]
+#[case::drift(proven(Some(Pin::Drift)), 0, "ToolsDrifted", "True")]
+#[case::all_serve(proven(None), 1, "Succeeded", "False")]
+fn what_a_pod_waits_for_is_told(
+    #[case] seal: SealView,
+    #[case] serve: i32,
+    #[case] ready: &str,
+    #[case] stalled: &str,
+) {
+    let mut seen = seen(Ok(true), seal, serve);
+    seen.awaited = Some(held(Reason::SecretMissing, "Secret db"));
+    let status = of(&pinned(), &seen, &Outcome::Done);
+    assert_eq!(cell(&status, ConditionType::Ready).1, ready);
+    assert_eq!(cell(&status, ConditionType::Stalled).0, stalled);
 }
 
 #[test]

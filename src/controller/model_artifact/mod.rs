@@ -2,26 +2,24 @@
 
 pub mod build;
 pub mod job_state;
+mod jobs;
 pub mod progress;
 pub mod status;
 pub mod users;
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use k8s_openapi::api::batch::v1::Job;
 use k8s_openapi::jiff::Timestamp;
 use kube::api::{Patch, PatchParams};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
-use self::build::job::{self, Step};
+use self::build::job::Step;
 use self::build::{claim, edge_policy, registry};
-use self::job_state::{JobState, inspect};
+use self::jobs::Run;
 use self::status::Found;
 use self::users::Users;
 use super::apply::ApplyError;
-use super::config::Registry;
 use super::context::Context;
 use super::difference::quantity;
 use super::names::{MANAGER, uid};
@@ -29,12 +27,9 @@ use super::outcome::{Outcome, Stall};
 use super::sealed_policy;
 use super::serving::edge;
 use super::stores::lookup;
-use crate::api::model_artifact::ArtifactFacts;
 use crate::api::{ModelArtifact, Reason};
 use crate::types::ImageRef;
 
-/// How often a Job that failed for good is tried again: whoever mended the registry need not tell us.
-const RETRY: Duration = Duration::from_secs(600);
 /// How long a pass waits for what the stores will show.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -106,10 +101,16 @@ async fn advance(
             left,
         ));
     }
+    let run = Run {
+        this,
+        declared,
+        users,
+        ctx,
+    };
     let facts = match found.artifact.clone() {
         Some(facts) => facts,
         None => {
-            let facts = run(Step::Plan, "", this, declared, users, found, ctx).await?;
+            let facts = run.to_its_end(Step::Plan, "", found).await?;
             found.artifact = Some(facts.clone());
             facts
         }
@@ -134,7 +135,7 @@ async fn advance(
         return Err(waiting(Reason::Pulling, "its volume was made", SOON));
     };
     let volume = uid(&*claim);
-    found.artifact = Some(run(Step::Pull, volume, this, declared, users, found, ctx).await?);
+    found.artifact = Some(run.to_its_end(Step::Pull, volume, found).await?);
     found.verified = true;
     ctx.metrics
         .pulled(found.artifact.as_ref().map_or(0, |facts| facts.bytes));
@@ -183,130 +184,6 @@ async fn keep_users(this: &ModelArtifact, users: &Users, ctx: &Context) -> Resul
             message: format!("failed to write the owners: {error}"),
         }),
     }
-}
-
-/// Runs a Job to its result: made when it is not there, looked at when it is.
-async fn run(
-    step: Step,
-    volume: &str,
-    this: &ModelArtifact,
-    declared: &Registry,
-    users: &Users,
-    found: &mut Found,
-    ctx: &Context,
-) -> Result<ArtifactFacts, Outcome> {
-    let namespace = this.namespace().unwrap_or_default();
-    found.phase = match step {
-        Step::Plan => Reason::Planning,
-        Step::Pull => Reason::Pulling,
-    };
-    let beside = users.beside(&this.name_any());
-    let name = job::name(step, this, declared, beside.as_ref(), volume);
-    for stale in other_jobs(step, this, &name, ctx) {
-        ctx.applier.delete(&*stale).await?;
-    }
-    let Some(there) = lookup(&ctx.stores.jobs, &namespace, &name) else {
-        let wanted = job::build(step, name, this, declared, beside.as_ref(), &ctx.config);
-        ctx.applier.create(&wanted, None, Some(uid(this))).await?;
-        return Err(waiting(found.phase, "its Job was made", SOON));
-    };
-    // Somebody else's Job of that name is found by this.
-    ctx.applier
-        .create(&*there, Some(there.clone()), Some(uid(this)))
-        .await?;
-    let pods = ctx
-        .stores
-        .pods
-        .state_filter(|pod| pod.namespace().as_deref() == Some(&namespace));
-    match inspect(&there, &pods) {
-        JobState::Running { address, trouble } => {
-            Err(running(this, found, address, trouble, ctx).await)
-        }
-        JobState::Succeeded(message) => {
-            let facts = message
-                .artifact
-                .and_then(|artifact| serde_json::to_value(artifact).ok());
-            let facts: Option<ArtifactFacts> = facts.and_then(|v| serde_json::from_value(v).ok());
-            facts
-                .filter(|facts| this.spec.image.ends_with(&facts.digest))
-                .ok_or_else(|| Outcome::Transient {
-                    message: "the Job's result is not about this artifact".to_owned(),
-                })
-        }
-        JobState::Lost => {
-            ctx.applier.delete(&*there).await?;
-            Err(waiting(found.phase, "the Job is run again", SOON))
-        }
-        JobState::Failed {
-            reason,
-            message,
-            at,
-        } => {
-            let age = at.map(|at| Timestamp::now().duration_since(at).unsigned_abs());
-            let due = age.is_none_or(|age| age >= RETRY);
-            if due {
-                ctx.applier.delete(&*there).await?;
-                return Err(waiting(found.phase, "the Job is tried again", SOON));
-            }
-            let left = RETRY.saturating_sub(age.unwrap_or_default());
-            Err(Outcome::Stalled(Stall::new(reason, message).recheck(left)))
-        }
-    }
-}
-
-/// What a running pull says of itself.
-async fn running(
-    this: &ModelArtifact,
-    found: &mut Found,
-    address: Option<String>,
-    trouble: Option<(Reason, String)>,
-    ctx: &Context,
-) -> Outcome {
-    let report = match address {
-        Some(address) => ctx.progress.ask(uid(this), &address).await,
-        None => None,
-    };
-    if let Some(report) = report {
-        found.progressed(&report);
-        if let Some(waiting_for) = report.waiting_for {
-            let word = serde_json::to_value(waiting_for.reason).unwrap_or_default();
-            let reason = word.as_str().and_then(Reason::parse);
-            let message = waiting_for
-                .message
-                .chars()
-                .filter(|c| !c.is_control())
-                .take(512);
-            return Outcome::Stalled(
-                Stall::new(
-                    reason.unwrap_or(Reason::Unreachable),
-                    message.collect::<String>(),
-                )
-                .recheck(progress::EVERY),
-            );
-        }
-    }
-    match trouble {
-        Some((Reason::ClaimNodeMismatch, message)) => {
-            Outcome::Stalled(Stall::new(Reason::ClaimNodeMismatch, message))
-        }
-        Some((_, message)) => waiting(found.phase, &message, progress::EVERY),
-        None => waiting(found.phase, "its Job runs", progress::EVERY),
-    }
-}
-
-/// Jobs of ours for the same step and other inputs.
-fn other_jobs(step: Step, this: &ModelArtifact, name: &str, ctx: &Context) -> Vec<Arc<Job>> {
-    let prefix = format!("{}-{}-", this.name_any(), step.as_str());
-    ctx.stores.jobs.state_filter(|job| {
-        job.namespace() == this.namespace()
-            && job.metadata.deletion_timestamp.is_none()
-            && job
-                .owner_references()
-                .iter()
-                .any(|owner| owner.uid == uid(this))
-            && job.name_any().starts_with(&prefix)
-            && job.name_any() != name
-    })
 }
 
 fn waiting(reason: Reason, message: &str, after: Duration) -> Outcome {

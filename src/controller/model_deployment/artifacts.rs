@@ -150,9 +150,9 @@ pub fn template_missing(
     let family = facts
         .and_then(|facts| facts.chat_template.clone())
         .and_then(|word| serde_json::from_value::<ChatFamily>(word.into()).ok());
-    let lacks = served.mode == Mode::Completion
+    let lacks = served.task.mode == Mode::Completion
         && model.engine.particulars().lacks_template(family)
-        && served.template.is_none();
+        && served.task.template.is_none();
     lacks.then(|| {
         let field = match model.models.only() {
             Some(_) => format!("runtime.{}.template", model.engine.member()),
@@ -171,7 +171,7 @@ pub fn template_missing(
 pub fn wrong_mode(model: &Model, served: &Served, facts: Option<&ArtifactFacts>) -> Option<Stall> {
     let word = facts?.pooling.clone()?;
     let pooling: ModelPooling = serde_json::from_value(word.into()).ok()?;
-    let text = match (served.mode, pooling) {
+    let text = match (served.task.mode, pooling) {
         (Mode::Embedding, ModelPooling::Rank) => {
             "the model ranks documents and makes no embeddings: write engine: LlamaCpp with llamaCpp.mode: Rerank, or name another artifact"
         }
@@ -229,7 +229,7 @@ fn need(model: &Model, served: &Served, facts: &ArtifactFacts, further: u64) -> 
         kv_k: tuning.cache_k,
         kv_v: tuning.cache_v,
         batch: tuning.batch.unwrap_or(u32::MAX).min(micro),
-        logits: served.mode == Mode::Completion,
+        logits: served.task.mode == Mode::Completion,
         gpu_layers: tuning.gpu_layers.unwrap_or(0),
         further_weights: further,
         ..usual

@@ -1,10 +1,10 @@
 //! The models of an object, by the names that requests carry; pure.
 
 use super::validate::Invalid;
-use crate::api::model_deployment::{ArtifactSource, Engine, Mode};
+use crate::api::model_deployment::{ArtifactSource, Engine};
 use crate::api::{AccessMode, ModelDeployment, SecretRef};
 use crate::controller::config::Config;
-use crate::engine::Tuning;
+use crate::engine::{Task, Tuning};
 use crate::types::{AtLeastOne, ImageRef};
 
 /// One of them.
@@ -16,12 +16,8 @@ pub struct Served {
     pub image: ImageRef,
     /// Secrets for the artifact's registry.
     pub pull_secrets: Vec<SecretRef>,
-    /// What it is served for.
-    pub mode: Mode,
-    /// The chat template that the object gives, in the engine's language.
-    pub template: Option<String>,
-    /// Texts that end an answer.
-    pub stop: Vec<String>,
+    /// What it does.
+    pub task: Task,
 }
 
 /// All of them.
@@ -42,7 +38,9 @@ pub fn of(
     };
     let engine = spec.runtime.engine.particulars();
     for model in models.iter() {
-        engine.can_serve_for(model.mode).map_err(Invalid::Mode)?;
+        engine
+            .can_serve_for(model.task.mode)
+            .map_err(Invalid::Mode)?;
     }
     Ok(models)
 }
@@ -72,9 +70,7 @@ fn alone(
         name,
         image,
         pull_secrets: source.pull_secrets.clone(),
-        mode: tuning.mode,
-        template: tuning.template.clone(),
-        stop: tuning.stop.clone(),
+        task: spec.runtime.task(),
     })
 }
 
@@ -96,7 +92,7 @@ fn several(
     if spec.served_model_name.is_some() {
         return wrong("servedModelName is for artifact: write the name of each in its entry");
     }
-    if tuning.mode != Mode::default() || tuning.template.is_some() || !tuning.stop.is_empty() {
+    if !spec.runtime.task().is_default() {
         return wrong(format!(
             "mode, template and stop are each model's own: write them in its entry and not in runtime.{member}"
         ));
@@ -123,9 +119,7 @@ fn several(
             name: entry.name.clone(),
             image: image(&entry.artifact, "models[].artifact.image", config)?,
             pull_secrets: entry.artifact.pull_secrets.clone(),
-            mode: entry.mode,
-            template: entry.template.clone(),
-            stop: entry.stop.clone(),
+            task: entry.task(),
         });
     }
     AtLeastOne::collect(models).ok_or(Invalid::NoArtifact)
@@ -169,6 +163,7 @@ pub(crate) mod tests {
     use super::super::validate::tests::{config, object};
     use super::super::validate::validate;
     use super::*;
+    use crate::api::model_deployment::Mode;
     use crate::controller::outcome::Stall;
 
     const DIGESTS: [&str; 2] = ["1", "2"];
@@ -194,7 +189,7 @@ pub(crate) mod tests {
         let model = validate(&object, &config()).unwrap();
         let names: Vec<&str> = model.models.iter().map(|one| one.name.as_str()).collect();
         assert_eq!(names, ["chat", "vectors"]);
-        let modes: Vec<Mode> = model.models.iter().map(|one| one.mode).collect();
+        let modes: Vec<Mode> = model.models.iter().map(|one| one.task.mode).collect();
         assert_eq!(modes, [Mode::Completion, Mode::Embedding]);
         assert_eq!(model.tuning.loaded(), 1);
         object.spec.runtime.ollama =

@@ -7,7 +7,7 @@ use crate::api::model_deployment::{Adapter, Engine, Mode};
 use crate::api::{AccessMode, ModelDeployment, Reason, SecretRef};
 use crate::controller::config::Config;
 use crate::controller::outcome::Stall;
-use crate::gguf::{Kind, WRONG_KIND};
+use crate::gguf::Kind;
 use crate::types::ImageRef;
 
 /// As many adapters as the schema lets through.
@@ -61,7 +61,7 @@ impl Part {
     #[must_use]
     pub fn about(&self, mut stall: Stall) -> Stall {
         stall.message = format!("{}: {}", self.field(), stall.message);
-        if stall.message.contains(WRONG_KIND) {
+        if stall.reason == Reason::WrongKind {
             let kind = self.kind();
             stall.message += &format!("; name the artifact of {kind} for the model");
         }
@@ -95,7 +95,7 @@ impl Part {
 /// A stall of the model's own artifact: where a file of another kind belongs.
 #[must_use]
 pub fn about_model(mut stall: Stall) -> Stall {
-    if stall.message.contains(WRONG_KIND) {
+    if stall.reason == Reason::WrongKind {
         stall.message += "; name the artifact of a whole model, and of engine LlamaCpp an adapter in runtime.llamaCpp.adapters and a projector in runtime.llamaCpp.projector";
     }
     stall

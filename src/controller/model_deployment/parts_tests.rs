@@ -94,7 +94,7 @@ fn a_file_of_the_wrong_kind_names_field_and_cure(
         wanted: wanted.unwrap_or_default(),
         found,
     };
-    let stall = Stall::new(Reason::UnsupportedFormat, error.to_string());
+    let stall = Stall::new(Reason::WrongKind, error.to_string());
     let settings = json!({ "adapters": [entry("a", "3")], "projector": { "artifact": entry("", "5")["artifact"] } });
     let parts = parts(settings);
     let told = match wanted {

@@ -9,7 +9,7 @@ use super::dereference::Seen;
 use super::parts::Role;
 use crate::api::memory::MemoryStatus;
 use crate::api::model_deployment::{
-    AdapterStatus, ArtifactStatus, ModelDeploymentStatus, ModelStatus, ProjectorStatus, SealMode,
+    AdapterStatus, ArtifactPhase, ArtifactStatus, ModelDeploymentStatus, ModelStatus, SealMode,
 };
 use crate::api::{ConditionType, ModelArtifact, ModelDeployment, Reason};
 use crate::controller::conditions::{Finding, Truth, conditions, find};
@@ -171,8 +171,11 @@ fn summary(
 }
 
 /// How far an artifact is. Not what the object waits for: each speaks of its own artifact.
-fn phase(one: Option<&ModelArtifact>) -> String {
-    artifact(one, &Outcome::Done).1.to_string()
+fn phase(one: Option<&ModelArtifact>) -> ArtifactPhase {
+    ArtifactPhase {
+        phase: artifact(one, &Outcome::Done).1.to_string(),
+        artifact: one.map(artifact_status),
+    }
 }
 
 fn adapter_statuses(seen: &Seen) -> Vec<AdapterStatus> {
@@ -180,28 +183,23 @@ fn adapter_statuses(seen: &Seen) -> Vec<AdapterStatus> {
     let adapters = parts.filter_map(|(part, one)| match &part.role {
         Role::Adapter { name, .. } => Some(AdapterStatus {
             name: name.clone(),
-            phase: phase(one.as_deref()),
-            artifact: one.as_deref().map(artifact_status),
+            own: phase(one.as_deref()),
         }),
         Role::Projector => None,
     });
     adapters.collect()
 }
 
-fn projector_status(seen: &Seen) -> Option<ProjectorStatus> {
+fn projector_status(seen: &Seen) -> Option<ArtifactPhase> {
     let mut parts = seen.parts.iter();
     let (_, one) = parts.find(|(part, _)| part.role == Role::Projector)?;
-    Some(ProjectorStatus {
-        phase: phase(one.as_deref()),
-        artifact: one.as_deref().map(artifact_status),
-    })
+    Some(phase(one.as_deref()))
 }
 
 fn model_statuses(seen: &Seen) -> Vec<ModelStatus> {
     let models = seen.models.iter().map(|(name, one)| ModelStatus {
         name: name.clone(),
-        phase: phase(one.as_deref()),
-        artifact: one.as_deref().map(artifact_status),
+        own: phase(one.as_deref()),
     });
     models.collect()
 }

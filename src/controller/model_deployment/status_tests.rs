@@ -263,7 +263,7 @@ fn several_models_are_told_apart(
     let listed = status
         .models
         .iter()
-        .map(|one| (one.name.as_str(), one.artifact.is_some()));
+        .map(|one| (one.name.as_str(), one.own.artifact.is_some()));
     let expected = ["chat", "vectors"].into_iter().zip(there);
     assert!(listed.eq(expected), "{:?}", status.models);
     assert_eq!(status.artifact, None);
@@ -310,9 +310,9 @@ fn parts_are_told_apart(#[case] there: [bool; 2], #[case] reason: &str, #[case] 
     };
     assert_eq!(adapter.name, "tone");
     let projector = status.projector.unwrap();
-    let shown = [&adapter.artifact, &projector.artifact];
+    let shown = [&adapter.own.artifact, &projector.artifact];
     assert_eq!(shown.map(Option::is_some), there);
-    let phases = [adapter.phase.as_str(), projector.phase.as_str()];
+    let phases = [adapter.own.phase.as_str(), projector.phase.as_str()];
     assert_eq!(phases.map(|phase| phase == "Verified"), there);
 }
 

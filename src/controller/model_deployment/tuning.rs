@@ -15,6 +15,8 @@ const THREADS: u32 = 2;
 pub fn of(spec: &ModelDeploymentSpec) -> Result<Tuning, Wrong> {
     let mut tuning = spec.runtime.tuning(threads(&spec.resources));
     let member = spec.runtime.engine.member();
+    let parallel = tuning.parallel.saturating_mul(tuning.loaded());
+    tuning.requests = spec.limits.concurrent(parallel);
     tuning.gpu_layers = accelerator::layers(member, tuning.gpu_layers, &spec.resources)?;
     Ok(tuning)
 }

@@ -35,7 +35,7 @@ pub struct Model {
     pub runtime_image: String,
     /// The engine.
     pub engine: Engine,
-    /// How it serves. Of several models mode, template and stops are each one's own.
+    /// How the engine serves.
     pub tuning: Tuning,
     /// False for `seal.mode: Unsealed` where it is allowed.
     pub sealed: bool,

@@ -88,7 +88,7 @@ pub fn copy(config: &Config, args: Vec<String>, mounts: Vec<VolumeMount>) -> Con
     }
 }
 
-/// The native sidecar that is the pod's only listener.
+/// The native sidecar that is the pod's only listener, with this memory as its limit.
 #[must_use]
 pub fn container(
     config: &Config,
@@ -96,6 +96,7 @@ pub fn container(
     access: &Access,
     args: Vec<String>,
     more: Vec<VolumeMount>,
+    memory: &str,
 ) -> Container {
     let mut mounts = vec![
         pod::mount("lease", "/run/sealroom/gate", false),
@@ -162,7 +163,7 @@ pub fn container(
         }),
         resources: pod::resources(
             [("cpu", "10m"), ("memory", "32Mi")],
-            [("cpu", "1"), ("memory", "256Mi")],
+            [("cpu", "1"), ("memory", memory)],
         ),
         security_context: Some(pod::restricted()),
         volume_mounts: Some(mounts),

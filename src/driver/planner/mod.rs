@@ -15,6 +15,7 @@ use super::view::{PodKind, View};
 
 mod altered;
 mod declared;
+mod deletion;
 mod judge;
 mod opening;
 mod readiness;
@@ -27,6 +28,7 @@ pub use round::{Begun, Finished};
 pub use schedule::Due;
 
 use declared::DeclaredMemory;
+use deletion::Deletions;
 use schedule::Bucket;
 use track::Track;
 
@@ -108,6 +110,7 @@ pub struct Planner {
     /// Whose nonce it is, by nonce; bounded by what each track remembers.
     nonces: HashMap<String, String>,
     declared: DeclaredMemory,
+    deletions: Deletions,
     bucket: Bucket,
     started: Instant,
 }
@@ -123,6 +126,7 @@ impl Planner {
             tracks: BTreeMap::new(),
             nonces: HashMap::new(),
             declared: DeclaredMemory::default(),
+            deletions: Deletions::default(),
             started: now,
         }
     }
@@ -133,6 +137,7 @@ impl Planner {
         self.view = Arc::clone(&view);
         self.forget_gone(&view, &mut actions);
         self.declared.refresh(&view, owners, now);
+        self.deletions.sweep(now);
         let young = now.saturating_duration_since(self.started) < declared::OVERLAP;
         for pod in &view.pods {
             let track = self
@@ -192,11 +197,14 @@ impl Planner {
         track.word_opening(&self.view);
         let declared = self.declared.of(&track.pod.owner_uid);
         let egress = declared.is_some_and(|owner| owner.current().declared.has_egress());
-        let sealed = judge::judge(track, validity, egress, now);
+        let mut sealed = judge::judge(track, validity, egress, now);
+        if let Some(wait) = self.deletions.held(track, now) {
+            sealed.message.push_str(&wait);
+        }
         let reference = declared.map(|owner| &owner.current().reference);
         track.event(reference, actions);
         track.condition(&sealed, now, actions);
-        track.delete(now, actions);
+        track.delete(&mut self.deletions, now, actions);
         track.publish(sealed, actions);
     }
 

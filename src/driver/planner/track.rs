@@ -65,7 +65,9 @@ pub(super) struct Track {
     told: Option<Reason>,
     pub(super) write: Option<Write>,
     pub(super) refused: Refused,
-    deleted: bool,
+    /// When it was seen first.
+    pub(super) since: Instant,
+    pub(super) deleted: bool,
 }
 
 impl Track {
@@ -98,6 +100,7 @@ impl Track {
             told: None,
             write: None,
             refused: Refused::default(),
+            since: now,
             deleted: false,
         }
     }
@@ -188,25 +191,6 @@ impl Track {
             });
         }
         self.told = reason;
-    }
-
-    /// Deleted once: it is open, and its runtime has run with what it may have learnt.
-    pub(super) fn delete(&mut self, now: Instant, actions: &mut Vec<Action>) {
-        let due = !self.deleted && !self.pod.terminating && !self.refused.holds(now);
-        if self.opening.is_some() && self.ran() && due {
-            self.deleted = true;
-            let (namespace, name, uid) = self.label();
-            actions.push(Action::Delete {
-                namespace,
-                name,
-                uid,
-            });
-        }
-    }
-
-    pub(super) fn delete_failed(&mut self, now: Instant) {
-        self.deleted = false;
-        self.refused.again(now);
     }
 
     /// What the gate says of the runtime. Why a container died the kubelet knows better.

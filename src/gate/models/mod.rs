@@ -9,6 +9,7 @@ mod dial;
 mod entry;
 mod offer;
 
+use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -25,6 +26,8 @@ pub use config::{Config, ConfigError};
 
 use super::core::Core;
 use super::listen::{self, Limits, Speaks};
+use super::rejected::Rejected;
+use crate::seal::wire::Lack;
 use crate::telemetry::registered;
 use offer::Offer;
 
@@ -100,16 +103,55 @@ pub async fn bind(models: Vec<Config>) -> Result<Vec<Bound>, (SocketAddr, std::i
     Ok(bound)
 }
 
-/// Serves the models, and looks at their keys again and again.
-pub fn serve(tasks: &mut JoinSet<()>, bound: Vec<Bound>, core: &Arc<Core>, counts: &Counts) {
-    for Bound { config, listener } in bound {
-        let offer = Arc::new(Offer::new(config, Arc::clone(core), counts.clone()));
+/// The models with their ports, each with what is needed to ask it.
+pub struct Offers(Vec<(Arc<Offer>, TcpListener)>);
+
+/// What the models' files are, for whoever reports it.
+pub struct Files(Vec<Arc<Offer>>);
+
+impl Files {
+    /// The files that are not there or cannot be used, in the order of the models.
+    #[must_use]
+    pub fn lack(&self) -> Vec<Lack> {
+        self.0.iter().flat_map(|offer| offer.lack()).collect()
+    }
+}
+
+impl fmt::Debug for Files {
+    /// How many models: what they are asked with is nobody's to see.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Files").field(&self.0.len()).finish()
+    }
+}
+
+/// Reads the models' files for the first time.
+#[must_use]
+pub fn offer(bound: Vec<Bound>, core: &Arc<Core>, counts: &Counts) -> Offers {
+    let offers = bound.into_iter().map(|Bound { config, listener }| {
+        let offer = Offer::new(config, Arc::clone(core), counts.clone());
+        (Arc::new(offer), listener)
+    });
+    Offers(offers.collect())
+}
+
+impl Offers {
+    /// What is known about their files.
+    #[must_use]
+    pub fn files(&self) -> Files {
+        Files(self.0.iter().map(|(offer, _)| Arc::clone(offer)).collect())
+    }
+}
+
+/// Serves the models, and looks at their files again and again.
+pub fn serve(tasks: &mut JoinSet<()>, offers: Offers, core: &Arc<Core>) {
+    for (offer, listener) in offers.0 {
         tasks.spawn(entry::reload(Arc::clone(&offer)));
         let doors = Arc::clone(core);
         tasks.spawn(listen::serve(
             listener,
             LIMITS,
             Speaks::Http1,
+            Rejected::default(),
             // The program's connections are cut with the clients': what it asks is not to go on either.
             move || doors.doors.enter(),
             move |request| Arc::clone(&offer).handle(request),

@@ -20,6 +20,7 @@ use crate::gate::arriving::Arriving;
 use crate::gate::core::Core;
 use crate::gate::passing::ENGINE_PATIENCE;
 use crate::gate::routes::Route;
+use crate::seal::wire::{Lack, ModelFile};
 
 /// Largest body of a request. It is never in memory as a whole.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -74,6 +75,17 @@ impl Offer {
         if let Some(ca) = &self.ca {
             ca.reload();
         }
+    }
+
+    /// What it cannot be asked without, and is not there or cannot be used.
+    pub fn lack(&self) -> impl Iterator<Item = Lack> {
+        let no_key = self.key.as_ref().is_some_and(|key| key.get().is_none());
+        let no_ca = self.ca.as_ref().is_some_and(|ca| ca.get().is_none());
+        let port = self.config.port;
+        [(no_key, ModelFile::Key), (no_ca, ModelFile::Ca)]
+            .into_iter()
+            .filter(|(lacks, _)| *lacks)
+            .map(move |(_, file)| Lack { port, file })
     }
 
     /// Answers one request of the program.
@@ -151,8 +163,8 @@ impl Offer {
         let Some(entry) = &self.key else {
             return Ok(None);
         };
-        let missing =
-            || self.missing("its key is not there: make the Secret that apiKeySecretRef names");
+        let what = "its key is not there: make the Secret that apiKeySecretRef names";
+        let missing = || self.missing("SecretMissing", what);
         entry.get().map(Some).ok_or_else(missing)
     }
 
@@ -160,18 +172,18 @@ impl Offer {
         let (Some(TlsConfig { host, .. }), Some(ca)) = (&self.config.tls, &self.ca) else {
             return Ok(None);
         };
-        let missing =
-            || self.missing("its CA is not there: make the ConfigMap that caConfigMapRef names");
+        let what = "its CA is not there: make the ConfigMap that caConfigMapRef names";
+        let missing = || self.missing("ConfigMapMissing", what);
         let config = ca.get().ok_or_else(missing)?;
         Ok(Some((host, config)))
     }
 
-    fn missing(&self, what: &str) -> Refusal {
+    fn missing(&self, code: &'static str, what: &str) -> Refusal {
         let message = format!(
             "the model {} cannot be asked, because {what}",
             self.config.name
         );
-        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "SecretMissing", message).retry(5)
+        Refusal::new(StatusCode::SERVICE_UNAVAILABLE, code, message).retry(5)
     }
 
     fn busy(&self) -> Refusal {

@@ -69,7 +69,7 @@ pub async fn beside_a_model(client: &Client) {
     }
     let status = models.get("tuned").await.unwrap().status.unwrap();
     assert_eq!(status.adapters[0].name, "tone");
-    let shown = status.adapters[0].artifact.clone().unwrap();
+    let shown = status.adapters[0].own.artifact.clone().unwrap();
     assert_eq!(shown.digest, ADAPTER);
     assert_eq!(status.artifact.unwrap().digest, MODEL);
     // 96 MB of weights and 98 MB of a file beside them.

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::operator::{DIGEST, claims, condition, job, object, ours, until};
 use super::server::Server;
-use super::{chart, kubelet};
+use super::{chart, kubelet, template};
 
 /// A volume that was lost is filled again: what filled the one before says nothing of it.
 pub async fn lost(client: &Client) {
@@ -101,6 +101,7 @@ pub async fn put_right(client: &Client, server: &Server) {
     );
     led_back(&services).await;
     images_back(client).await;
+    template::taken_back(client, server).await;
 }
 
 /// A Service that was led to somebody else's pods.

@@ -8,13 +8,13 @@ use kube::{Api, Client, ResourceExt};
 use sealroom::api::{McpServer, ModelDeployment};
 use serde_json::{Value, json};
 
-use super::kubelet;
 use super::operator::{ours, until};
 use super::server::{self, Server};
+use super::{kubelet, mcp_missing};
 
 const DIGEST: &str = "sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
-fn object(name: &str, models: Value) -> McpServer {
+pub fn object(name: &str, models: Value) -> McpServer {
     serde_json::from_value(json!({
         "apiVersion": "sealroom.dev/v1alpha1", "kind": "McpServer", "metadata": { "name": name },
         "spec": {
@@ -27,7 +27,7 @@ fn object(name: &str, models: Value) -> McpServer {
     .unwrap()
 }
 
-async fn condition(api: &Api<McpServer>, name: &str, kind: &str, reason: &str) -> String {
+pub async fn condition(api: &Api<McpServer>, name: &str, kind: &str, reason: &str) -> String {
     until(&format!("{name}: {kind} {reason}"), || async {
         let status = api.get(name).await.unwrap().status?;
         let found = status.conditions.into_iter().find(|c| c.type_ == kind)?;
@@ -139,6 +139,8 @@ pub async fn beside_a_model(client: &Client, server: &Server) {
 
     another_namespace(client, &far, &models).await;
     any_service(client, &far).await;
+    mcp_missing::key_of_a_model(client).await;
+    mcp_missing::what_pods_wait_for(client).await;
     model_waits(client, &near, &deployments).await;
     at_rest(server).await;
 

@@ -209,7 +209,7 @@ async fn refuses_and_says_what_to_write() {
         ),
         (
             json!({ "spec.runtime": { "engine": "Ollama", "llamaCpp": { "adapters": [entry("a")] } } }),
-            "Ollama is given no adapters",
+            "llamaCpp holds the settings of engine LlamaCpp",
         ),
         (
             json!({ "spec.runtime.llamaCpp": { "adapters": [entry("a")] }, "spec.delivery": { "persistentVolumeClaim": { "accessMode": "ReadWriteOncePod" } }, "spec.rollout": { "type": "Recreate" } }),

@@ -111,8 +111,8 @@ pub async fn in_one_object(client: &Client) {
         .models
         .into_iter()
         .map(|model| {
-            let digest = model.artifact.map(|artifact| artifact.digest);
-            (model.name, model.phase, digest.unwrap_or_default())
+            let digest = model.own.artifact.map(|artifact| artifact.digest);
+            (model.name, model.own.phase, digest.unwrap_or_default())
         })
         .collect();
     let expected = NAMES.map(|name| (name.to_owned(), "Verified".to_owned(), digest(name)));

@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use kube::ResourceExt;
 
-use super::super::bind::{Binding, Way};
+use super::super::bind::Binding;
+use super::super::way::Way;
 use crate::api::McpServer;
 use crate::api::mcp_server::{Egress, EgressPort};
 use crate::controller::config::Config;

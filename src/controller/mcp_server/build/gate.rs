@@ -4,7 +4,9 @@ use k8s_openapi::api::core::v1::{
     ConfigMapVolumeSource, Container, KeyToPath, SecretVolumeSource, Volume, VolumeMount,
 };
 
-use super::super::bind::{Binding, Target, Way};
+use super::super::bind::Binding;
+use super::super::target::Target;
+use super::super::way::Way;
 use super::deployment::Inputs;
 use super::service;
 use crate::api::McpServer;
@@ -33,6 +35,7 @@ pub fn build(object: &McpServer, inputs: &Inputs<'_>) -> Container {
         &object.spec.access,
         arguments(object, inputs),
         mounts(inputs.bindings),
+        "256Mi",
     )
 }
 
@@ -79,6 +82,7 @@ fn arguments(object: &McpServer, inputs: &Inputs<'_>) -> Vec<String> {
     );
     flags.set("max-concurrent", spec.limits.concurrent_requests);
     flags.set("max-body-bytes", spec.limits.body_bytes);
+    flags.set("answer-seconds", spec.limits.call_seconds);
     if let Some(budget) = &spec.limits.per_caller {
         flags.set("requests-per-minute", budget.requests_per_minute);
     }

@@ -16,6 +16,8 @@ use crate::controller::serving::gate::{
     Flags, LEASE_SOCKET, RUNTIME_SOCKET, hangs_probe, literally,
 };
 
+/// The container's name.
+pub const CONTAINER: &str = "server";
 /// What a server gets in the place of a key: the gate adds the real one.
 const PLACEHOLDER: &str = "added-by-the-gate";
 
@@ -25,7 +27,7 @@ pub fn build(object: &McpServer, inputs: &Inputs<'_>) -> Container {
     let resources = object.spec.resources.clone();
     let some = |map: std::collections::BTreeMap<_, _>| (!map.is_empty()).then_some(map);
     Container {
-        name: "server".to_owned(),
+        name: CONTAINER.to_owned(),
         image: Some(inputs.server.image.clone()),
         command: Some(command(object, inputs)),
         env: Some(environment(object, inputs.bindings)),

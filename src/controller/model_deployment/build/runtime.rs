@@ -76,10 +76,8 @@ fn settings_of(inputs: &Inputs<'_>, served: &Served, weights: &Weights) -> Setti
         store: STORE.to_owned(),
         adapters,
         projector,
+        task: served.task.clone(),
         tuning: Tuning {
-            mode: served.mode,
-            template: served.template.clone(),
-            stop: served.stop.clone(),
             max_loaded: several.then(|| model.tuning.loaded()),
             ..model.tuning.clone()
         },
@@ -278,7 +276,7 @@ mod tests {
             config: &config,
         };
         let wanted = settings(&inputs).first;
-        assert_eq!(wanted.tuning.template.as_deref(), Some(text));
+        assert_eq!(wanted.task.template.as_deref(), Some(text));
         let copy = gate::copy(&inputs).args.unwrap();
         let given: Vec<String> = copy
             .iter()

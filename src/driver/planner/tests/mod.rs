@@ -8,6 +8,7 @@ mod sim;
 mod altered;
 mod conditions;
 mod controls;
+mod deletion;
 mod proof;
 mod reached;
 mod scheduling;

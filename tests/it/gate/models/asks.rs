@@ -1,5 +1,6 @@
 //! One question and its answer: the key, the routes, the refusals.
 
+use sealroom::seal::wire::{Lack, ModelFile};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Duration, sleep};
@@ -46,6 +47,28 @@ async fn the_gate_adds_the_key_and_strips_the_programs_own() {
     }
     let none = "sealroom_gate_model_in_flight{model=\"assistant\"} 0";
     assert!(metrics.contains(none), "{metrics}");
+}
+
+/// What a Secret that is not there does to the model's calls, the operator is told: in the answers to its challenges.
+#[tokio::test]
+async fn a_key_that_is_missing_is_told_until_it_is_there() {
+    let model = Model::start(None).await;
+    let mut pod = Pod::start(model.at, "http", "").await;
+    let lack = [Lack {
+        port: pod.offered.port(),
+        file: ModelFile::Key,
+    }];
+    assert_eq!(pod.gate.sealz().await.models_lack, lack);
+    pod.gate.prove().await;
+    assert_eq!(pod.gate.round().await.models_lack, lack);
+    let answer = pod.ask().await;
+    assert!(answer.body.contains("SecretMissing"), "{}", answer.body);
+    pod.key("secret").await;
+    assert!(pod.gate.round().await.models_lack.is_empty());
+    assert_eq!(pod.ask().await.status, 200);
+    // One that cannot be used is none.
+    pod.key("two\nlines").await;
+    assert_eq!(pod.gate.round().await.models_lack, lack);
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
+use sealroom::seal::wire::{Lack, ModelFile};
 
 use super::played::Model;
 use super::pod::Pod;
@@ -27,6 +28,34 @@ async fn a_model_with_tls_is_checked() {
         assert_eq!(answer.status, status, "{answer:?}");
         assert_eq!(model.requests().len(), usize::from(status == 200));
     }
+}
+
+/// Without the CA nothing is asked, and the operator is told so until it comes.
+#[tokio::test]
+async fn a_ca_that_is_missing_is_told_and_found_when_it_comes() {
+    let ca = Ca::new();
+    let model = Model::start(Some(ca.serve("assistant.team-a.svc"))).await;
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("value");
+    let more = format!(",host=assistant.team-a.svc,ca={}", file.display());
+    let mut pod = Pod::start(model.at, "https", &more).await;
+    let lack = [ModelFile::Key, ModelFile::Ca].map(|file| Lack {
+        port: pod.offered.port(),
+        file,
+    });
+    assert_eq!(pod.gate.sealz().await.models_lack, lack);
+    pod.key("secret").await;
+    pod.gate.prove().await;
+    assert_eq!(pod.gate.round().await.models_lack, lack[1..]);
+    let answer = pod.ask().await;
+    assert_eq!(answer.status, 503);
+    assert!(answer.body.contains("ConfigMapMissing"), "{}", answer.body);
+    assert!(model.requests().is_empty());
+
+    ca.lay(dir.path());
+    pod.key("secret").await;
+    assert!(pod.gate.round().await.models_lack.is_empty());
+    assert_eq!(pod.ask().await.status, 200);
 }
 
 struct Ca {

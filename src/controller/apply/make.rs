@@ -1,0 +1,208 @@
+//! Makes a child be as wanted, and takes out of its pod template what others have put there.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use k8s_openapi::api::core::v1::ObjectReference;
+use kube::ResourceExt;
+use kube::api::{Patch, PatchParams};
+use kube::runtime::events::{Event, EventType};
+use serde_json::{Value, json};
+
+use super::contest::Taken;
+use super::error::fault;
+use super::template::{Foreign, foreign, managers, named};
+use super::{
+    Ack, Applier, ApplyError, Child, Compare, applied, body, key, matches, must_be_ours, value,
+    version,
+};
+use crate::api::Reason;
+use crate::controller::names::MANAGER;
+
+/// What is wanted of one child.
+struct Wish<'a, K> {
+    wanted: &'a K,
+    body: Value,
+    hash: String,
+    key: String,
+}
+
+/// What came of a write.
+struct Wrote<K> {
+    after: K,
+    /// What was found in the pod template, and who had put it there, in words.
+    found: Option<(Foreign, String)>,
+    /// Whether something is there again with the answer.
+    remains: bool,
+}
+
+impl Applier {
+    /// Makes the child be as wanted. `there` is what the store has; `owner` the UID that must own it, none
+    /// for what belongs to the namespace. Of a pod template what others have put into it is taken out.
+    ///
+    /// # Errors
+    /// [`ApplyError`]; nothing was written then, or of a pod template what is wanted, and what others have in it stays.
+    pub async fn apply<K: Child>(
+        &self,
+        wanted: &K,
+        there: Option<Arc<K>>,
+        owner: Option<&str>,
+        compare: Compare,
+    ) -> Result<Ack, ApplyError> {
+        let (body, hash) = body(wanted);
+        let wish = Wish {
+            wanted,
+            body,
+            hash,
+            key: key(wanted),
+        };
+        if self.wrote.unseen(&wish.key, &wish.hash, there.as_deref()) {
+            return Ok(self.turn(&wish, None).unwrap_or(Ack::Written));
+        }
+        let there = match there {
+            Some(there) => Some(there),
+            None => {
+                let api = self.api(wanted);
+                let there = api.get_opt(&wanted.name_any()).await;
+                there.map_err(|source| fault(wanted, source))?.map(Arc::new)
+            }
+        };
+        // Found in a template that was as wanted once, so that somebody has changed it since.
+        let mut changed = None;
+        if let Some(there) = there.as_deref() {
+            must_be_ours(there, owner)?;
+            let found = foreign(&wish.body, &value(there));
+            if let Some(ack) = self.turn(&wish, found.as_ref()) {
+                return Ok(ack);
+            }
+            let settled = found.is_none() && self.wrote.settled(&wish.key, &wish.hash, there);
+            if settled || matches(&wish.body, there, compare) {
+                return Ok(Ack::Unchanged);
+            }
+            changed = found.filter(|_| applied(there) == Some(wish.hash.as_str()));
+        }
+        let wrote = self.write(&wish, there.is_some(), changed).await?;
+        let same = there.is_some_and(|there| version(&*there) == version(&wrote.after));
+        let ack = if same { Ack::Unchanged } else { Ack::Written };
+        let settled = !matches(&wish.body, &wrote.after, compare);
+        if settled {
+            tracing::warn!(child = %wish.key, "applied, and somebody else's fields remain");
+        }
+        let (key, hash) = (wish.key.clone(), wish.hash.clone());
+        self.wrote.remember(key, hash, &wrote.after, settled);
+        Ok(self.took(&wish, &wrote).await.unwrap_or(ack))
+    }
+
+    /// What to answer instead of a write, as somebody changes the template again and again.
+    fn turn<K>(&self, wish: &Wish<'_, K>, found: Option<&Foreign>) -> Option<Ack> {
+        let now = Instant::now();
+        self.contests().turn(&wish.key, &wish.hash, found, now)
+    }
+
+    /// Applies, and takes the template back where others have something in it that applying leaves. `changed` is what
+    /// they have put into the template that is there.
+    async fn write<K: Child>(
+        &self,
+        wish: &Wish<'_, K>,
+        there: bool,
+        changed: Option<Foreign>,
+    ) -> Result<Wrote<K>, ApplyError> {
+        let fault = |source| fault(wish.wanted, source);
+        let (api, name) = (self.api(wish.wanted), wish.wanted.name_any());
+        let mut by = BTreeSet::new();
+        if changed.is_some() {
+            // The stores have no field managers, and applying takes over what they changed.
+            let now = api.get_opt(&name).await.map_err(fault)?;
+            by.extend(now.iter().flat_map(|now| managers(now.managed_fields())));
+        }
+        let params = PatchParams::apply(MANAGER);
+        // A child that is not there is made without force: should somebody else make it in this moment, the
+        // API server says so.
+        let params = if there { params.force() } else { params };
+        let applied = api.patch(&name, &params, &Patch::Apply(&wish.body)).await;
+        let after = applied.map_err(fault)?;
+        let Some(left) = foreign(&wish.body, &value(&after)) else {
+            return Ok(Wrote {
+                after,
+                found: changed.map(|found| (found, named(&by))),
+                remains: false,
+            });
+        };
+        by.extend(managers(after.managed_fields()));
+        let after = self.take_back(&wish.body, &after).await?;
+        let found = changed.filter(|found| found.harms).unwrap_or(left);
+        Ok(Wrote {
+            remains: foreign(&wish.body, &value(&after)).is_some(),
+            after,
+            found: Some((found, named(&by))),
+        })
+    }
+
+    /// Puts the wanted pod template in the place of the one that is there. Not bound to a version: whatever is there by
+    /// now, this is what is wanted.
+    async fn take_back<K: Child>(&self, body: &Value, there: &K) -> Result<K, ApplyError> {
+        let fault = |source| fault(there, source);
+        let operations = json!([
+            { "op": "test", "path": "/metadata/uid", "value": there.uid() },
+            { "op": "replace", "path": "/spec/template", "value": body["spec"]["template"] },
+        ]);
+        let operations = serde_json::from_value(operations);
+        let operations = operations.map_err(|error| fault(kube::Error::SerdeError(error)))?;
+        let params = PatchParams {
+            field_manager: Some(MANAGER.to_owned()),
+            ..PatchParams::default()
+        };
+        let patch = Patch::Json::<()>(operations);
+        let api = self.api(there);
+        let done = api.patch(&there.name_any(), &params, &patch).await;
+        done.map_err(fault)
+    }
+
+    /// Counts a template that was taken back. The answer, where that is more than a write.
+    async fn took<K: Child>(&self, wish: &Wish<'_, K>, wrote: &Wrote<K>) -> Option<Ack> {
+        let (found, by) = wrote.found.as_ref()?;
+        let remains = wrote.remains;
+        tracing::warn!(child = %wish.key, by, what = found.what, remains, "a pod template is taken back");
+        let child = format!("{} {}", K::kind(&()), wish.wanted.name_any());
+        let taken = Taken {
+            child: &child,
+            by,
+            found,
+            remains,
+        };
+        let now = Instant::now();
+        let told = self.contests().took(&wish.key, &wish.hash, taken, now)?;
+        if told.harms {
+            return self.turn(wish, None);
+        }
+        self.tell(wish.wanted, told.message).await;
+        None
+    }
+
+    /// Tells the owner of a child what no condition says.
+    async fn tell<K: Child>(&self, child: &K, note: String) {
+        let Some(owner) = child.owner_references().first() else {
+            return;
+        };
+        let regarding = ObjectReference {
+            api_version: Some(owner.api_version.clone()),
+            kind: Some(owner.kind.clone()),
+            name: Some(owner.name.clone()),
+            namespace: child.namespace(),
+            uid: Some(owner.uid.clone()),
+            ..ObjectReference::default()
+        };
+        let event = Event {
+            type_: EventType::Warning,
+            reason: Reason::TemplateContested.to_string(),
+            note: Some(note),
+            action: "Apply".to_owned(),
+            secondary: None,
+        };
+        // An Event is a courtesy: the log has it too.
+        if let Err(error) = self.recorder.publish(&event, &regarding).await {
+            tracing::warn!(%error, "failed to publish an event");
+        }
+    }
+}
