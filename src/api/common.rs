@@ -76,7 +76,8 @@ pub struct PersistentVolumeClaimDelivery {
     /// `ReadWriteOncePod`: one pod, so `rollout.type: Recreate` and one replica.
     #[serde(default)]
     pub access_mode: AccessMode,
-    /// The claim's size. Without one it is what the artifact needs, which is known before the claim is made.
+    /// The claim's size, such as `20Gi`. Without one it is what the artifact needs, which is known before the claim is
+    /// made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(schema_with = "schema::quantity")]
     pub size: Option<Quantity>,
@@ -116,11 +117,11 @@ impl AccessMode {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Scheduling {
-    /// Labels that a node must have.
+    /// Labels that a node must have, such as `accelerator: a100`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(transform = schema::bounded)]
     pub node_selector: BTreeMap<String, String>,
-    /// Taints that the pods tolerate.
+    /// Taints that the pods tolerate, as a Pod writes them, at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), transform = schema::bounded)]
     pub tolerations: Vec<Toleration>,
@@ -170,7 +171,7 @@ pub struct TopologySpread {
     /// The label of nodes whose values are the places, such as `topology.kubernetes.io/zone`.
     #[schemars(length(min = 1, max = 317))]
     pub topology_key: String,
-    /// By how many pods two places may differ. 1 by default.
+    /// By how many pods two places may differ: 1 to 100, 1 by default.
     #[serde(default = "one")]
     #[schemars(range(min = 1, max = 100))]
     pub max_skew: i32,

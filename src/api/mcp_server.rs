@@ -78,7 +78,8 @@ pub use transport::{Http, Stdio, Transport, TransportType};
     "!has(self.isolation.childMemory) || !has(self.resources.limits) || !('memory' in self.resources.limits) || quantity(string(self.isolation.childMemory)).isLessThan(quantity(string(self.resources.limits['memory'])))"
 ).message("isolation.childMemory bounds one process of several: write less than resources.limits.memory"))]
 pub struct McpServerSpec {
-    /// The server's image by digest, with the server and everything that it needs baked in.
+    /// The server's image by digest, `host[:port]/repository@sha256:<64 hex digits>`, with the server and everything that
+    /// it needs baked in.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9][a-z0-9.-]*(:[0-9]+)?/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$')").message(
         "select the server's image by digest, not by tag: write host[:port]/repository@sha256:<64 lower-case hex digits>"
@@ -86,22 +87,24 @@ pub struct McpServerSpec {
     pub image: String,
     /// How the server speaks, and how it is started.
     pub transport: Transport,
-    /// The models that the server may ask, through the gate of its own pod: it needs no DNS for them and holds no key.
+    /// The models that the server may ask, at most 8, through the gate of its own pod: it needs no DNS for them and holds
+    /// no key.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub models: Vec<ModelBinding>,
-    /// Which tools clients see and may call.
+    /// Which tools clients see and may call. All by default.
     #[serde(default)]
     pub tools: Tools,
     /// Further ways out, by peers and ports. None by default. They are listed in status.seal.exits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub egress: Vec<Egress>,
-    /// Names for addresses, since a sealed pod has no DNS: they stand in `/etc/hosts`.
+    /// Names for addresses, such as `{ip: 192.0.2.40, hostnames: [db]}`, since a sealed pod has no DNS: they stand in
+    /// `/etc/hosts`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), transform = schema::host_aliases)]
     pub host_aliases: Vec<HostAlias>,
-    /// Who may call the server.
+    /// Who may call the server. Nobody by default.
     #[serde(default)]
     pub access: Access,
     /// Further names by which clients reach the server, such as that of an Ingress. The Service's own names and
@@ -127,13 +130,13 @@ pub struct McpServerSpec {
         )
     )]
     pub origins: Vec<String>,
-    /// Whether clients share a process of the server.
+    /// Whether clients share a process of the server. Each session has its own by default.
     #[serde(default)]
     pub isolation: Isolation,
     /// How much each pod takes on at once, and how much each caller may ask.
     #[serde(default)]
     pub limits: ServerLimits,
-    /// Variables of the server.
+    /// Variables of the server, at most 64.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["name"]))]
     pub env: Vec<EnvVar>,
@@ -145,11 +148,11 @@ pub struct McpServerSpec {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16))]
     pub volumes: Vec<ServerVolume>,
-    /// How many pods serve.
+    /// How many pods serve: 0 to 100, 1 by default.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 100))]
     pub replicas: i32,
-    /// Resources of the server's container.
+    /// Resources of the server's container. None are reserved by default.
     #[serde(default)]
     pub resources: Resources,
     /// How new pods replace old ones.
@@ -158,10 +161,10 @@ pub struct McpServerSpec {
     /// What the seal demands.
     #[serde(default)]
     pub seal: Seal,
-    /// Which nodes may run the pods.
+    /// Which nodes may run the pods. Any by default.
     #[serde(default)]
     pub scheduling: Scheduling,
-    /// How many seconds a stopping pod may take to finish its running calls.
+    /// How many seconds a stopping pod may take to finish its running calls: 1 to 3600, 120 by default.
     #[serde(default = "drain_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub drain_seconds: i64,

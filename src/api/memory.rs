@@ -13,7 +13,7 @@ pub struct MemoryStatus {
     /// The keys and values of every token in the context.
     #[schemars(length(max = 32))]
     pub kv_cache: String,
-    /// The buffers of a computation.
+    /// The buffers of a computation, which grow with the tokens that are computed at once.
     #[schemars(length(max = 32))]
     pub compute: String,
     /// The sum with headroom: what the runtime's container asks for where the object does not say.

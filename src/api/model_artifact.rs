@@ -77,7 +77,7 @@ pub struct ModelArtifactSpec {
     #[serde(default, skip_serializing_if = "Kind::is_model")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("kind cannot change: another kind is another ModelArtifact"))]
     pub kind: Kind,
-    /// The volume.
+    /// The volume that holds the files.
     #[serde(default)]
     pub delivery: Delivery,
     /// Where the pulling pods run: where the serving pods will.
@@ -142,7 +142,7 @@ pub struct Progress {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ArtifactFacts {
-    /// The manifest's digest.
+    /// The manifest's digest, `sha256:…`.
     #[schemars(length(max = 128))]
     pub digest: String,
     /// The weights' format: `GGUF`.
@@ -157,7 +157,7 @@ pub struct ArtifactFacts {
     pub files_digest: Option<String>,
     /// Size of all files in bytes.
     pub bytes: u64,
-    /// The licence's SPDX identifier, where the artifact names one.
+    /// The licence's SPDX identifier, such as `Apache-2.0`, where the artifact names one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub license: Option<String>,

@@ -27,7 +27,7 @@ pub use ollama::Ollama;
 pub use parts::{Adapter, Projector};
 pub use runtime::{Engine, FlashAttention, KvCacheType, Mode, Pooling, Printed, Runtime};
 pub use status::{
-    AdapterStatus, ArtifactStatus, ModelDeploymentStatus, ModelStatus, PolicyRef, ProjectorStatus,
+    AdapterStatus, ArtifactPhase, ArtifactStatus, ModelDeploymentStatus, ModelStatus, PolicyRef,
     SealStatus, TenantGuard,
 };
 
@@ -106,37 +106,39 @@ pub use status::{
     "limits.perCaller is for each API key and person: write access.apiKeys or access.jwt, or nobody can be told from another"
 ))]
 pub struct ModelDeploymentSpec {
-    /// The model. Exactly one of artifact and models.
+    /// The one model that is served, as an artifact in a registry. Write exactly one of artifact and models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ArtifactSource>,
-    /// Several models in one engine that can hold them, of which requests choose by name. Each lies in a volume of its
-    /// own, and all on one node where a volume is for one node. Exactly one of artifact and models.
+    /// 2 to 8 models in one engine that can hold them (`engine: Ollama`), of which requests choose by name. Each lies in
+    /// a volume of its own, and all on one node where a volume is for one node. Write exactly one of artifact and models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 8))]
     pub models: Option<Vec<NamedModel>>,
-    /// The engine and its settings.
+    /// The engine that runs the model, and its settings.
     pub runtime: Runtime,
-    /// The name that requests must carry as `model`. Without one it is metadata.name. Not with models.
+    /// The name that requests must carry as `model`: 1 to 128 letters, digits and `.`, `_`, `:`, `/` and `-`, beginning
+    /// with a letter or a digit. metadata.name by default. Not with models.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 128),
         regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
     )]
     pub served_model_name: Option<String>,
-    /// How many pods serve.
+    /// How many pods serve: 0 to 100, 1 by default. With 0 nothing serves, and the model stays in its volume.
     #[serde(default = "one")]
     #[schemars(range(min = 0, max = 100))]
     pub replicas: i32,
-    /// Resources of the runtime's container. Memory that is missing is computed from the model's header.
+    /// Resources of the runtime's container. Memory that is not written is computed from the model's header, and
+    /// status.memory says how much it is.
     #[serde(default)]
     pub resources: Resources,
-    /// Who may send requests.
+    /// Who may send requests. Nobody by default.
     #[serde(default)]
     pub access: Access,
     /// How much each pod takes on at once, and how much waits.
     #[serde(default)]
     pub limits: Limits,
-    /// How the artifact gets to the pods. It cannot change.
+    /// How the artifact gets to the pods. It cannot change: delete the object and write it anew with another one.
     #[serde(default)]
     pub delivery: Delivery,
     /// How new pods replace old ones.
@@ -145,10 +147,10 @@ pub struct ModelDeploymentSpec {
     /// What the seal demands.
     #[serde(default)]
     pub seal: Seal,
-    /// Which nodes may run the pods.
+    /// Which nodes may run the pods. Any by default.
     #[serde(default)]
     pub scheduling: Scheduling,
-    /// How many seconds a stopping pod may take to finish its running requests.
+    /// How many seconds a stopping pod may take to finish its running requests: 1 to 3600, 120 by default.
     #[serde(default = "drain_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub drain_seconds: i64,
@@ -158,11 +160,11 @@ pub struct ModelDeploymentSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ArtifactSource {
-    /// The artifact by digest: `host[:port]/repository@sha256:…`. The platform declares which registries
-    /// there are.
+    /// The artifact by digest: `host[:port]/repository@sha256:<64 hex digits>`, such as
+    /// `registry.internal:5000/models/smollm2@sha256:…`. The host is one of the registries that the platform declares.
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.contains('@sha256:')").message(
-        "select the model by digest, not by tag, because a tag can come to mean something else: write host/repository@sha256:<digest>; `skopeo inspect` or `crane digest` prints the digest of a tag"
+        "select the model by digest, not by tag, because a tag can come to mean something else: write host/repository@sha256:<digest>; `oras resolve` or `crane digest` prints the digest of a tag"
     ))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9][a-z0-9.-]*(:[0-9]+)?/[a-z0-9._/-]+@') || !self.contains('@sha256:')").message(
         "write host[:port]/repository@sha256:<digest>: the host first, the repository in lower case, and no tag beside the digest"
@@ -171,8 +173,8 @@ pub struct ArtifactSource {
         "write the whole digest: sha256: and 64 lower-case hex digits"
     ))]
     pub image: String,
-    /// Secrets of type `kubernetes.io/dockerconfigjson` with the registry's credentials. A Secret that comes
-    /// later is found by itself.
+    /// Secrets of type `kubernetes.io/dockerconfigjson` in this namespace with the registry's credentials, at most 8.
+    /// A Secret that comes later is found by itself.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8))]
     pub pull_secrets: Vec<SecretRef>,
@@ -181,11 +183,12 @@ pub struct ArtifactSource {
 /// Requests and limits of a container (core/v1).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Resources {
-    /// What is reserved.
+    /// What is reserved for the container, such as `cpu: 500m` and `memory: 2Gi`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::quantities")]
     pub requests: BTreeMap<String, Quantity>,
-    /// What is the most.
+    /// The most that the container may use, such as `cpu: "4"` and `memory: 4Gi`. Devices, such as `nvidia.com/gpu: 1`,
+    /// are written here.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "schema::quantities")]
     pub limits: BTreeMap<String, Quantity>,
@@ -195,7 +198,8 @@ pub struct Resources {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Access {
-    /// Peers as a NetworkPolicy names them. Nobody by default.
+    /// Peers as a NetworkPolicy names them, at most 16. podSelector alone: pods of this namespace. namespaceSelector, or
+    /// both: pods of other namespaces. ipBlock: addresses. Nobody by default.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), transform = schema::peers)]
     pub from: Vec<NetworkPolicyPeer>,
@@ -255,12 +259,13 @@ pub enum RolloutType {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Seal {
-    /// `Enforced` (default): the model begins to serve when its pods are proven closed, and shuts when a way
-    /// out is seen. `Unsealed`: it serves without proof, only in namespaces that the platform lists.
+    /// `Enforced` (default): the pods begin to serve when they are proven closed, and shut when a way out is seen.
+    /// `Unsealed`: they serve without proof, only in namespaces that the platform lists.
     #[serde(default)]
     pub mode: SealMode,
-    /// What happens when proofs stop coming although nothing was found open. `Serve` (default): it goes on,
-    /// and the condition Sealed becomes Unknown. `Refuse`: after the grace time it stops.
+    /// What happens when proofs stop coming although nothing was found open. `Serve` (default): the pods go on, and the
+    /// condition Sealed becomes Unknown. `Refuse`: they stop after the grace time, which the platform sets (usually 30
+    /// seconds).
     #[serde(default)]
     pub when_stale: WhenStale,
     /// Whether the pod's own node must be unreachable too. `Report` (default): it is probed and reported,

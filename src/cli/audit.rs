@@ -1,13 +1,13 @@
 //! `sealroom audit`.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, IsTerminal as _, Read, Write};
 use std::path::{Path, PathBuf};
 
 use clap::error::ErrorKind;
 use jiff::Timestamp;
 
-use super::Exit;
+use super::{Exit, say};
 use crate::audit::{Filter, Lines, Statuses};
 
 mod follow;
@@ -18,11 +18,27 @@ use shown::Shown;
 /// Read at once, in bytes.
 const CHUNK: usize = 64 * 1024;
 
+const EXAMPLES: &str = "\
+Reads the gates' logs and prints the requests in them, as they come.
+
+Examples:
+  kubectl logs -f -c gate -l app.kubernetes.io/instance=assistant | sealroom audit --status 4xx
+  kubectl logs -c gate -l app.kubernetes.io/instance=assistant --tail=-1 | sealroom audit --output csv
+  sealroom audit --follow --rpc tools/call --tool find gate.log";
+
+/// How a request can end, as the gate's audit writes it (`gate::audit::Outcome`).
+const OUTCOMES: [&str; 6] = [
+    "ok",
+    "refused",
+    "upstreamError",
+    "clientClosed",
+    "reset",
+    "timeout",
+];
+
 /// Flags of `sealroom audit`.
-///
-/// Reads the gates' logs and prints the requests in them, as they come:
-/// `kubectl logs -f -c gate -l app.kubernetes.io/instance=assistant | sealroom audit`
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// Logs to read; `-` or none is the standard input, which may go on for ever
     files: Vec<PathBuf>,
@@ -51,13 +67,13 @@ pub struct Args {
     /// Only this status or class of statuses: 429, 4xx
     #[arg(long)]
     status: Option<Statuses>,
-    /// Only requests that ended so: ok, refused, upstreamError, clientClosed, reset, timeout
-    #[arg(long)]
+    /// Only requests that ended so
+    #[arg(long, value_parser = OUTCOMES)]
     outcome: Option<String>,
-    /// Only requests from this time on (RFC 3339)
+    /// Only requests from this time on (RFC 3339), such as 2026-11-23T10:00:00Z
     #[arg(long, value_name = "TIME")]
     since: Option<Timestamp>,
-    /// Only requests before this time (RFC 3339)
+    /// Only requests before this time (RFC 3339), such as 2026-11-24T00:00:00+01:00
     #[arg(long, value_name = "TIME")]
     until: Option<Timestamp>,
     /// How the requests are printed
@@ -97,13 +113,14 @@ impl Args {
         match self.read(out) {
             Ok(0) => Exit::Ok,
             Ok(unreadable) => {
-                eprintln!("{unreadable} audit lines could not be read");
+                let lines = if unreadable == 1 { "line" } else { "lines" };
+                say::error(format!("{unreadable} audit {lines} could not be read"));
                 Exit::Passing
             }
             // The reader of a pipe has seen enough.
             Err(Failure::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Ok,
             Err(failure) => {
-                eprintln!("{failure}");
+                say::error(failure);
                 Exit::Passing
             }
         }
@@ -153,6 +170,9 @@ impl Args {
                 source,
             };
             let from: Box<dyn Read> = if is_stdin(&path) {
+                if io::stdin().is_terminal() {
+                    say::note("reading the standard input; Ctrl-D ends it");
+                }
                 Box::new(io::stdin().lock())
             } else {
                 Box::new(File::open(&path).map_err(failed)?)

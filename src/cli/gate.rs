@@ -149,7 +149,7 @@ impl Args {
         if let Err(error) = files::allow_all() {
             tracing::warn!(%error, "failed to raise the limit of open files");
         }
-        let (audit, written) = match Audit::start(std::io::stdout()) {
+        let (audit, written) = match Audit::start(std::io::stdout(), config.queue.requests()) {
             Ok(started) => started,
             Err(error) => {
                 tracing::error!(%error, "failed to start");

@@ -63,6 +63,9 @@ pub struct McpArgs {
     /// Between two looks at tools that said nothing about a change, where it is not the usual time
     #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
     mcp_inspect_seconds: Option<u64>,
+    /// A call of a session whose answer nobody reads goes on for so long, where it is not the usual time
+    #[arg(long, hide = true, value_parser = clap::value_parser!(u64).range(1..=3_600))]
+    mcp_unread_seconds: Option<u64>,
     /// Which tools clients see and may call
     #[arg(long, env = "SEALROOM_MCP_TOOLS", value_enum, default_value_t = Tools::All)]
     mcp_tools: Tools,
@@ -116,6 +119,7 @@ impl McpArgs {
                 inspect: self.mcp_inspect_seconds.map(Duration::from_secs),
             },
             http,
+            unread: self.mcp_unread_seconds.map(Duration::from_secs),
             policy,
             pin: self.mcp_pin,
             hosts: Hosts::new(self.mcp_host, self.mcp_origin),

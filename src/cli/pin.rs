@@ -6,8 +6,8 @@ use std::path::PathBuf;
 
 use kube::Api;
 
-use super::Exit;
 use super::place::{Place, explain};
+use super::{Exit, say};
 use crate::api::{ConditionType, McpServer, Reason};
 use crate::controller::conditions::{find, is_true};
 use crate::mcp::{Inventory, Object};
@@ -15,11 +15,17 @@ use crate::mcp::{Inventory, Object};
 /// Longest list that is read, in bytes.
 const MAX: u64 = 64 * 1024 * 1024;
 
+const EXAMPLES: &str = "\
+Prints what tools.pin of the McpServer would be for the tools that it lists now, as its gate has seen them. Where that is
+not known of the pods that are wanted, it says why, prints nothing and ends with 1.
+
+Examples:
+  sealroom pin search --namespace team-a
+  sealroom pin --file tools.json";
+
 /// Flags of `sealroom pin`.
-///
-/// Prints what `tools.pin` would be for the tools that a server lists now, as its gate has seen them. Where that is not
-/// known of the pods that are wanted, it prints nothing and ends with 1.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 #[command(group(clap::ArgGroup::new("tools").required(true).args(["name", "file"])))]
 pub struct Args {
     /// The McpServer
@@ -40,28 +46,24 @@ impl Args {
                 let servers: Api<McpServer> = Api::namespaced(client, &namespace);
                 let server = servers.get(&name).await.map_err(explain)?;
                 match hash(&server) {
-                    Ok(hash) => println!("{hash}"),
+                    Ok(hash) => Ok(say::result(&format!("{hash}\n"), Exit::Ok)),
                     Err(why) => {
                         anyhow::bail!("failed to find the tools of {namespace}/{name}: {why}")
                     }
                 }
-                Ok(Exit::Ok)
             });
         }
         let text = match text(&self.file) {
             Ok(text) => text,
             Err(why) => {
-                eprintln!("{why}");
+                say::error(why);
                 return Exit::Passing;
             }
         };
         match inventory(&text) {
-            Ok(inventory) => {
-                println!("{}", inventory.hash());
-                Exit::Ok
-            }
+            Ok(inventory) => say::result(&format!("{}\n", inventory.hash()), Exit::Ok),
             Err(why) => {
-                eprintln!("{why}");
+                say::error(why);
                 Exit::Refused
             }
         }
@@ -88,9 +90,17 @@ fn hash(server: &McpServer) -> Result<&str, String> {
     if ready == Reason::ToolsDrifted.as_str() && status.updated_replicas > 0 && is_new {
         return Ok(&tools.hash);
     }
-    // A model that does not serve holds no rollout up, and one that is not there does.
+    // A model that does not serve or whose key is missing holds no rollout up, and one that is not there does.
+    let bound = reason(ConditionType::ModelsBound);
+    let holds_nothing_up = [
+        Reason::ModelNotReady,
+        Reason::SecretMissing,
+        Reason::ConfigMapMissing,
+    ];
     let lacks_a_model = ready == Reason::ModelsNotBound.as_str()
-        && reason(ConditionType::ModelsBound) == Reason::ModelNotReady.as_str();
+        && holds_nothing_up
+            .iter()
+            .any(|reason| reason.as_str() == bound);
     let serves = is_true(&status.conditions, ConditionType::Ready) || lacks_a_model;
     if !serves || reason(ConditionType::ToolsPinned) == Reason::ToolsUnknown.as_str() {
         return Err(format!(
@@ -170,10 +180,26 @@ mod tests {
         serde_json::from_value(server).unwrap()
     }
 
+    /// The conditions of a server in front of a model whose key is not there.
+    fn keyless() -> Value {
+        let condition = |kind: &str, status: &str, reason: &str| {
+            json!({
+                "type": kind, "status": status, "reason": reason, "message": "",
+                "lastTransitionTime": "2026-01-01T00:00:00Z",
+            })
+        };
+        json!({ "conditions": [
+            condition("Ready", "False", "ModelsNotBound"),
+            condition("ModelsBound", "False", "SecretMissing"),
+            condition("ToolsPinned", "Unknown", UNPINNED),
+        ] })
+    }
+
     #[rstest::rstest]
     #[case::ready("Succeeded", UNPINNED, json!({}), None)]
     #[case::pinned("Succeeded", "Pinned", json!({}), None)]
     #[case::without_its_model("ModelsNotBound", UNPINNED, json!({}), None)]
+    #[case::without_its_models_key("ModelsNotBound", UNPINNED, keyless(), None)]
     #[case::drifted("ToolsDrifted", "ToolsDrifted", json!({ "readyReplicas": 0 }), None)]
     #[case::drifted_in_a_rollout("ToolsDrifted", "ToolsDrifted", json!({ "updatedReplicas": 1 }), None)]
     #[case::drifted_all_of_them("ToolsDrifted", "ToolsDrifted", json!({ "updatedReplicas": 1, "readyReplicas": 0 }), Some("ToolsDrifted"))]

@@ -1,6 +1,8 @@
 //! `sealroom pull`.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io::{self, IsTerminal as _, Write as _};
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -8,11 +10,23 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::Exit;
+use super::{Exit, say};
 use crate::gguf::Kind;
 use crate::oci::Authority;
-use crate::pull::{self, Layout, Progress, PullError, Reason, TerminationMessage, Timing};
+use crate::pull::{
+    self, Layout, Phase, Progress, ProgressReport, PullError, Reason, TerminationMessage, Timing,
+};
 use crate::types::ImageRef;
+
+/// Between two looks at how far it is, for a person.
+const LOOK: Duration = Duration::from_secs(1);
+
+const EXAMPLES: &str = "\
+What is there already is verified and kept: a second run goes on where the first one ended.
+
+Examples:
+  sealroom pull --plan registry.internal:5000/models/smollm2@sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53
+  sealroom pull --to models --ca ca.crt registry.internal:5000/models/smollm2@sha256:b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
 
 /// How the result is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -25,6 +39,7 @@ enum Output {
 
 /// Flags of `sealroom pull`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The artifact by digest, HOST[:PORT]/REPOSITORY@sha256:…
     reference: ImageRef,
@@ -65,16 +80,16 @@ pub struct Args {
     #[arg(long, value_enum, default_value_t = Kind::Model)]
     kind: Kind,
     /// How the result is printed on stdout
-    #[arg(long, value_enum, default_value_t = Output::Text)]
+    #[arg(long, short, value_enum, default_value_t = Output::Text)]
     output: Output,
-    /// Refuse an artifact that is larger
-    #[arg(long, value_name = "N")]
+    /// Refuse an artifact that is larger than so many bytes
+    #[arg(long, value_name = "BYTES")]
     max_bytes: Option<u64>,
     /// Read the bytes of a finished directory again
     #[arg(long)]
     reverify: bool,
-    /// Longest silence on a connection
-    #[arg(long, value_name = "N", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
+    /// Longest silence on a connection, in seconds
+    #[arg(long, value_name = "SECONDS", default_value_t = 30, value_parser = clap::value_parser!(u64).range(1..=3600))]
     stall_seconds: u64,
 }
 
@@ -96,6 +111,7 @@ fn exit(reason: Reason) -> Exit {
         | Reason::Truncated
         | Reason::InvalidManifest
         | Reason::UnsupportedFormat
+        | Reason::WrongKind
         | Reason::TooLarge => Exit::Refused,
         Reason::Unauthorized
         | Reason::UnknownCA
@@ -140,9 +156,32 @@ impl Args {
                 let text = "the pull was told to stop; what is there is kept".to_owned();
                 (TerminationMessage::ended(Reason::Interrupted, text), Exit::Passing)
             }
+            never = self.tell(&progress) => match never {},
         };
+        if self.is_watched() {
+            overwrite("");
+        }
         self.print(&message);
         exit
+    }
+
+    /// Whether a person looks.
+    fn is_watched(&self) -> bool {
+        self.output == Output::Text && io::stderr().is_terminal()
+    }
+
+    /// Tells a person how far it is, for ever, in a line of the terminal that is written over.
+    async fn tell(&self, progress: &Progress) -> Infallible {
+        if !self.is_watched() {
+            return std::future::pending().await;
+        }
+        let mut looks = tokio::time::interval(LOOK);
+        // The first look is at once, when there is nothing to see.
+        looks.tick().await;
+        loop {
+            looks.tick().await;
+            overwrite(&line(&progress.report()));
+        }
     }
 
     fn ended(&self, result: Result<pull::Artifact, PullError>) -> (TerminationMessage, Exit) {
@@ -181,7 +220,6 @@ impl Args {
     }
 
     fn print(&self, message: &TerminationMessage) {
-        use std::io::Write as _;
         let json = message.to_bytes();
         if let Some(path) = &self.termination_message
             && let Err(error) = std::fs::write(path, &json)
@@ -202,9 +240,37 @@ impl Args {
             ),
             (Output::Text, None) => writeln!(stdout, "{:?} {}", message.result, message.reason),
         };
-        if message.artifact.is_none() {
-            tracing::error!(reason = message.reason, "{}", message.message);
+        match (self.output, &message.artifact) {
+            (_, Some(_)) => {}
+            (Output::Text, None) => {
+                say::error(format!("{}: {}", message.reason, message.message));
+            }
+            (Output::Json, None) => {
+                tracing::error!(reason = message.reason, "{}", message.message);
+            }
         }
+    }
+}
+
+/// Writes over the terminal's line, and leaves the cursor where the next one may begin.
+fn overwrite(line: &str) {
+    let mut err = io::stderr();
+    // Whoever looks at the terminal sees that this cannot be written.
+    let _ = write!(err, "\r{line:<78}\r").and_then(|()| err.flush());
+}
+
+/// How far it is, in one line.
+fn line(report: &ProgressReport) -> String {
+    let mib = |bytes: u64| bytes >> 20;
+    match (report.phase, &report.waiting_for) {
+        (Phase::Pulling, _) => {
+            let share = u128::from(report.bytes) * 100 / u128::from(report.total.max(1));
+            let (bytes, total) = (mib(report.bytes), mib(report.total));
+            format!("{}%, {bytes} of {total} MiB", share.min(100))
+        }
+        (Phase::Waiting, Some(waiting)) => format!("waiting: {:?}", waiting.reason),
+        (Phase::Planning | Phase::Waiting, _) => "reading the manifest and the header".to_owned(),
+        (Phase::Verified | Phase::Failed, _) => String::new(),
     }
 }
 
@@ -219,5 +285,36 @@ async fn stopped() {
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pull::WaitingFor;
+
+    #[rstest::rstest]
+    #[case::planning(Phase::Planning, 0, 0, "reading the manifest and the header")]
+    #[case::pulling(Phase::Pulling, 300 << 20, 1_200 << 20, "25%, 300 of 1200 MiB")]
+    #[case::empty(Phase::Pulling, 0, 0, "0%, 0 of 0 MiB")]
+    #[case::waiting(Phase::Waiting, 0, 0, "waiting: SecretMissing")]
+    fn people_see_how_far_it_is(
+        #[case] phase: Phase,
+        #[case] bytes: u64,
+        #[case] total: u64,
+        #[case] expected: &str,
+    ) {
+        let waiting_for = (phase == Phase::Waiting).then(|| WaitingFor {
+            reason: Reason::SecretMissing,
+            message: String::new(),
+        });
+        let report = ProgressReport {
+            v: 1,
+            phase,
+            bytes,
+            total,
+            waiting_for,
+        };
+        assert_eq!(line(&report), expected);
     }
 }

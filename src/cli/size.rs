@@ -2,15 +2,21 @@
 
 use std::fmt::Write as _;
 use std::fs::File;
-use std::io::{BufReader, Write as _};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
-use super::Exit;
+use super::{Exit, say};
 use crate::gguf::memory::{self, Memory, Need};
 use crate::gguf::{Geometry, GgufError, Header, Kind, KvType, Limits, Settings};
 
+const EXAMPLES: &str = "\
+Examples:
+  sealroom size model.gguf --context 8192 --parallel 2 --cache-type-k q8_0
+  sealroom size model.gguf --gpu-layers 999 --output json";
+
 /// Flags of `sealroom size`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// A GGUF file; its header is read and no more
     model: PathBuf,
@@ -20,23 +26,23 @@ pub struct Args {
     /// Requests computed at once
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=64))]
     parallel: u32,
-    /// Type of the cached keys: f16, q8_0, q4_0, …
+    /// Type of the cached keys: f32, f16, bf16, q8_0, q5_1, q5_0, q4_1, q4_0 or iq4_nl
     #[arg(long, default_value = "f16")]
     cache_type_k: KvType,
-    /// Type of the cached values
+    /// Type of the cached values, of the same
     #[arg(long, default_value = "f16")]
     cache_type_v: KvType,
     /// Tokens computed at once
     #[arg(long, default_value_t = 512, value_parser = clap::value_parser!(u32).range(1..=65_536))]
     batch: u32,
-    /// Layers in an accelerator, from the last one; the output counts as one
+    /// Layers in an accelerator, from the last one; the output counts as one, and 999 means all
     #[arg(long, default_value_t = 0)]
     gpu_layers: u32,
     /// Further weights, such as an adapter's or a projector's: files
     #[arg(long, value_name = "FILE")]
     with: Vec<PathBuf>,
     /// How to print it
-    #[arg(long, value_enum, default_value_t)]
+    #[arg(long, short, value_enum, default_value_t)]
     output: Output,
 }
 
@@ -57,27 +63,25 @@ enum SizeError {
     Read(PathBuf, std::io::Error),
     #[error("failed to understand {0}: {1}")]
     Header(PathBuf, GgufError),
-    #[error("failed to print: {0}")]
-    Print(#[from] std::io::Error),
 }
 
 impl Args {
     /// Prints how much memory llama.cpp needs for a model.
     pub fn run(self) -> Exit {
-        let printed = self.need().and_then(|need| {
-            let text = match self.output {
-                Output::Text => table(&need),
-                Output::Json => serde_json::json!(need).to_string() + "\n",
-            };
-            Ok(std::io::stdout().write_all(text.as_bytes())?)
-        });
-        let Err(error) = printed else {
-            return Exit::Ok;
+        let error = match self.need() {
+            Ok(need) => {
+                let text = match self.output {
+                    Output::Text => table(&need),
+                    Output::Json => serde_json::json!(need).to_string() + "\n",
+                };
+                return say::result(&text, Exit::Ok);
+            }
+            Err(error) => error,
         };
-        let _ = writeln!(std::io::stderr(), "{error}");
+        say::error(&error);
         match error {
             SizeError::Header(..) => Exit::Refused,
-            SizeError::Read(..) | SizeError::Print(_) => Exit::Passing,
+            SizeError::Read(..) => Exit::Passing,
         }
     }
 

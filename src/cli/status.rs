@@ -5,8 +5,8 @@ use kube::api::ListParams;
 use kube::{Api, Client, Resource};
 use serde::de::DeserializeOwned;
 
-use super::Exit;
 use super::place::{Place, explain};
+use super::{Exit, say};
 use crate::api::{ConditionType, McpServer, ModelDeployment, Reason};
 
 mod object;
@@ -17,19 +17,39 @@ use object::Object;
 /// Objects asked for at once.
 const PAGE: u32 = 500;
 
+const EXAMPLES: &str = "\
+Ends with 0 when every object is sealed and ready, with 6 when a way out is open, and otherwise with 1. A ? in the list is
+behind what was said of an older generation of an object.
+
+Examples:
+  sealroom status --all-namespaces
+  sealroom status assistant --namespace team-a
+  sealroom status -A --output json";
+
 /// Flags of `sealroom status`.
-///
-/// Ends with 0 when every object is sealed and ready, with 6 when a way out is open, and otherwise with 1. A `?` in the
-/// list is behind what was said of an older generation of an object.
 #[derive(Debug, clap::Args)]
+#[command(after_help = EXAMPLES)]
 pub struct Args {
     /// The ModelDeployment or McpServer of which everything is printed; without a name all are listed
     name: Option<String>,
     /// Of all namespaces
     #[arg(long, short = 'A', conflicts_with_all = ["name", "namespace"])]
     all_namespaces: bool,
+    /// How it is printed
+    #[arg(long, short, value_enum, default_value_t)]
+    output: Output,
     #[command(flatten)]
     place: Place,
+}
+
+/// Ways of printing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// A table, or everything of the one that is named
+    #[default]
+    Text,
+    /// A list with everything of each
+    Json,
 }
 
 impl Args {
@@ -43,21 +63,30 @@ impl Args {
                 objects.retain(|object| object.name == *name);
             }
             if objects.is_empty() {
-                let place =
-                    namespace.map_or("any namespace".to_owned(), |n| format!("namespace {n}"));
-                anyhow::bail!("found no such ModelDeployment or McpServer in {place}");
+                anyhow::bail!(nothing(self.name.as_deref(), namespace.as_deref()));
             }
-            let text = match self.name {
-                Some(_) => objects
-                    .iter()
-                    .map(print::whole)
-                    .collect::<Vec<_>>()
-                    .join("\n"),
-                None => print::table(&objects),
+            let text = match (self.output, self.name) {
+                (Output::Json, _) => print::json(&objects),
+                (Output::Text, Some(_)) => {
+                    let each: Vec<String> = objects.iter().map(print::whole).collect();
+                    each.join("\n")
+                }
+                (Output::Text, None) => print::table(&objects),
             };
-            print!("{text}");
-            Ok(exit(&objects))
+            Ok(say::result(&text, exit(&objects)))
         })
+    }
+}
+
+/// That there is nothing to print, and where else to look.
+fn nothing(name: Option<&str>, namespace: Option<&str>) -> String {
+    let name = name.map_or(String::new(), |name| format!(" named {name}"));
+    let kinds = format!("found no ModelDeployment and no McpServer{name}");
+    match namespace {
+        Some(namespace) => format!(
+            "{kinds} in namespace {namespace}: write --namespace for another one, or --all-namespaces for a list of all"
+        ),
+        None => format!("{kinds} in any namespace"),
     }
 }
 
@@ -111,7 +140,7 @@ fn exit(objects: &[Object]) -> Exit {
 mod tests {
     use serde_json::json;
 
-    use super::print::{table, whole};
+    use super::print::{json as printed, table, whole};
     use super::*;
 
     fn model(sealed: &str, reason: &str, observed: i64) -> Object {
@@ -173,6 +202,42 @@ ModelDeployment team-a/assistant
 ";
         assert_eq!(whole(&model("True", "NoEgress", 2)), expected);
         assert!(whole(&model("True", "NoEgress", 1)).contains("older generation"));
+    }
+
+    #[test]
+    fn scripts_read_everything_as_json() {
+        let mut object = model("Unknown", "Proving", 2);
+        object.conditions[1].message.push('\u{9b}');
+        let text = printed(&[object]);
+        let all: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let one = &all[0];
+        assert_eq!(all.as_array().unwrap().len(), 1);
+        assert_eq!(
+            (&one["kind"], &one["name"]),
+            (&"ModelDeployment".into(), &"assistant".into())
+        );
+        assert_eq!(
+            (&one["ready"], &one["sealed"]),
+            (&true.into(), &false.into())
+        );
+        assert_eq!(one["outdated"], false);
+        assert_eq!(one["facts"]["url"], "http://assistant.team-a.svc:8080/v1");
+        assert_eq!(one["conditions"][1]["reason"], "Proving");
+        assert_eq!(one["conditions"][1]["message"], "said\u{1b}[2J so\u{9b}");
+        assert!(
+            !text.chars().any(|c| c.is_control() && c != '\n'),
+            "{text:?}"
+        );
+        assert_eq!(one["seal"]["tenantGuard"], "objects");
+    }
+
+    #[test]
+    fn nothing_found_says_where_else_to_look() {
+        let said = nothing(Some("assistant"), Some("team-a"));
+        for part in ["named assistant", "namespace team-a", "--all-namespaces"] {
+            assert!(said.contains(part), "{said}");
+        }
+        assert!(nothing(None, None).ends_with("in any namespace"));
     }
 
     #[rstest::rstest]

@@ -2,9 +2,6 @@
 
 use super::Kind;
 
-/// Beginning of the text of [`GgufError::WrongKind`], by which whoever shows it knows it.
-pub const WRONG_KIND: &str = "failed to use gguf file as";
-
 /// Why bytes are no GGUF model that we hand to an engine.
 #[derive(Debug, thiserror::Error)]
 pub enum GgufError {
@@ -32,7 +29,7 @@ pub enum GgufError {
     #[error("failed to read gguf header: {0}")]
     Invalid(&'static str),
     /// A well-formed GGUF file of another kind than the one that is asked for.
-    #[error("{WRONG_KIND} {wanted}: it is {found}")]
+    #[error("failed to use gguf file as {wanted}: it is {found}")]
     WrongKind {
         /// What was asked for.
         wanted: Kind,

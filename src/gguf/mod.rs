@@ -27,7 +27,7 @@ mod tensor;
 mod together;
 
 pub use chat::ChatFamily;
-pub use error::{GgufError, WRONG_KIND};
+pub use error::GgufError;
 pub use geometry::{Geometry, LatentAttention};
 pub use header::{Header, Limits};
 pub use kind::Kind;

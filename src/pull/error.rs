@@ -36,6 +36,8 @@ pub enum Reason {
     InvalidManifest,
     /// A format that is not supported.
     UnsupportedFormat,
+    /// A GGUF file of another kind than the one that is asked for.
+    WrongKind,
     /// Larger than the declared limit.
     TooLarge,
     /// The directory holds another artifact, or another pull works in it.
@@ -153,7 +155,7 @@ impl PullError {
             Self::Manifest(ManifestError::Unsupported(_)) => Reason::UnsupportedFormat,
             Self::Gguf(error) => match error {
                 GgufError::Truncated { .. } => Reason::Truncated,
-                GgufError::WrongKind { .. } => Reason::UnsupportedFormat,
+                GgufError::WrongKind { .. } => Reason::WrongKind,
                 GgufError::Io(_) => Reason::VolumeFailed,
                 _ => Reason::NotGGUF,
             },

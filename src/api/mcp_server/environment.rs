@@ -16,7 +16,7 @@ pub struct KeyRef {
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// The entry.
+    /// The entry, such as `token`.
     #[schemars(length(min = 1, max = 253), regex(pattern = r"^[-._a-zA-Z0-9]+$"))]
     pub key: String,
 }
@@ -28,13 +28,13 @@ pub struct KeyRef {
     "write exactly one of value, secretKeyRef and configMapKeyRef"
 ))]
 pub struct EnvVar {
-    /// Its name.
+    /// The variable's name, such as `LOG_LEVEL`.
     #[schemars(
         length(min = 1, max = 64),
         regex(pattern = r"^[A-Za-z_][A-Za-z0-9_.-]*$")
     )]
     pub name: String,
-    /// Its value, taken as it is: `$(NAME)` is not replaced.
+    /// The variable's value, taken as it is: `$(NAME)` is not replaced.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 4096))]
     pub value: Option<String>,
@@ -53,7 +53,8 @@ pub struct EnvVar {
     "write exactly one of secretRef and configMapRef"
 ))]
 pub struct Files {
-    /// Where the directory is.
+    /// Where the directory is in the server's container, such as `/etc/search`. What is at and below `/tmp`, `/proc`,
+    /// `/sys`, `/dev` and the pod's own `sealroom` directories is taken.
     #[schemars(length(min = 2, max = 253), regex(pattern = r"^(/[A-Za-z0-9._-]+)+$"))]
     #[x_kube(validation = Rule::new("!self.matches('^/(tmp|opt/sealroom|run/sealroom|etc/sealroom|proc|sys|dev)(/|$)')").message(
         "this path is taken by the pod itself: write another one"
@@ -77,7 +78,8 @@ pub struct Files {
     "write exactly one of scratch and persistentVolumeClaim"
 ))]
 pub struct ServerVolume {
-    /// Where it is mounted.
+    /// Where it is mounted in the server's container, such as `/var/lib/search`. What is at and below `/tmp`, `/proc`,
+    /// `/sys`, `/dev` and the pod's own `sealroom` directories is taken.
     #[schemars(length(min = 2, max = 253), regex(pattern = r"^(/[A-Za-z0-9._-]+)+$"))]
     #[x_kube(validation = Rule::new("!self.matches('^/(tmp|opt/sealroom|run/sealroom|etc/sealroom|proc|sys|dev)(/|$)')").message(
         "this path is taken by the pod itself: write another one"
@@ -97,7 +99,7 @@ pub struct ServerVolume {
 /// An empty directory.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Scratch {
-    /// Its largest size.
+    /// The most that it may hold, such as `1Gi`: a pod that writes more is evicted.
     #[schemars(schema_with = "schema::quantity")]
     pub size: Quantity,
 }
@@ -106,8 +108,8 @@ pub struct Scratch {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct VolumeClaim {
-    /// Its name. Claims with the names that the operator gives to those of models, which end with twelve hexadecimal
-    /// digits, are not for servers: what is written to a model after it was verified would be served.
+    /// The claim's name. Claims with the names that the operator gives to those of models, which end with twelve
+    /// hexadecimal digits, are not for servers: what is written to a model after it was verified would be served.
     #[schemars(
         length(min = 1, max = 253),
         regex(pattern = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$")
@@ -116,7 +118,7 @@ pub struct VolumeClaim {
         "a name that ends with twelve hexadecimal digits is that of a model's claim: name a claim of your own"
     ))]
     pub claim_name: String,
-    /// Whether the server may only read it.
+    /// Whether the server may only read it. `false` by default.
     #[serde(default)]
     pub read_only: bool,
 }

@@ -68,13 +68,13 @@ pub fn default_environment() -> Vec<InjectedVar> {
 /// A ModelDeployment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct DeploymentRef {
-    /// Its name.
+    /// The ModelDeployment's name.
     #[schemars(
         length(min = 1, max = 63),
         regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// Its namespace. Without one it is the server's own.
+    /// The ModelDeployment's namespace. The server's own by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),
@@ -93,13 +93,13 @@ pub struct DeploymentRef {
 /// A Service that speaks the OpenAI API in the clear.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ServiceRef {
-    /// Its name.
+    /// The Service's name.
     #[schemars(
         length(min = 1, max = 63),
         regex(pattern = r"^[a-z]([-a-z0-9]*[a-z0-9])?$")
     )]
     pub name: String,
-    /// Its namespace. Without one it is the server's own.
+    /// The Service's namespace. The server's own by default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(
         length(min = 1, max = 63),

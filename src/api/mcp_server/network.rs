@@ -11,10 +11,11 @@ use crate::api::schema;
 /// A way out: any of the peers, at any of the ports.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Egress {
-    /// Peers as a NetworkPolicy names them.
+    /// Peers as a NetworkPolicy names them, 1 to 16. podSelector alone: pods of this namespace. namespaceSelector, or both:
+    /// pods of other namespaces. ipBlock: addresses, such as `cidr: 192.0.2.40/32`.
     #[schemars(length(min = 1, max = 16), transform = schema::peers)]
     pub to: Vec<NetworkPolicyPeer>,
-    /// Their ports.
+    /// Their ports, 1 to 16.
     #[schemars(length(min = 1, max = 16))]
     pub ports: Vec<EgressPort>,
 }
@@ -35,11 +36,11 @@ pub struct EgressPort {
     /// The number, or the name of a container's port.
     #[schemars(schema_with = "schema::port")]
     pub port: IntOrString,
-    /// The last port of a range.
+    /// The last port of a range that begins at the number in port, at most 65535.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 65_535))]
     pub end_port: Option<i32>,
-    /// `TCP` by default.
+    /// `TCP` (default) or `UDP`.
     #[serde(default)]
     pub protocol: EgressProtocol,
 }

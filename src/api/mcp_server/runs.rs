@@ -18,12 +18,12 @@ pub struct Isolation {
     /// remembers can reach another client. `Shared`: one process for all, for servers that remember nothing.
     #[serde(default, rename = "type")]
     pub isolation_type: IsolationType,
-    /// The most processes of a pod at once, the one included by which the gate knows that the server works. 16 by
-    /// default.
+    /// The most processes of a pod at once, the one included by which the gate knows that the server works: 2 to 256, 16
+    /// by default.
     #[serde(default = "max_children")]
     #[schemars(range(min = 2, max = 256))]
     pub max_children: u32,
-    /// After how many seconds without a message a session's process ends. 600 by default.
+    /// After how many seconds without a message a session's process ends: 10 to 86400, 600 by default.
     #[serde(default = "idle_seconds")]
     #[schemars(range(min = 10, max = 86_400))]
     pub idle_seconds: u32,
@@ -73,14 +73,22 @@ impl IsolationType {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerLimits {
-    /// How many calls are under way in a pod at once; more are refused with 429. 64 by default.
+    /// How many calls are under way in a pod at once: 1 to 1024, 64 by default. More are refused with 429.
     #[serde(default = "concurrent_requests")]
     #[schemars(range(min = 1, max = 1024))]
     pub concurrent_requests: u32,
-    /// The largest body of a call in bytes; a larger one is refused with 413. 4194304 (4 MiB) by default.
+    /// The largest body of a call in bytes: 1024 to 16777216 (16 MiB), 4194304 (4 MiB) by default. A larger one is refused
+    /// with 413.
     #[serde(default = "body_bytes")]
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub body_bytes: u32,
+    /// For how many seconds a call may go on: 1 to 86400, 300 by default. Then its client gets an error, the server is told
+    /// that nobody waits any more (over stdio by `notifications/cancelled`), and another call takes its place. A call waits
+    /// for what the server asks its client meanwhile, so leave a person time to answer. What was begun may have been
+    /// carried out.
+    #[serde(default = "call_seconds")]
+    #[schemars(range(min = 1, max = 86_400))]
+    pub call_seconds: u32,
     /// A budget of each API key and each person (`access.apiKeys`, `access.jwt`), the same for all. Each pod counts for
     /// itself, in memory: with several pods a caller may take as much of each, and a new pod begins anew. A budget may be
     /// spent at once, and fills up again evenly; a request beyond it is refused with 429 and told when to try again.
@@ -93,8 +101,8 @@ pub struct ServerLimits {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct CallerBudget {
-    /// Requests in a minute, and streams that are opened. Notifications, answers to what a server asks and the end of a
-    /// session cost nothing.
+    /// Requests in a minute, and streams that are opened: 1 to 100000. Notifications, answers to what a server asks and
+    /// the end of a session cost nothing.
     #[schemars(range(min = 1, max = 100_000))]
     pub requests_per_minute: u32,
 }
@@ -104,6 +112,7 @@ impl Default for ServerLimits {
         Self {
             concurrent_requests: concurrent_requests(),
             body_bytes: body_bytes(),
+            call_seconds: call_seconds(),
             per_caller: None,
         }
     }
@@ -123,4 +132,10 @@ fn concurrent_requests() -> u32 {
 
 fn body_bytes() -> u32 {
     4_194_304
+}
+
+/// As long as the official package of Python waits for an event by itself, and longer than that of TypeScript waits for an
+/// answer (60 s): by then hardly anybody listens.
+fn call_seconds() -> u32 {
+    300
 }

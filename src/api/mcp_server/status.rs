@@ -18,20 +18,20 @@ pub struct McpServerStatus {
     /// The generation that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Pods there are.
+    /// How many pods there are.
     #[serde(default)]
     pub replicas: i32,
-    /// Pods that serve.
+    /// How many pods serve.
     #[serde(default)]
     pub ready_replicas: i32,
-    /// Pods of this generation.
+    /// How many pods are of this generation.
     #[serde(default)]
     pub updated_replicas: i32,
     /// Selects the pods, as text: what the scale subresource shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub selector: Option<String>,
-    /// Where clients speak MCP, inside the cluster.
+    /// Where clients speak MCP, inside the cluster, such as `http://search.team-a.svc:8080/mcp`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub url: Option<String>,
@@ -59,13 +59,13 @@ pub struct McpServerStatus {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ServerInfoStatus {
-    /// Its name.
+    /// The server's name.
     #[schemars(length(max = 128))]
     pub name: String,
-    /// Its version.
+    /// The server's version.
     #[schemars(length(max = 128))]
     pub version: String,
-    /// The version of the protocol that it speaks.
+    /// The version of the protocol that the server speaks, such as `2025-11-25`.
     #[schemars(length(max = 128))]
     pub protocol_version: String,
 }
@@ -73,7 +73,7 @@ pub struct ServerInfoStatus {
 /// The list of tools.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ToolsStatus {
-    /// How many there are.
+    /// How many tools there are.
     pub count: u32,
     /// The hash of their names, descriptions, schemas and annotations: what `tools.pin` would be.
     #[schemars(length(max = 71))]

@@ -14,7 +14,7 @@ pub struct Tools {
     /// of them are refused.
     #[serde(default)]
     pub policy: ToolsPolicy,
-    /// Names of tools, exactly as the server lists them.
+    /// Names of tools, exactly as the server lists them, at most 128. With `policy: AllowListed`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(
         length(max = 128),

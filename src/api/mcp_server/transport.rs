@@ -54,11 +54,13 @@ pub struct Stdio {
 /// A server on a port of 127.0.0.1.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 pub struct Http {
-    /// The program and its arguments. The image's own entry point is not known here, so it must be written.
+    /// The program and its arguments, such as `[/app/server, --port=3000]`. No shell reads them. The image's own entry point
+    /// is not known here, so it must be written.
     #[schemars(length(min = 1, max = 64), inner(length(max = 1024)))]
     #[x_kube(validation = fetches_nothing())]
     pub command: Vec<String>,
-    /// The port of 127.0.0.1 on which the server listens.
+    /// The port of 127.0.0.1 on which the server listens: 1024 to 32767, but for 8080 to 8082 and 11500 to 11599, which are
+    /// the gate's.
     #[schemars(range(min = 1024, max = 32_767))]
     #[x_kube(validation = Rule::new("!(self >= 8080 && self <= 8082) && !(self >= 11500 && self <= 11599)").message(
         "the pod's gate has 8080 to 8082 and 11500 to 11599: let the server listen on another port"

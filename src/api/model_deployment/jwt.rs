@@ -13,8 +13,8 @@ pub struct Jwt {
     /// `https://sso.internal/realms/lab`. Nothing is fetched from there.
     #[schemars(length(min = 1, max = 512), regex(pattern = r"^[!-~]+$"))]
     pub issuer: String,
-    /// The claim `aud` must be or hold one of these. Name an audience that the provider gives to clients of this
-    /// model only: a token for another service is then refused.
+    /// The claim `aud` must be or hold one of these, at most 16. Name an audience that the provider gives to clients of
+    /// this object only: a token for another service is then refused.
     #[schemars(
         length(min = 1, max = 16),
         inner(length(min = 1, max = 256), regex(pattern = r"^[!-~]+$"))

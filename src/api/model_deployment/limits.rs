@@ -8,24 +8,24 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Limits {
-    /// How many requests the engine of a pod has at once; more wait in the queue. Without it: twice the engine's
-    /// `parallel`, so that the engine never idles while an answer goes out to a slow client.
+    /// How many requests the engine of a pod has at once, 1 to 1024; more wait in the queue. Without it: twice the
+    /// engine's `parallel`, so that the engine never idles while an answer goes out to a slow client.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 1, max = 256))]
+    #[schemars(range(min = 1, max = 1024))]
     pub concurrent_requests: Option<u32>,
-    /// How many requests may wait in a pod, first come, first served. More are refused at once with 429. With 0
-    /// none waits. 256 by default.
+    /// How many requests may wait in a pod, first come, first served: 0 to 512, 256 by default. More are refused at once
+    /// with 429. With 0 none waits.
     #[serde(default = "queued_requests")]
     #[schemars(range(min = 0, max = 512))]
     pub queued_requests: u32,
-    /// How many seconds a request may wait before it is refused with 429. 600 by default, after which the official
-    /// OpenAI clients give up themselves.
+    /// How many seconds a request may wait before it is refused with 429: 1 to 3600, 600 by default, after which the
+    /// official OpenAI clients give up themselves.
     #[serde(default = "queue_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub queue_seconds: u32,
     /// The largest body of a request in bytes; a larger one is refused with 413. All bodies of a pod, those of
     /// waiting requests included, share eight times as much memory, at most 64 MiB; a request that finds no room
-    /// there for five seconds is refused with 429. 4194304 (4 MiB) by default.
+    /// there for five seconds is refused with 429. 1024 to 16777216 (16 MiB), 4194304 (4 MiB) by default.
     #[serde(default = "body_bytes")]
     #[schemars(range(min = 1024, max = 16_777_216))]
     pub body_bytes: u32,
@@ -44,16 +44,17 @@ pub struct Limits {
     "write requestsPerMinute, tokensPerMinute or tokensPerDay, or leave perCaller out"
 ))]
 pub struct PerCaller {
-    /// Requests in a minute.
+    /// Requests in a minute: 1 to 100000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 100_000))]
     pub requests_per_minute: Option<u32>,
-    /// Tokens in a minute, those of the prompt and those of the answer, as the engine counts them. They are known when
-    /// an answer has ended: the request that goes beyond the budget is finished, and the next one waits for longer.
+    /// Tokens in a minute, those of the prompt and those of the answer, as the engine counts them: 1 to 1000000000. They
+    /// are known when an answer has ended: the request that goes beyond the budget is finished, and the next one waits
+    /// for longer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub tokens_per_minute: Option<u32>,
-    /// The same in 24 hours.
+    /// Tokens in 24 hours, counted as for tokensPerMinute: 1 to 1000000000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 1_000_000_000))]
     pub tokens_per_day: Option<u32>,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::runtime::{context_length, parallel};
 use super::{Adapter, FlashAttention, KvCacheType, Mode, Pooling, Projector};
-use crate::engine::Tuning;
+use crate::engine::{Task, Tuning};
 
 /// llama-server's own `--batch-size`.
 const ENGINES_BATCH: u32 = 2_048;
@@ -33,39 +33,42 @@ pub struct LlamaCpp {
     /// `/v1/chat/completions` and `/v1/completions`. `Embedding`: `/v1/embeddings`. `Rerank`: `/v1/rerank`.
     #[serde(default)]
     pub mode: Mode,
-    /// Of mode Embedding: how the vectors of a text's tokens become one. Without it, as the model's file says; it
-    /// must be given for a model that says nothing, such as one that was made to write text.
+    /// Of mode Embedding: how the vectors of a text's tokens become one. `Mean`: their mean. `Cls`: the first token's.
+    /// `Last`: the last token's. Without it, as the model's file says; it must be given for a model that says nothing,
+    /// such as one that was made to write text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
-    /// Tokens of context, shared evenly by the parallel requests.
+    /// Tokens of context, shared evenly by the parallel requests: with `parallel: 2` each has half of them. 256 to 1048576,
+    /// 4096 by default.
     #[serde(default = "context_length")]
     #[schemars(range(min = 256, max = 1_048_576))]
     pub context_length: u32,
-    /// How many requests are computed at once.
+    /// How many requests are computed at once: 1 to 64, 1 by default.
     #[serde(default = "parallel")]
     #[schemars(range(min = 1, max = 64))]
     pub parallel: u32,
-    /// Threads of computation. Without it: the CPU limit or request, rounded up, else 2.
+    /// Threads of computation: 1 to 512. Without it: the CPU limit or request, rounded up, else 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 512))]
     pub threads: Option<u32>,
-    /// Type of the cached keys. `Q8_0` takes about half the memory of `F16`.
+    /// Type of the cached keys: `F16` (default), `Q8_0` with about half its memory, or `Q4_0` with about a quarter.
     #[serde(default)]
     pub cache_type_k: KvCacheType,
-    /// Type of the cached values.
+    /// Type of the cached values, by the same words as cacheTypeK.
     #[serde(default)]
     pub cache_type_v: KvCacheType,
-    /// Tokens of a prompt that are handed to the model at once, of all parallel requests. Without it: 2048, or
-    /// microBatchSize where that is more.
+    /// Tokens of a prompt that are handed to the model at once, of all parallel requests: 32 to 1048576. Without it: 2048,
+    /// or microBatchSize where that is more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 32, max = 1_048_576))]
     pub batch_size: Option<u32>,
-    /// Tokens of these that are computed at once. The memory for a computation grows with it. Without it: 512, and in
-    /// the modes Embedding and Rerank the context of one request, because a text must fit in.
+    /// Tokens of these that are computed at once: 32 to 1048576, at most batchSize. The memory for a computation grows with
+    /// it. Without it: 512, and in the modes Embedding and Rerank the context of one request, because a text must fit in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 32, max = 1_048_576))]
     pub micro_batch_size: Option<u32>,
-    /// How many layers an accelerator holds, from the last one; the output counts as one, and 999 means all.
+    /// How many layers an accelerator holds, from the last one: 0 to 999. The output counts as one, and 999 means all.
+    /// Without it: all of them where resources asks for an accelerator of `nvidia.com`, `amd.com` or `gpu.intel.com`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 999))]
     pub gpu_layers: Option<u32>,
@@ -73,12 +76,12 @@ pub struct LlamaCpp {
     /// that its backend can. `Always`: the engine does not start where it cannot.
     #[serde(default)]
     pub flash_attention: FlashAttention,
-    /// The chat template, in Jinja, instead of the one in the model's file.
+    /// The chat template, in Jinja, instead of the one in the model's file: at most 16384 characters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16_384))]
     pub chat_template: Option<String>,
-    /// LoRA adapters, applied to every request, each by its scale. Each is an artifact of its own, pulled into a volume
-    /// of its own and verified like the model.
+    /// LoRA adapters, at most 4, applied to every request, each by its scale. Each is an artifact of its own, pulled into
+    /// a volume of its own and verified like the model.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 4))]
     pub adapters: Vec<Adapter>,
@@ -109,13 +112,20 @@ impl Default for LlamaCpp {
 }
 
 impl LlamaCpp {
-    /// What they mean. `cpus` is how many threads there are where they do not say.
-    pub(super) fn tuning(self, cpus: u32) -> Tuning {
+    /// What the model does.
+    pub(super) fn task(&self) -> Task {
+        Task {
+            mode: self.mode,
+            template: self.chat_template.clone(),
+            stop: Vec::new(),
+        }
+    }
+
+    /// How the engine serves. `cpus` is how many threads there are where they do not say.
+    pub(super) fn tuning(&self, cpus: u32) -> Tuning {
         let threads = self.threads.unwrap_or(cpus);
         let (batch, micro_batch) = self.batches();
         Tuning {
-            mode: self.mode,
-            template: self.chat_template,
             cache_k: self.cache_type_k.into(),
             cache_v: self.cache_type_v.into(),
             pooling: self.pooling,

@@ -4,6 +4,7 @@ use kube::{KubeSchema, ResourceExt};
 use serde::{Deserialize, Serialize};
 
 use super::{ArtifactSource, Mode, ModelDeployment};
+use crate::engine::Task;
 use crate::gguf::Kind;
 
 /// One of several models.
@@ -16,7 +17,7 @@ use crate::gguf::Kind;
     "only a model that writes text has a chat: leave template out, or write mode: Completion"
 ))]
 pub struct NamedModel {
-    /// The name that requests must carry as `model`.
+    /// The name that requests must carry as `model`: 1 to 128 letters, digits and `.`, `_`, `:`, `/` and `-`.
     #[schemars(
         length(min = 1, max = 128),
         regex(pattern = r"^[A-Za-z0-9][A-Za-z0-9._:/-]*$")
@@ -24,17 +25,29 @@ pub struct NamedModel {
     pub name: String,
     /// The model.
     pub artifact: ArtifactSource,
-    /// What it is served for, as runtime.ollama.mode says it of one model.
+    /// What it is served for, as runtime.ollama.mode says it of one model: `Completion` (default) or `Embedding`.
     #[serde(default)]
     pub mode: Mode,
     /// Its chat template, as runtime.ollama.template says it of one model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16_384))]
     pub template: Option<String>,
-    /// Texts that end its answers, as runtime.ollama.stop says them of one model.
+    /// Texts that end its answers, as runtime.ollama.stop says them of one model: at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
     pub stop: Vec<String>,
+}
+
+impl NamedModel {
+    /// What the model does.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        Task {
+            mode: self.mode,
+            template: self.template.clone(),
+            stop: self.stop.clone(),
+        }
+    }
 }
 
 impl ModelDeployment {

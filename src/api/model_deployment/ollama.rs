@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::runtime::{context_length, parallel};
 use super::{KvCacheType, Mode};
-use crate::engine::Tuning;
+use crate::engine::{Task, Tuning};
 
 /// Settings of Ollama.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
@@ -18,26 +18,29 @@ pub struct Ollama {
     /// `/v1/chat/completions` and `/v1/completions`. `Embedding`: `/v1/embeddings`. Ollama has no `Rerank`.
     #[serde(default)]
     pub mode: Mode,
-    /// Tokens of context of one request.
+    /// Tokens of context of one request: 256 to 1048576, 4096 by default.
     #[serde(default = "context_length")]
     #[schemars(range(min = 256, max = 1_048_576))]
     pub context_length: u32,
-    /// How many requests are computed at once, each with a context of its own.
+    /// How many requests are computed at once, each with a context of its own: 1 to 64, 1 by default.
     #[serde(default = "parallel")]
     #[schemars(range(min = 1, max = 64))]
     pub parallel: u32,
-    /// Threads of computation. Without it: the CPU limit or request, rounded up, else 2.
+    /// Threads of computation: 1 to 512. Without it: the CPU limit or request, rounded up, else 2.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 512))]
     pub threads: Option<u32>,
-    /// Type of the cached keys and values. `Q8_0` takes about half the memory of `F16`, and asks for flash attention.
+    /// Type of the cached keys and values: `F16` (default), `Q8_0` with about half its memory, or `Q4_0` with about a
+    /// quarter. The last two ask for flash attention.
     #[serde(default)]
     pub cache_type: KvCacheType,
-    /// Tokens of a prompt that are computed at once. The memory for a computation grows with it. Without it: 512.
+    /// Tokens of a prompt that are computed at once: 32 to 1048576. The memory for a computation grows with it. Without
+    /// it: 512.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 32, max = 1_048_576))]
     pub batch_size: Option<u32>,
-    /// How many layers an accelerator holds, from the last one; the output counts as one, and 999 means all.
+    /// How many layers an accelerator holds, from the last one: 0 to 999. The output counts as one, and 999 means all.
+    /// Without it: all of them where resources asks for an accelerator of `nvidia.com`, `amd.com` or `gpu.intel.com`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 999))]
     pub gpu_layers: Option<u32>,
@@ -47,11 +50,11 @@ pub struct Ollama {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 16_384))]
     pub template: Option<String>,
-    /// Texts that end an answer, beside those of the family where its template is used.
+    /// Texts that end an answer, at most 16, beside those of the family where its template is used.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 16), inner(length(min = 1, max = 64)))]
     pub stop: Vec<String>,
-    /// Of several models: how many are loaded at once. A request for another one waits until the requests to a loaded
+    /// Of several models: how many are loaded at once, 1 to 8. A request for another one waits until the requests to a loaded
     /// one are done, and it takes its place. The memory is counted for the largest so many. Without it: 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 1, max = 8))]
@@ -76,13 +79,19 @@ impl Default for Ollama {
 }
 
 impl Ollama {
-    /// What they mean. `cpus` is how many threads there are where they do not say.
-    pub(super) fn tuning(self, cpus: u32) -> Tuning {
+    /// What the one model does; of several each says it itself.
+    pub(super) fn task(&self) -> Task {
+        Task {
+            mode: self.mode,
+            template: self.template.clone(),
+            stop: self.stop.clone(),
+        }
+    }
+
+    /// How the engine serves. `cpus` is how many threads there are where they do not say.
+    pub(super) fn tuning(&self, cpus: u32) -> Tuning {
         let threads = self.threads.unwrap_or(cpus);
         Tuning {
-            mode: self.mode,
-            template: self.template,
-            stop: self.stop,
             cache_k: self.cache_type.into(),
             cache_v: self.cache_type.into(),
             batch: self.batch_size,

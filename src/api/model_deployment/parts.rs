@@ -10,7 +10,7 @@ use super::ArtifactSource;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, KubeSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct Adapter {
-    /// Its name in the status and in messages.
+    /// Its name in the status and in messages: 1 to 40 of a-z, 0-9 and -.
     #[schemars(
         length(min = 1, max = 40),
         regex(pattern = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$")
@@ -18,7 +18,8 @@ pub struct Adapter {
     pub name: String,
     /// The adapter: one GGUF file, made for a model of this architecture and these sizes.
     pub artifact: ArtifactSource,
-    /// By how much it counts, as a text: `"1"` (default) as it was trained, `"0.5"` half, `"0"` not at all.
+    /// By how much it counts, as a text from `"-99"` to `"99"`: `"1"` (default) as it was trained, `"0.5"` half, `"0"` not
+    /// at all.
     #[serde(default = "scale")]
     #[schemars(length(min = 1, max = 8))]
     #[x_kube(validation = Rule::new("self.matches('^-?[0-9]{1,2}([.][0-9]{1,4})?$')").message(

@@ -5,7 +5,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{LlamaCpp, Ollama};
-use crate::engine::Tuning;
+use crate::engine::{Task, Tuning};
 use crate::gguf::KvType;
 
 pub use crate::engine::{Engine, FlashAttention, Mode, Pooling, Printed};
@@ -19,22 +19,19 @@ pub use crate::engine::{Engine, FlashAttention, Mode, Pooling, Printed};
 #[x_kube(validation = Rule::new("self.engine == 'Ollama' || !has(self.ollama)").message(
     "ollama holds the settings of engine Ollama only: write engine: Ollama, or the member of the engine that is named"
 ))]
-#[x_kube(validation = Rule::new("self.engine != 'Ollama' || !has(self.llamaCpp) || (!has(self.llamaCpp.adapters) && !has(self.llamaCpp.projector))").message(
-    "Ollama is given no adapters and no projector here: write engine: LlamaCpp, or leave llamaCpp.adapters and llamaCpp.projector out"
-))]
 pub struct Runtime {
-    /// The program that runs the model. It decides which member below may be written, and which format the
-    /// artifact must have.
+    /// The program that runs the model: `LlamaCpp` (llama.cpp's llama-server) or `Ollama`. It decides which of llamaCpp
+    /// and ollama may be written, and which format the artifact must have: of both it is GGUF.
     pub engine: Engine,
-    /// The engine's image by digest. Without one it is the platform's.
+    /// The engine's image by digest: `host[:port]/repository@sha256:<64 hex digits>`. Without one it is the platform's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 512))]
     #[x_kube(validation = Rule::new("self.matches('^[a-z0-9][a-z0-9.-]*(:[0-9]+)?/[a-z0-9._/-]+@sha256:[0-9a-f]{64}$')").message(
         "select the runtime's image by digest, not by tag: write host[:port]/repository@sha256:<64 lower-case hex digits>"
     ))]
     pub image: Option<String>,
-    /// Further groups of the pod's processes, where the files of a device belong to one: those of `/dev/kfd` and
-    /// `/dev/dri` on a node with an AMD accelerator.
+    /// Further groups of the pod's processes by their numbers, at most 8, where the files of a device belong to one: those
+    /// of `/dev/kfd` and `/dev/dri` on a node with an AMD accelerator.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(range(min = 1, max = 2_147_483_647)))]
     pub supplemental_groups: Vec<i64>,
@@ -52,7 +49,17 @@ pub struct Runtime {
 }
 
 impl Runtime {
-    /// What the settings of its engine mean.
+    /// What the settings of its engine say that the one model does.
+    #[must_use]
+    pub fn task(&self) -> Task {
+        let task = match self.engine {
+            Engine::LlamaCpp => self.llama_cpp.as_ref().map(LlamaCpp::task),
+            Engine::Ollama => self.ollama.as_ref().map(Ollama::task),
+        };
+        task.unwrap_or_default()
+    }
+
+    /// How the settings of its engine say that it serves.
     ///
     /// `cpus` is how many threads there are where they do not say.
     #[must_use]

@@ -18,13 +18,13 @@ pub struct ModelDeploymentStatus {
     /// The generation that the conditions speak of.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Pods there are.
+    /// How many pods there are.
     #[serde(default)]
     pub replicas: i32,
-    /// Pods that serve.
+    /// How many pods serve.
     #[serde(default)]
     pub ready_replicas: i32,
-    /// Pods of this generation.
+    /// How many pods are of this generation.
     #[serde(default)]
     pub updated_replicas: i32,
     /// Selects the pods, as text: what the scale subresource shows.
@@ -35,7 +35,7 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub served_model_name: Option<String>,
-    /// The base URL of the OpenAI API, inside the cluster.
+    /// The base URL of the OpenAI API, inside the cluster, such as `http://assistant.team-a.svc:8080/v1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 512))]
     pub url: Option<String>,
@@ -45,7 +45,7 @@ pub struct ModelDeploymentStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub callers: Option<String>,
-    /// The artifact of one model.
+    /// The artifact, where the object has one model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub artifact: Option<ArtifactStatus>,
     /// Of several models each, in the order of the spec.
@@ -58,7 +58,7 @@ pub struct ModelDeploymentStatus {
     pub adapters: Vec<AdapterStatus>,
     /// The projector.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub projector: Option<ProjectorStatus>,
+    pub projector: Option<ArtifactPhase>,
     /// The memory that a pod's runtime needs; of several models that of the largest that may be loaded at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<MemoryStatus>,
@@ -74,33 +74,27 @@ pub struct ModelStatus {
     /// The name that requests carry.
     #[schemars(length(max = 128))]
     pub name: String,
-    /// How far its artifact is: the reason of its condition ArtifactReady.
-    #[schemars(length(max = 64))]
-    pub phase: String,
-    /// Its artifact, once there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact: Option<ArtifactStatus>,
+    /// How far it is.
+    #[serde(flatten)]
+    pub own: ArtifactPhase,
 }
 
 /// One of the adapters.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct AdapterStatus {
-    /// Its name in the spec.
+    /// The adapter's name in the spec.
     #[schemars(length(max = 40))]
     pub name: String,
-    /// How far its artifact is: the reason of its condition ArtifactReady.
-    #[schemars(length(max = 64))]
-    pub phase: String,
-    /// Its artifact, once there is one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub artifact: Option<ArtifactStatus>,
+    /// How far it is.
+    #[serde(flatten)]
+    pub own: ArtifactPhase,
 }
 
-/// The projector.
+/// How far one of the artifacts is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "camelCase")]
-pub struct ProjectorStatus {
+pub struct ArtifactPhase {
     /// How far its artifact is: the reason of its condition ArtifactReady.
     #[schemars(length(max = 64))]
     pub phase: String,
@@ -116,7 +110,7 @@ pub struct ArtifactStatus {
     /// The ModelArtifact that holds it.
     #[schemars(length(max = 63))]
     pub name: String,
-    /// The manifest's digest.
+    /// The manifest's digest, `sha256:…`.
     #[schemars(length(max = 128))]
     pub digest: String,
     /// The weights' format: `GGUF`.
@@ -127,14 +121,14 @@ pub struct ArtifactStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub architecture: Option<String>,
-    /// How the weights are quantised.
+    /// How the weights are quantised, such as `Q4_1`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 64))]
     pub quantization: Option<String>,
     /// Size of all files in bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub size_bytes: Option<u64>,
-    /// The licence's SPDX identifier.
+    /// The licence's SPDX identifier, such as `Apache-2.0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 128))]
     pub license: Option<String>,
@@ -151,7 +145,7 @@ pub struct SealStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 8), inner(length(max = 64)))]
     pub locks: Vec<String>,
-    /// Every declared way in and out.
+    /// Every declared way in and out, such as `in 8080/TCP from McpServer asks`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(length(max = 64), inner(length(max = 512)))]
     pub exits: Vec<String>,
@@ -190,12 +184,12 @@ pub enum TenantGuard {
 )]
 #[serde(rename_all = "camelCase")]
 pub struct PolicyRef {
-    /// Its name.
+    /// The NetworkPolicy's name.
     #[schemars(length(max = 253))]
     pub name: String,
-    /// Its UID.
+    /// The NetworkPolicy's UID.
     #[schemars(length(max = 64))]
     pub uid: String,
-    /// Its generation.
+    /// The generation of the NetworkPolicy that was evaluated.
     pub generation: i64,
 }

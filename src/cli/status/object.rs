@@ -25,8 +25,9 @@ impl From<ModelDeployment> for Object {
         let status = model.status.clone().unwrap_or_default();
         let digest = status.artifact.map(|artifact| artifact.digest);
         let models = status.models.iter().map(|model| {
-            let digest = model.artifact.as_ref().map(|artifact| &artifact.digest);
-            format!("{} {}", model.name, digest.unwrap_or(&model.phase))
+            let own = &model.own;
+            let digest = own.artifact.as_ref().map(|artifact| &artifact.digest);
+            format!("{} {}", model.name, digest.unwrap_or(&own.phase))
         });
         let models: Vec<_> = models.collect();
         let one = models.is_empty();

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use serde_json::{Value, json};
 
 use super::object::Object;
 use crate::api::ConditionType;
@@ -43,6 +44,7 @@ pub fn whole(object: &Object) -> String {
     line("not evaluated", &join(&object.seal.not_evaluated, "-"));
     text
 }
+
 fn join(words: &[String], none: &str) -> String {
     if words.is_empty() {
         return none.to_owned();
@@ -62,6 +64,36 @@ fn guard(guard: TenantGuard) -> &'static str {
 fn plain(text: &str) -> String {
     let shown = |c: char| if c.is_control() { ' ' } else { c };
     text.trim_end().chars().map(shown).collect()
+}
+
+/// Everything that is known of each, as a JSON list.
+pub fn json(objects: &[Object]) -> String {
+    let each = objects.iter().map(|object| {
+        let facts = object.facts.iter();
+        let facts = facts.map(|(label, value)| ((*label).to_owned(), Value::from(value.as_str())));
+        json!({
+            "kind": object.kind,
+            "namespace": object.namespace,
+            "name": object.name,
+            "outdated": object.outdated,
+            "ready": object.holds(ConditionType::Ready),
+            "sealed": object.holds(ConditionType::Sealed),
+            "conditions": object.conditions,
+            "facts": Value::Object(facts.collect()),
+            "seal": object.seal,
+        })
+    });
+    let all = Value::Array(each.collect());
+    let mut text = String::new();
+    for c in format!("{all:#}\n").chars() {
+        // JSON escapes the control characters below these, which a terminal obeys too.
+        if ('\u{7f}'..='\u{9f}').contains(&c) {
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// A line for each; a mark where its status speaks of an older generation.

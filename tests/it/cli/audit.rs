@@ -82,6 +82,10 @@ fn what_cannot_be_read_is_told() {
     let (code, _, said) = audit(&["--status", "often"], "");
     assert_eq!(code, 2);
     assert!(said.contains("4xx"), "{said}");
+    // A word that no gate writes would select nothing, and say nothing.
+    let (code, _, said) = audit(&["--outcome", "failed"], "");
+    assert_eq!(code, 2);
+    assert!(said.contains("upstreamError"), "{said}");
 }
 
 #[test]

@@ -58,7 +58,7 @@ async fn lines_of_mcp_are_found_by_method_and_tool_and_lack_no_tokens() {
     let calls = [
         "ada tools/call echo",
         "ada tools/call pid",
-        "bob tools/call -",
+        "bob tools/call (unlisted)",
         "bob tools/call echo",
     ];
     assert_eq!(found(&["--rpc", "tools/call"]), calls);

@@ -69,7 +69,9 @@ async fn people_see_what_holds_and_scripts_read_the_exit_code() {
     let (code, text) = said(&nothing);
     assert_eq!(code, Some(1));
     assert!(
-        text.contains("found no such ModelDeployment or McpServer"),
+        text.starts_with(
+            "error: found no ModelDeployment and no McpServer in namespace cli-status"
+        ),
         "{text}"
     );
 
@@ -104,6 +106,22 @@ async fn people_see_what_holds_and_scripts_read_the_exit_code() {
         (&["status", "-n", NS, "silent"], 1, "Proving"),
         (&["status", "-n", NS], 6, "EgressOpen"),
         (&["status", "-A"], 6, "cli-status"),
+        (
+            &["status", "-n", NS, "-o", "json", "assistant"],
+            0,
+            "\"sealed\": true",
+        ),
+        (
+            &["status", "-n", NS, "nobody"],
+            1,
+            "no McpServer named nobody in namespace cli-status",
+        ),
+        (
+            &["status", "--kubeconfig", "/nowhere/at/all"],
+            1,
+            "--kubeconfig /nowhere/at/all",
+        ),
+        (&["status", "--context", "nowhere"], 1, "--context nowhere"),
         (&["pin", "-n", NS, "search"], 0, HASH),
         (
             &["pin", "-n", NS, "silent"],

@@ -69,6 +69,7 @@ fn report(session: Session) -> Said {
         certificate_missing: false,
         mcp: None,
         token_keys: TokenKeys::Good,
+        models_lack: Vec::new(),
         targets: Vec::new(),
     };
     at_once(200, serde_json::to_string(&report).unwrap())

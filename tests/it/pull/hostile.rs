@@ -165,7 +165,7 @@ fn a_file_is_of_the_kind_that_is_asked_for(
     let result = pull(&config);
     if is != wanted {
         let error = result.unwrap_err();
-        assert_eq!(error.reason(), Reason::UnsupportedFormat, "{error}");
+        assert_eq!(error.reason(), Reason::WrongKind, "{error}");
         let text = error.to_string();
         assert!(text.contains(&format!("as {wanted}: it is")), "{text}");
         assert_eq!(place.model(), None);
