@@ -56,6 +56,7 @@ check shipped 480 shipped
 check deps 360 e2e/deps.sh
 join go
 check calls-home 120 e2e/engines/calls-home.sh
+check conformance 180 env CHECK=1 SEALROOM="$bin/sealroom-locked" e2e/mcp/conformance.sh
 tests chart 30 charts/sealroom/tests/render.sh
 if [ "$PROVIDER" = bed ]; then
   bed_is_ours=1

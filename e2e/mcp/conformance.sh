@@ -4,7 +4,7 @@
 # docs/mcp-conformance.md. Ends with 1 where a result behind the gate differs from the direct one and
 # conformance-differences does not say so and why, or says one that is not there.
 #
-#   SEALROOM=…/sealroom e2e/mcp/conformance.sh
+#   SEALROOM=…/sealroom e2e/mcp/conformance.sh   with CHECK=1 the page stays as it is
 set -euo pipefail
 export LC_ALL=C # one order for sort and join
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -72,7 +72,7 @@ done
 
 awk -v tables="$work/tables" '/^<!-- \/results -->$/ { skip = 0 } !skip
   /^<!-- results -->$/ { skip = 1; while ((getline line < tables) > 0) print line; print "" }' "$page" >"$work/page"
-cp "$work/page" "$page"
+[[ -n ${CHECK:-} ]] || cp "$work/page" "$page"
 
 # What is explained, without its reason, is what there is.
 sed -E '/^(#|$)/d; s/ *#.*//' "$explained" | tr -s ' ' >"$work/explained"

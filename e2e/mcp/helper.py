@@ -2,7 +2,7 @@
 
 Some of its tools do what a server in a sealed pod may do: answer, and ask its model by the variables that it is given.
 The others do what it must not be able to do, or what goes wrong with servers: dial out, write down what it is asked,
-end, take all memory, come back late, change its tools. With CALL_HOME, `address:port address:port`, every process of it dials these
+turn on its bridge, end, take all memory, come back late, change its tools. With CALL_HOME, `address:port address:port`, every process of it dials these
 again and again; with HTTP_PORT it listens there instead of reading its standard input.
 """
 
@@ -90,6 +90,14 @@ def dial(address: str, port: int) -> str:
 def variables() -> str:
     """The variables that the server sees, one a line."""
     return "\n".join(f"{name}={value}" for name, value in sorted(os.environ.items()))
+
+
+@server.tool()
+def attack(mark: str) -> str:
+    """Turns on its bridge and the gate, and says what came of it. What it forges carries the mark."""
+    from attack import report
+
+    return report(mark)
 
 
 @server.tool()

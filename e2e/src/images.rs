@@ -81,11 +81,25 @@ impl Image {
             context: vec![
                 ("root", root),
                 ("helper.py", source().join("mcp/helper.py")),
+                ("attack.py", source().join("mcp/attack.py")),
                 ("fast.mjs", source().join("mcp/fast.mjs")),
                 ("fast.py", source().join("mcp/fast.py")),
                 ("records.py", source().join("mcp/records.py")),
             ],
-            limit: 400_000_000,
+            limit: 420_000_000,
+            ..Self::default()
+        }
+    }
+
+    /// An MCP server on Node.js and musl, without another libc and without a shell; `root` is what `images/musl/root.sh`
+    /// made.
+    pub fn musl(root: PathBuf) -> Self {
+        let folder = source().join("images/musl");
+        Self {
+            name: "musl",
+            dockerfile: folder.join("Dockerfile"),
+            context: vec![("root", root), ("server.mjs", folder.join("server.mjs"))],
+            limit: 200_000_000,
             ..Self::default()
         }
     }

@@ -151,6 +151,15 @@ pub async fn clients(cluster: &Cluster) -> Result<String> {
     push_image(cluster, Image::clients(root)).await
 }
 
+/// The image of an MCP server on musl, built and pushed unless it is there: its reference by digest.
+///
+/// # Errors
+/// When it cannot be built or pushed.
+pub async fn musl(cluster: &Cluster) -> Result<String> {
+    let root = root_by("images/musl/root.sh").await?;
+    push_image(cluster, Image::musl(root)).await
+}
+
 /// The image of a database, built and pushed unless it is there: its reference by digest.
 ///
 /// # Errors

@@ -141,6 +141,16 @@ impl World {
         }
     }
 
+    /// Reads one path of the API as text, as logs are.
+    ///
+    /// # Errors
+    /// Anything but 200.
+    pub async fn text(&self, path: &str) -> Result<String> {
+        let request = http::Request::get(path).body(Vec::new())?;
+        let text = self.client.0.request_text(request).await;
+        text.with_context(|| format!("failed to read {path}"))
+    }
+
     /// The items of a list.
     ///
     /// # Errors

@@ -131,6 +131,11 @@ async def exhausted(client):
     assert times == "1", times
 
 
+async def attack(client):
+    """What a server says that was asked to turn on its bridge."""
+    print(await call(client, "attack", mark=config["mark"]))
+
+
 async def inventory(client):
     print((await client.list_tools()).model_dump_json(by_alias=True, exclude_unset=True))
 
@@ -191,7 +196,7 @@ async def session():
 
 
 # What shows something instead of its name, and what begins without a connection.
-SHOWN = ("inventory", "status")
+SHOWN = ("attack", "inventory", "status")
 ALONE = ("wrong_key", "unreachable", "session", "status")
 
 

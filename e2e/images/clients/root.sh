@@ -34,6 +34,8 @@ mkdir "$work/node"
 cp package.json package-lock.json "$work/node/"
 (cd "$work/node" && "$root/usr/bin/node" "$work/npm/bin/npm-cli.js" ci --silent --ignore-scripts --cache "$work/npm-cache")
 mv "$work/node/node_modules" "$root/"
+# Of the Inspector its command line; package.json has an empty package for what its pages are made with.
+rm -rf "$root"/node_modules/@modelcontextprotocol/inspector/clients/{mcpdo,tui,web}
 find "$root/node_modules" \( -name '*.ts' -o -name '*.mts' -o -name '*.map' \) -delete
 
 # A pod's root is read-only, so Python could not keep what it compiles. By content, so that the same files come out.
@@ -41,6 +43,7 @@ chroot "$root" /usr/bin/python3 -m compileall -q --invalidation-mode unchecked-h
 chroot --userspec=65532:65532 "$root" /usr/bin/python3 -c 'import openai, langchain_openai, fastmcp, mcp.server.mcpserver; print("openai of Python", openai.__version__)'
 chroot --userspec=65532:65532 "$root" /usr/bin/node -e 'import("openai").then(m => console.log("openai of Node", typeof m.OpenAI))' | grep function
 chroot --userspec=65532:65532 "$root" /usr/bin/node -e 'import("@modelcontextprotocol/client").then(m => console.log("MCP of Node", typeof m.Client))' | grep function
+HOME=/tmp chroot --userspec=65532:65532 "$root" /usr/bin/node /node_modules/.bin/mcp-inspector --cli --help | head -n 1
 chroot --userspec=65532:65532 "$root" /usr/bin/curl --version | head -n 1
 
 rm -rf "$SEALROOM_CACHE/clients"/root-*

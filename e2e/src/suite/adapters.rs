@@ -47,7 +47,7 @@ async fn inside(stage: &Stage, adapter: &str) -> Result<()> {
     world.apply(&with(stage.artifact(), "1").yaml()).await?;
     let long = Duration::from_secs(180);
     world
-        .wait_condition(NS, NAME, "Stalled", "True", "UnsupportedFormat", long)
+        .wait_condition(NS, NAME, "Stalled", "True", "WrongKind", long)
         .await?;
     let told = world.condition(NS, NAME, "Stalled").await?;
     for part in ["runtime.llamaCpp.adapters[tone]", "it is a whole model"] {

@@ -175,6 +175,14 @@ pub fn secret(namespace: &str, name: &str, data: &Value) -> Value {
     })
 }
 
+/// A Secret with a certificate and its key, both as PEM.
+#[must_use]
+pub fn certificate(namespace: &str, name: &str, chain: &str, key: &str) -> Value {
+    let mut secret = secret(namespace, name, &json!({"tls.crt": chain, "tls.key": key}));
+    secret["type"] = json!("kubernetes.io/tls");
+    secret
+}
+
 /// 128 bits that nobody guesses.
 #[must_use]
 pub fn random() -> String {

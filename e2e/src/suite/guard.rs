@@ -3,10 +3,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::{Value, json};
 
-use super::{Case, Needs, Stage};
+use super::stage::Served;
+use super::{Case, Needs, PROGRAM, Stage};
 use crate::kube::wait;
 use crate::world::name_of;
 
@@ -35,19 +36,36 @@ async fn word(stage: &Stage) -> Result<String> {
 
 /// A user with the built-in role `edit` in the namespace.
 async fn tenant(stage: &Stage, namespace: &str) -> Result<()> {
-    let group = "rbac.authorization.k8s.io";
-    let binding = json!({
-        "apiVersion": "rbac.authorization.k8s.io/v1", "kind": "RoleBinding",
-        "metadata": { "name": "tenant", "namespace": namespace },
-        "roleRef": { "apiGroup": group, "kind": "ClusterRole", "name": "edit" },
-        "subjects": [{ "apiGroup": group, "kind": "User", "name": "tenant" }],
-    });
-    stage.world.apply(&binding.to_string()).await?;
-    Ok(())
+    let edit = binding(namespace, "tenant", "ClusterRole", "edit");
+    stage.apply(&[edit]).await
 }
 
-/// Runs kubectl as that user; a policy of the guard must refuse it.
-async fn must_refuse(stage: &Stage, namespace: &str, arguments: &[&str]) -> Result<()> {
+/// Lets that user add ephemeral containers, which `edit` leaves out and platforms give to those who debug: without it
+/// the user's rights would refuse them, and not the guard.
+async fn debugger(stage: &Stage, namespace: &str) -> Result<()> {
+    let role = json!({
+        "apiVersion": format!("{RBAC}/v1"), "kind": "Role",
+        "metadata": { "name": "debugger", "namespace": namespace },
+        "rules": [{ "apiGroups": [""], "resources": ["pods/ephemeralcontainers"], "verbs": ["patch"] }],
+    });
+    let bound = binding(namespace, "debugger", "Role", "debugger");
+    stage.apply(&[role, bound]).await
+}
+
+const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// Binds that user to a role.
+fn binding(namespace: &str, name: &str, kind: &str, role: &str) -> Value {
+    json!({
+        "apiVersion": format!("{RBAC}/v1"), "kind": "RoleBinding",
+        "metadata": { "name": name, "namespace": namespace },
+        "roleRef": { "apiGroup": RBAC, "kind": kind, "name": role },
+        "subjects": [{ "apiGroup": RBAC, "kind": "User", "name": "tenant" }],
+    })
+}
+
+/// Runs kubectl as that user; a policy of the guard must refuse it: what was said.
+async fn must_refuse(stage: &Stage, namespace: &str, arguments: &[&str]) -> Result<String> {
     let who = ["--as=tenant", "-n", namespace];
     let arguments: Vec<&str> = who.into_iter().chain(arguments.iter().copied()).collect();
     match stage.world.kubectl(&arguments).await {
@@ -56,7 +74,7 @@ async fn must_refuse(stage: &Stage, namespace: &str, arguments: &[&str]) -> Resu
             let said = error.to_string();
             let by_guard = said.contains("ValidatingAdmissionPolicy 'sealroom-");
             ensure!(by_guard, "expected the guard to refuse, got {said}");
-            Ok(())
+            Ok(said)
         }
     }
 }
@@ -123,6 +141,7 @@ async fn closed(stage: &Stage) -> Result<()> {
     let model = stage.assistant().await?;
     let ns = model.namespace.as_str();
     tenant(stage, ns).await?;
+    debugger(stage, ns).await?;
     let label = ["label", "namespace", ns, "sealroom.dev/guard=sealed"];
     stage.world.kubectl(&label).await?;
     let told = wait(
@@ -131,17 +150,39 @@ async fn closed(stage: &Stage) -> Result<()> {
         async || Ok((word(stage).await? == "objectsAndConnections").then_some(())),
     )
     .await;
-    let exec = [
-        "exec",
-        "stranger",
-        "-c",
-        "tool",
-        "--",
-        super::PROGRAM,
-        "--help",
-    ];
-    let refused = must_refuse(stage, ns, &exec).await;
+    let refused = no_way_in(stage, &model).await;
     let unlabel = ["label", "namespace", ns, "sealroom.dev/guard-"];
     stage.world.kubectl(&unlabel).await?;
     told.and(refused)
+}
+
+/// What the guard says of a way into any pod of the namespace, and of an ephemeral container in a pod of ours, which
+/// another of its policies refuses too.
+const WORDS: [&str; 2] = ["This namespace is sealed", "take no ephemeral containers"];
+
+/// Neither into a pod of the tenant's own nor into the model's.
+async fn no_way_in(stage: &Stage, model: &Served) -> Result<()> {
+    let ns = model.namespace.as_str();
+    let pods = stage.world.pods(ns, &model.name).await?;
+    let pod = pods.first().map(name_of).context("failed to find a pod")?;
+    let image = format!("--image={}", stage.images.tool);
+    let command = ["--", PROGRAM, "--help"];
+    for (pod, container) in [("stranger", "tool"), (pod, "runtime")] {
+        let exec = [&["exec", pod, "-c", container][..], &command].concat();
+        let debug = ["debug", pod, &image, "--profile=restricted"];
+        let debug = [&debug[..], &command].concat();
+        for attempt in [
+            &exec[..],
+            &["attach", pod, "-c", container],
+            &["port-forward", pod, ":8081"],
+            &debug[..],
+        ] {
+            let said = must_refuse(stage, ns, attempt).await?;
+            ensure!(
+                WORDS.iter().any(|words| said.contains(words)),
+                "expected the guard's words for {attempt:?}, got {said}"
+            );
+        }
+    }
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::fixtures::{Model, capital_of_france};
 use super::load::client;
@@ -13,6 +13,7 @@ use super::{Case, Needs, PROGRAM, Stage};
 use crate::kube::wait;
 
 mod life;
+pub(super) mod memory;
 
 const NS: &str = "second-engine";
 const NAME: &str = "second";
@@ -62,6 +63,8 @@ const NOT_THERE: [&str; 16] = [
 
 /// The engine's own port.
 const ENGINE: u16 = 11434;
+/// How many tokens the engine computes at once, unless the object says another number.
+const BATCH: u64 = 512;
 
 /// The model and its client, once both are there: whoever comes first makes them. It drains for longer than a stream
 /// takes on a busy machine.
@@ -83,6 +86,8 @@ async fn serves(stage: &Stage) -> Result<()> {
     let room = stage.room(NS).await?;
     made(stage).await?;
     answers(stage).await?;
+    computes_a_batch(stage).await?;
+    memory::below_its_limit(stage, &served(), "ollama").await?;
     for path in NOT_THERE {
         for body in [None, Some(r#"{"model":"second"}"#)] {
             let (status, text) = ask(stage, path, body).await?;
@@ -137,6 +142,22 @@ async fn answers(stage: &Stage) -> Result<()> {
     ensure!(
         status == 404 && body.contains("model_not_found"),
         "expected no such model, got {status} {body}"
+    );
+    Ok(())
+}
+
+/// A prompt that takes the engine's whole batch, so that its buffers are not only reserved.
+async fn computes_a_batch(stage: &Stage) -> Result<()> {
+    let prompt = "the ".repeat(600);
+    let body = json!({
+        "model": NAME, "max_tokens": 1, "messages": [{"role": "user", "content": prompt}],
+    });
+    let (status, body) = ask(stage, CHAT, Some(&body.to_string())).await?;
+    let answer: Value = serde_json::from_str(&body).unwrap_or_default();
+    let tokens = answer["usage"]["prompt_tokens"].as_u64().unwrap_or(0);
+    ensure!(
+        status == 200 && tokens > BATCH,
+        "expected an answer to more than {BATCH} tokens, got {status} {body}"
     );
     Ok(())
 }

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
+use serde_json::json;
 
-use super::fixtures::Model;
+use super::clients::Authority;
+use super::fixtures::{Model, certificate, random, secret};
 use super::load::{Load, client, stream};
 use super::stage::Served;
 use super::{Case, Needs, Stage};
@@ -43,6 +45,11 @@ const MANY: [&str; 8] = [
 ];
 /// Streams that a drain has to wait for.
 const LONG: [&str; 4] = ["--kept", "1", "--pause-ms", "100"];
+/// One client without a key.
+const KEYLESS: [&str; 4] = ["--new", "1", "--pause-ms", "2000"];
+/// The Secrets with the model's key and certificate.
+const KEYS: &str = "steady-keys";
+const CERTIFICATE: &str = "steady-tls";
 /// What each rollout changes. Drains are longer than a long stream takes on a busy machine.
 const CHANGES: [(&str, u32); 3] = [
     ("/drainSeconds", 91),
@@ -58,19 +65,38 @@ async fn drop_nothing(stage: &Stage) -> Result<()> {
 }
 
 /// Every request gets its whole answer, over connections that were open before and over new ones, of HTTP/1.1 and of
-/// HTTP/2: a pod that ends serves whoever has not heard of it yet.
+/// HTTP/2, here all over TLS and with a key: a pod that ends serves whoever has not heard of it yet. Whoever has no key
+/// gets no answer from any of the pods.
 async fn under_load(stage: &Stage, ns: &str) -> Result<()> {
+    let host = format!("steady.{ns}.svc.cluster.local");
+    let (authority, key) = (Authority::new("Lab")?, random());
+    let pair = authority.sign(&host)?;
+    let keys = secret(ns, KEYS, &json!({"app": key}));
+    let pair = certificate(ns, CERTIFICATE, &pair.certificate, &pair.key);
+    stage.apply(&[keys, pair]).await?;
+    let of = |secret: &str| json!({"secretRef": {"name": secret}});
     let model = Model::new(ns, "steady", stage.artifact())
+        .set("/access/apiKeys", of(KEYS))
+        .set("/access/tls", of(CERTIFICATE))
         .set("/runtime/llamaCpp/parallel", 2)
         .set("/drainSeconds", 90)
         .replicas(2);
     stage.world.apply(&model.yaml()).await?;
     client(stage, ns).await?;
-    let served = Served::of(ns, "steady");
+    let served = Served {
+        url: format!("https://{host}:8080"),
+        ..Served::of(ns, "steady")
+    };
     let pods = rolled(stage, &served, 2, &BTreeSet::new()).await?;
 
-    let many = Load::start(stage, &served, &stream("steady", 8), &MANY)?;
-    let long = Load::start(stage, &served, &stream("steady", 150), &LONG)?;
+    let private = ["--trust", authority.certificate(), "--key", &key];
+    let start = |tokens, flags: &[&str], private: &[&str]| {
+        let flags = [flags, private].concat();
+        Load::start(stage, &served, &stream("steady", tokens), &flags)
+    };
+    let many = start(8, &MANY, &private)?;
+    let long = start(150, &LONG, &private)?;
+    let keyless = start(8, &KEYLESS, &private[..2])?;
     let rolling = changed(stage, &served, model, pods, &CHANGES).await;
     let fewer = [
         "scale",
@@ -83,19 +109,31 @@ async fn under_load(stage: &Stage, ns: &str) -> Result<()> {
     stage.world.kubectl(&fewer).await?;
     let fewer = rolled(stage, &served, 1, &BTreeSet::new()).await;
     let (many, long) = (many.end().await?, long.end().await?);
+    let keyless = keyless.end().await?;
     rolling?;
     fewer.context("failed to see kubectl scale take a pod away")?;
     println!(
-        "e2e note   three rollouts and a pod less, {} short and {} long streams, {} requests that met a pod's leaving",
+        "e2e note   three rollouts and a pod less over TLS, {} short and {} long streams, {} requests that met a pod's leaving",
         many.complete,
         long.complete,
         many.crossed + long.crossed
     );
     complete(&many)?;
     complete(&long)?;
+    // Seven pods leave, and to meet that takes a moment in which a kept connection is idle.
+    ensure!(
+        many.crossed + long.crossed <= 7,
+        "expected hardly a request to meet a pod's leaving, got {many:?} and {long:?}"
+    );
     ensure!(
         many.complete > 60 && long.complete > 5,
         "expected a load, got {many:?} and {long:?}"
+    );
+    ensure!(
+        keyless.complete == 0
+            && keyless.failed.is_empty()
+            && keyless.refused.keys().eq(["401 invalid_api_key"]),
+        "expected 401 at every pod without a key, got {keyless:#?}"
     );
     Ok(())
 }

@@ -1,12 +1,13 @@
 //! More pods and fewer, by hand and by what the gates count: real Prometheus, prometheus-adapter and
 //! HorizontalPodAutoscaler, with the configurations of examples/autoscaling.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::fixtures::Model;
 use super::load::{Load, client, stream};
+use super::rollout::complete;
 use super::stage::Served;
 use super::{Case, Needs, Stage};
 use crate::install::{MONITORING, metrics};
@@ -32,8 +33,15 @@ const METRICS: &str = include_str!("../../manifests/metrics.yaml");
 const METRICS_API: &str = include_str!("../../manifests/metrics-api.yaml");
 /// From the first request to the second pod that serves, beside other tests.
 const SCALED: Duration = Duration::from_secs(150);
+/// The quiet minutes that the example waits before it takes a pod away, and none.
+const WAITS: [&str; 2] = [
+    "stabilizationWindowSeconds: 300",
+    "stabilizationWindowSeconds: 0",
+];
 /// Twice as many at once as the example lets a pod have.
 const BUSY: [&str; 2] = ["--kept", "4"];
+/// No more than one pod may have, over a connection that is kept and over new ones.
+const QUIET: [&str; 6] = ["--kept", "1", "--new", "1", "--pause-ms", "500"];
 
 async fn scales(stage: &Stage) -> Result<()> {
     let (room, metrics) = (stage.room(NS).await?, stage.room(MONITORING).await?);
@@ -76,34 +84,49 @@ async fn inside(stage: &Stage) -> Result<()> {
     let served = Served::of(NS, NAME);
     serving(stage, &served, 1).await?;
 
-    let load = Load::start(stage, &served, &stream(NAME, 60), &BUSY)?;
-    world.apply(AUTOSCALER).await?;
+    let busy = Load::start(stage, &served, &stream(NAME, 60), &BUSY)?;
+    world.apply(&autoscaler()?).await?;
     let grown = serving(stage, &served, 2).await;
     let grown = grown.context("failed to see the autoscaler add a pod");
-    if grown.is_err() {
+    // Most of the load ends, and a pod goes while the rest is asking.
+    let quiet = Load::start(stage, &served, &stream(NAME, 60), &QUIET)?;
+    let busy = busy.end().await?;
+    let begun = Instant::now();
+    let shrunk = serving(stage, &served, 1).await;
+    let shrunk = shrunk.context("failed to see the autoscaler take a pod away");
+    let took = begun.elapsed().as_secs();
+    if grown.is_err() || shrunk.is_err() {
         explain(stage).await;
     }
-    // Fewer by hand, and the pod that goes finishes its streams.
+    let quiet = quiet.end().await?;
+    grown.and(shrunk)?;
+    println!(
+        "e2e note   2 pods by the autoscaler under {} streams, and 1 pod {took} s after most of the load, under {}",
+        busy.complete, quiet.complete
+    );
+    complete(&busy)?;
+    complete(&quiet)?;
+    ensure!(
+        busy.complete > 0 && quiet.complete > 0,
+        "expected a load, got {busy:?} and {quiet:?}"
+    );
+    // By hand, when nobody else decides.
     let kubectl = ["delete", "horizontalpodautoscaler", "-n", NS, NAME];
     world.kubectl(&kubectl).await?;
-    let fewer = ["scale", "-n", NS, "modeldeployment", NAME, "--replicas=1"];
-    world.kubectl(&fewer).await?;
-    let shrunk = serving(stage, &served, 1).await;
-    let load = load.end().await?;
-    grown?;
-    shrunk.context("failed to see kubectl scale take a pod away")?;
-    println!(
-        "e2e note   1 pod, 2 pods and 1 pod under {} streams",
-        load.complete
-    );
-    ensure!(
-        load.complete > 0 && load.refused.is_empty() && load.failed.is_empty(),
-        "expected every stream to be complete, got {load:#?}"
-    );
     let more = ["scale", "-n", NS, "modeldeployment", NAME, "--replicas=2"];
     world.kubectl(&more).await?;
     let grown = serving(stage, &served, 2).await;
     grown.context("failed to see kubectl scale add a pod")
+}
+
+/// The example's, which takes a pod away at once.
+fn autoscaler() -> Result<String> {
+    let [example, ours] = WAITS;
+    ensure!(
+        AUTOSCALER.contains(example),
+        "expected {example} in {AUTOSCALER}"
+    );
+    Ok(AUTOSCALER.replace(example, ours))
 }
 
 /// Prometheus, the adapter, and the API by which the autoscaler asks it.

@@ -1,18 +1,14 @@
 //! What an application sees.
 
-use std::net::SocketAddr;
-use std::time::Duration;
-
-use anyhow::{Context as _, Result, ensure};
-use serde_json::Value;
+use anyhow::{Result, ensure};
 
 use super::fixtures::{capital_of_france, tool_pod};
-use super::sockets::{API, dialled, gate_alone, reached};
+use super::sockets::{API, gate_alone, reached};
 use super::stage::Served;
 use super::stranger::no_connection;
 use super::{Case, Needs, Stage};
-use crate::kube::wait;
-use crate::world::name_of;
+
+mod probes;
 
 pub(super) fn cases() -> Vec<Case> {
     let needs = Needs::BothLocks;
@@ -50,7 +46,7 @@ pub(super) fn cases() -> Vec<Case> {
         Case {
             name: "serve/every_probe_is_blocked_and_its_control_answers",
             needs,
-            run: |s| Box::pin(probes(s)),
+            run: |s| Box::pin(probes::blocked(s)),
         },
         Case {
             name: "serve/the_status_says_what_is_not_evaluated",
@@ -178,83 +174,6 @@ async fn impostor(stage: &Stage, model: &Served) -> Result<()> {
     stage.world.apply(&pod).await?;
     stage.world.pods_ready(ELSEWHERE, &["client"]).await?;
     no_connection(stage, model, ELSEWHERE, "client").await
-}
-
-/// The operator's canaries.
-const CANARIES: &str =
-    "/api/v1/namespaces/sealroom-system/pods?labelSelector=app.kubernetes.io/component%3Dcanary";
-
-async fn probes(stage: &Stage) -> Result<()> {
-    let model = stage.assistant().await?;
-    // On a busy machine a control may miss its round.
-    let tripwires = wait(Duration::from_secs(60), "every probe blocked", async || {
-        probed(stage, &model).await.map(Some)
-    });
-    // They have no control of their own: that somebody answers there is seen from a pod beside the model that is not
-    // sealed. Beside a cluster of others there need not be anybody at the addresses of metadata.
-    let beside = stage.cluster().outside(&["true"]).await.is_ok();
-    let mut to = tripwires.await?;
-    to.retain(|to| beside || to.port() != METADATA);
-    for attempt in dialled(stage, (&model.client, "client"), "tcp", &to).await? {
-        ensure!(attempt.reached, "expected an answer, got {attempt:?}");
-    }
-    Ok(())
-}
-
-/// Where metadata are served.
-const METADATA: u16 = 80;
-
-/// What the gate tells of its last round: every target was blocked. Gives those that have no control.
-async fn probed(stage: &Stage, model: &Served) -> Result<Vec<SocketAddr>> {
-    let (world, ns) = (&stage.world, model.namespace.as_str());
-    let pods = world.pods(ns, &model.name).await?;
-    let pod = pods.first().context("failed to find a pod")?;
-    let report = world.pod_json(ns, name_of(pod), 8081, "/sealz").await?;
-    ensure!(
-        report["state"] == "proven" && report["closure"] == "equal",
-        "expected a proof, got {report}"
-    );
-    let targets = report["targets"].as_array().cloned().unwrap_or_default();
-    for target in &targets {
-        let required = target["required"] == true;
-        let control = if required { "ok" } else { "none" };
-        ensure!(
-            target["verdict"] == "blocked" && target["control"] == control,
-            "expected it to be blocked and its control to be {control}, got {target}"
-        );
-    }
-    let canaries = world.list(CANARIES).await?;
-    for (name, required) in expected(pod, &canaries) {
-        let is = |target: &Value| target["name"] == name && target["required"] == required;
-        ensure!(
-            targets.iter().any(is),
-            "expected {name} with required {required}, got {report}"
-        );
-    }
-    let tripwires = targets.iter().filter(|target| target["required"] != true);
-    let addresses = tripwires.filter_map(|target| target["addr"].as_str());
-    let addresses = addresses.map(str::parse::<SocketAddr>);
-    let addresses: Result<Vec<_>, _> = addresses.collect();
-    addresses.context("failed to read an address")
-}
-
-/// The names of what a pod is asked to probe over IPv4, and whether each is required: the other family is there where
-/// the cluster has it.
-fn expected(pod: &Value, canaries: &[Value]) -> Vec<(String, bool)> {
-    let own = |canary: &&Value| canary["spec"]["nodeName"] == pod["spec"]["nodeName"];
-    let own = canaries.iter().filter(own).count();
-    let mut both = vec!["canary-service", "dns"];
-    both.extend((own > 0).then_some("canary/own-node"));
-    both.extend((own < canaries.len()).then_some("canary/other-node"));
-    let both = both.into_iter().flat_map(|name| {
-        let names = ["tcp4", "udp4"].map(|over| format!("{name}/{over}"));
-        names.map(|name| (name, true))
-    });
-    let tripwires = ["metadata/tcp4", "metadata/tcp6", "own-node/tcp4"];
-    let tripwires = tripwires.map(|name| (name.to_owned(), false));
-    both.chain([("api-server/tcp4".to_owned(), true)])
-        .chain(tripwires)
-        .collect()
 }
 
 /// The cluster's CNI has kinds of policy of its own.

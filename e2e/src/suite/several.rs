@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 use super::fixtures::{Model, capital_of_france};
 use super::load::client;
 use super::modes::vectors;
+use super::ollama::memory;
 use super::processes;
 use super::stage::Served;
 use super::{Case, Needs, Stage};
@@ -99,6 +100,8 @@ async fn inside(stage: &Stage, images: [&str; 3]) -> Result<()> {
         answers(stage, None).await?;
     }
     refuses(stage).await?;
+    let what = "ollama with two of three models loaded";
+    memory::below_its_limit(stage, &served(), what).await?;
     audited(stage, images).await?;
     let object = world.model(NS, NAME).await?.unwrap_or_default();
     let listed = object["status"]["models"].as_array().cloned();

@@ -1,4 +1,4 @@
-//! Where a text was written down since a moment: in files of the nodes, of the cluster's programs, in pods' logs.
+//! Where texts were written down since a moment: in files of the nodes, of the cluster's programs, in pods' logs.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use anyhow::{Context as _, Result, ensure};
+use memchr::memmem::Finder;
 use nix::sys::statfs::{
     BPF_FS_MAGIC, CGROUP_SUPER_MAGIC, CGROUP2_SUPER_MAGIC, FsType, NSFS_MAGIC, PROC_SUPER_MAGIC,
     SYSFS_MAGIC, statfs,
@@ -24,47 +25,50 @@ const KERNELS: [FsType; 6] = [
     SYSFS_MAGIC,
 ];
 
-/// A text that is looked for, and where it was found.
-#[derive(Debug, Default)]
-pub(super) struct Found(pub Vec<String>);
-
-/// Looks for a text in everything that was written since a moment.
-pub(super) async fn everywhere(stage: &Stage, text: &str, since: SystemTime) -> Result<Found> {
-    let mut found = in_logs(stage, text).await?;
+/// Where each of some texts stands in what was written since a moment: a list for each, in their order. All are
+/// looked for at once, as reading is what takes long.
+pub(super) async fn everywhere<const N: usize>(
+    stage: &Stage,
+    texts: [&str; N],
+    since: SystemTime,
+) -> Result<[Vec<String>; N]> {
+    let mut found = in_logs(stage, texts).await?;
     let mut roots = node_roots(stage.cluster().cgroup()?)?;
     ensure!(!roots.is_empty(), "expected nodes to search");
     let directory = stage.world.environment.bed_dir.clone();
     roots.push(directory.context("failed to find the bed's directory")?);
-    let needle = text.as_bytes().to_vec();
-    let files = tokio::task::spawn_blocking(move || in_files(&roots, &needle, since)).await??;
-    found.extend(files.iter().map(|path| path.display().to_string()));
-    Ok(Found(found))
+    let needles = texts.map(|text| Finder::new(text).into_owned());
+    let files = tokio::task::spawn_blocking(move || in_files(&roots, &needles, since)).await??;
+    for (found, files) in found.iter_mut().zip(files) {
+        found.extend(files.iter().map(|path| path.display().to_string()));
+    }
+    Ok(found)
 }
 
 /// What every container of the cluster logs, and logged before it was started again.
-async fn in_logs(stage: &Stage, text: &str) -> Result<Vec<String>> {
-    let mut found = vec![];
+async fn in_logs<const N: usize>(stage: &Stage, texts: [&str; N]) -> Result<[Vec<String>; N]> {
+    let mut found = [const { vec![] }; N];
     let mut read = 0;
     for pod in stage.world.list("/api/v1/pods").await? {
         let namespace = pod["metadata"]["namespace"].as_str().unwrap_or_default();
+        let name = name_of(&pod);
         for statuses in ["initContainerStatuses", "containerStatuses"] {
             for status in pod["status"][statuses].as_array().into_iter().flatten() {
                 let container = status["name"].as_str().unwrap_or_default();
                 let restarted = status["restartCount"].as_u64().unwrap_or(0) > 0;
-                for previous in [false, true] {
-                    if previous && !restarted {
-                        continue;
-                    }
-                    let pod = name_of(&pod);
-                    let flag = format!("--previous={previous}");
-                    let logs = ["logs", "-n", namespace, pod, "-c", container, &flag];
+                for previous in [false, true].into_iter().take(1 + usize::from(restarted)) {
+                    let path = format!(
+                        "/api/v1/namespaces/{namespace}/pods/{name}/log?container={container}&previous={previous}"
+                    );
                     // A container that waits or a pod that goes has no log to read.
-                    let Ok(log) = stage.world.kubectl(&logs).await else {
+                    let Ok(log) = stage.world.text(&path).await else {
                         continue;
                     };
                     read += 1;
-                    if log.stdout.contains(text) || log.stderr.contains(text) {
-                        found.push(format!("kubectl logs {namespace}/{pod} {container} {flag}"));
+                    for (found, text) in found.iter_mut().zip(texts) {
+                        if log.contains(text) {
+                            found.push(format!("log of {namespace}/{name} {container}"));
+                        }
                     }
                 }
             }
@@ -88,10 +92,14 @@ fn node_roots(cgroup: &str) -> Result<Vec<PathBuf>> {
     Ok(roots)
 }
 
-/// The files below these directories that were written since a moment and hold these bytes. What goes away
-/// meanwhile is passed over.
-fn in_files(roots: &[PathBuf], needle: &[u8], since: SystemTime) -> Result<Vec<PathBuf>> {
-    let mut found = vec![];
+/// The files below these directories that were written since a moment and hold these bytes, for each needle. What
+/// goes away meanwhile is passed over.
+fn in_files<const N: usize>(
+    roots: &[PathBuf],
+    needles: &[Finder<'_>; N],
+    since: SystemTime,
+) -> Result<[Vec<PathBuf>; N]> {
+    let mut found = [const { vec![] }; N];
     let mut waiting = roots.to_vec();
     while let Some(path) = waiting.pop() {
         let Ok(metadata) = fs::symlink_metadata(&path) else {
@@ -103,31 +111,35 @@ fn in_files(roots: &[PathBuf], needle: &[u8], since: SystemTime) -> Result<Vec<P
             waiting.extend(entries.map(|entry| entry.path()));
             continue;
         }
-        let written = metadata.is_file() && metadata.modified()? >= since && kept();
-        if written && holds(&path, needle)? {
-            found.push(path);
+        if metadata.is_file() && metadata.modified()? >= since && kept() {
+            for (found, held) in found.iter_mut().zip(held(&path, needles)?) {
+                found.extend(held.then(|| path.clone()));
+            }
         }
     }
     Ok(found)
 }
 
-/// Whether a file holds these bytes, read piece by piece.
-fn holds(path: &Path, needle: &[u8]) -> Result<bool> {
+/// Which needles a file holds, read piece by piece.
+fn held<const N: usize>(path: &Path, needles: &[Finder<'_>; N]) -> Result<[bool; N]> {
     let gone = |error: &std::io::Error| {
         matches!(
             error.kind(),
             ErrorKind::NotFound | ErrorKind::PermissionDenied
         ) || error.raw_os_error() == Some(nix::libc::ESRCH)
     };
+    let mut found = [false; N];
     let mut file = match File::open(path) {
         Ok(file) => file,
-        Err(error) if gone(&error) => return Ok(false),
+        Err(error) if gone(&error) => return Ok(found),
         Err(error) => {
             return Err(error).with_context(|| format!("failed to open {}", path.display()));
         }
     };
-    let finder = needle.len().saturating_sub(1);
-    let mut held = Vec::new();
+    // The end stays: a text may stand across two pieces.
+    let longest = needles.iter().map(|needle| needle.needle().len()).max();
+    let end = longest.unwrap_or(0).saturating_sub(1);
+    let mut text = Vec::new();
     let mut piece = vec![0; 1 << 20];
     loop {
         let n = match file.read(&mut piece) {
@@ -138,29 +150,14 @@ fn holds(path: &Path, needle: &[u8]) -> Result<bool> {
             }
         };
         if n == 0 {
-            return Ok(false);
+            return Ok(found);
         }
-        held.extend_from_slice(&piece[..n]);
-        if contains(&held, needle) {
-            return Ok(true);
+        text.extend_from_slice(&piece[..n]);
+        for (found, needle) in found.iter_mut().zip(needles) {
+            *found |= needle.find(&text).is_some();
         }
-        // The end stays: the text may stand across two pieces.
-        held.drain(..held.len().saturating_sub(finder));
+        text.drain(..text.len().saturating_sub(end));
     }
-}
-
-fn contains(text: &[u8], needle: &[u8]) -> bool {
-    let Some((first, _)) = needle.split_first() else {
-        return true;
-    };
-    let mut rest = text;
-    while let Some(at) = rest.iter().position(|byte| byte == first) {
-        if rest[at..].starts_with(needle) {
-            return true;
-        }
-        rest = &rest[at + 1..];
-    }
-    false
 }
 
 #[cfg(test)]
@@ -177,9 +174,12 @@ mod tests {
         text.extend(b"phrase and more");
         fs::write(inner.join("held"), &text).unwrap();
         fs::write(inner.join("other"), "phras").unwrap();
-        let look = |since| in_files(&[directory.path().to_owned()], b"phrase", since).unwrap();
-        assert_eq!(look(before), [inner.join("held")]);
+        let needles = ["phrase", "absent", "phras"].map(Finder::new);
+        let look = |since| in_files(&[directory.path().to_owned()], &needles, since).unwrap();
+        let [phrase, absent, beginning] = look(before);
+        assert_eq!((phrase, absent), (vec![inner.join("held")], vec![]));
+        assert_eq!(beginning.len(), 2);
         let later = SystemTime::now() + std::time::Duration::from_secs(60);
-        assert!(look(later).is_empty());
+        assert!(look(later).iter().all(Vec::is_empty));
     }
 }

@@ -1,13 +1,33 @@
-//! What a server's pod can reach, asked by a process beside the server: the network lock holds it as it does the server,
-//! and no kernel lock does.
+//! What servers dial to get out, and what a server's pod can reach.
 
 use anyhow::{Context as _, Result};
 
 use crate::objects::Subject;
+use crate::outside;
 use crate::suite::stage::Stage;
 use crate::world::name_of;
 
-/// Of each peer, over TCP: `reached`, or the name of Python's error.
+/// A port outside that an application of the kernel's could have chosen for itself, and one where something answers.
+const PORTS: [u16; 2] = [40_000, 9_000];
+
+/// Addresses outside and their ports.
+pub(super) fn outside() -> Vec<(&'static str, u16)> {
+    let addresses = outside::ADDRESSES.iter();
+    let each = addresses.flat_map(|address| PORTS.map(|port| (*address, port)));
+    each.collect()
+}
+
+/// What a server that calls home dials, as its variable has it.
+pub(super) fn home() -> String {
+    let peers = outside().into_iter();
+    let words: Vec<_> = peers
+        .map(|(address, port)| format!("{address}:{port}"))
+        .collect();
+    words.join(" ")
+}
+
+/// Of each peer, over TCP: `reached`, or the name of Python's error. A process beside the server asks: the network lock
+/// holds it as it does the server, and no kernel lock does.
 pub(super) async fn dialled(
     stage: &Stage,
     (namespace, server): (&str, &str),

@@ -5,8 +5,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::dialled::dialled;
-use super::place::{CLIENT, ERAS, expect, outside};
+use super::dialled::{dialled, outside};
+use super::place::{CLIENT, ERAS, expect};
 use crate::install;
 use crate::kube::wait;
 use crate::objects::Subject;

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
 use super::place::{HELPER, NS, Place, delete};
+use super::seen::restarts;
 use crate::objects::Subject;
 use crate::suite::stage::Stage;
 
@@ -88,17 +89,4 @@ fn config(place: &Place, name: &str) -> Value {
     config["late_seconds"] = LATE_SECONDS.into();
     config["phrase"] = "again".into();
     config
-}
-
-/// How often containers of its pods began anew.
-async fn restarts(stage: &Stage, name: &str) -> Result<u64> {
-    let mut restarts = 0;
-    for pod in stage.world.pods_of(Subject::server(NS, name)).await? {
-        for status in ["initContainerStatuses", "containerStatuses"] {
-            let containers = pod["status"][status].as_array().into_iter().flatten();
-            let each = containers.filter_map(|container| container["restartCount"].as_u64());
-            restarts += each.sum::<u64>();
-        }
-    }
-    Ok(restarts)
 }

@@ -5,7 +5,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::place::{AGENT, BRAIN, HELPER, NS, Place, expect, home, object};
+use super::dialled::home;
+use super::place::{AGENT, BRAIN, HELPER, NS, Place, expect, object};
 use crate::kube::wait;
 use crate::objects::Subject;
 use crate::suite::fixtures::egress_hole;

@@ -3,8 +3,9 @@
 use anyhow::{Result, ensure};
 use serde_json::{Value, json};
 
+use super::dialled::outside;
 use super::place::{
-    AGENT, ERAS, HELPER, NS, Place, TOOLS, TYPESCRIPT, delete, expect, outside, protocol, told,
+    AGENT, ERAS, HELPER, NS, Place, TOOLS, TYPESCRIPT, delete, expect, protocol, told,
 };
 use crate::suite::languages;
 use crate::suite::stage::Stage;

@@ -2,7 +2,9 @@
 
 use super::{Case, Needs};
 
+mod attack;
 mod away;
+mod changes;
 mod circle;
 mod dialled;
 mod examples;
@@ -10,10 +12,12 @@ mod fail;
 mod hole;
 mod kinds;
 mod mounted;
+mod musl;
 mod pin;
 mod place;
 mod reach;
 mod rollout;
+mod seen;
 mod service;
 mod session;
 
@@ -34,6 +38,11 @@ pub(super) fn cases() -> Vec<Case> {
             run: |s| Box::pin(circle::whole(s)),
         },
         Case {
+            name: "mcp/a_server_that_turns_on_its_bridge_gains_nothing",
+            needs,
+            run: |s| Box::pin(attack::gains_nothing(s)),
+        },
+        Case {
             name: "mcp/a_server_asks_any_service_and_no_pod_beside_it",
             needs,
             run: |s| Box::pin(service::asked(s)),
@@ -42,6 +51,11 @@ pub(super) fn cases() -> Vec<Case> {
             name: "mcp/a_model_of_another_namespace_is_asked_once_it_lets_the_server_in",
             needs,
             run: |s| Box::pin(away::let_in(s)),
+        },
+        Case {
+            name: "mcp/a_servers_pods_outlive_its_models_key_and_its_model",
+            needs,
+            run: |s| Box::pin(changes::outlived(s)),
         },
         Case {
             name: "mcp/a_server_whose_processes_are_killed_comes_back",
@@ -84,6 +98,11 @@ pub(super) fn lives() -> Vec<Case> {
             name: "mcp/a_session_stays_with_its_pod",
             needs,
             run: |s| Box::pin(session::stays(s)),
+        },
+        Case {
+            name: "mcp/a_client_of_a_server_on_musl_hears_on_while_anothers_child_takes_too_much",
+            needs,
+            run: |s| Box::pin(musl::tells(s)),
         },
     ]
 }

@@ -6,7 +6,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
-use super::place::{HELPER, NS, TOOLS, delete, expect, object, outside, told};
+use super::dialled::outside;
+use super::place::{HELPER, NS, TOOLS, delete, expect, object, told};
 use crate::kube::wait;
 use crate::objects::Subject;
 use crate::suite::stage::Stage;

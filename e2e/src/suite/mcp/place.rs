@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use super::dialled::home;
 use crate::kube::wait;
 use crate::objects::{Condition, Subject, condition_of};
-use crate::outside;
 use crate::suite::fixtures::{Model, random, secret};
 use crate::suite::languages::{self, Language};
 use crate::suite::stage::Stage;
@@ -23,9 +23,16 @@ pub(super) const HELPER: &str = "helper";
 pub(super) const AGENT: &str = "agent";
 /// The pod that may not.
 pub(super) const STRANGER: &str = "stranger";
+/// The Secret with all keys that the model lets in, by the names of who has them.
+pub(super) const MODEL_KEYS: &str = "brain-keys";
+/// Whose key it is that the server has not been given yet.
+pub(super) const NEXT: &str = "helper-next";
+/// The Secret with the server's key for the model, as its entry `key`.
+pub(super) const BOUND_KEY: &str = "helper-brain";
 /// The server's tools.
-pub(super) const TOOLS: [&str; 8] = [
+pub(super) const TOOLS: [&str; 9] = [
     "ask",
+    "attack",
     "dial",
     "die",
     "echo",
@@ -38,8 +45,6 @@ pub(super) const TOOLS: [&str; 8] = [
 const SOON: Duration = Duration::from_secs(40);
 /// Both ways in which the official client begins: with a handshake, and as the revision without sessions asks.
 pub(super) const ERAS: [&str; 2] = ["legacy", "auto"];
-/// A port outside that an application of the kernel's could have chosen for itself, and one where something answers.
-const PORTS: [u16; 2] = [40_000, 9_000];
 
 /// For what gates report to reach a status.
 const ROUND: Duration = Duration::from_secs(60);
@@ -55,6 +60,8 @@ pub struct Place {
     pub(super) model_key: String,
     /// The server's key for the model, which only its gate may see.
     pub(super) bound_key: String,
+    /// The one that comes after it, which the model lets in from the beginning.
+    pub(super) next_key: String,
     /// The agent's key for the server.
     pub(super) server_key: String,
 }
@@ -63,35 +70,37 @@ impl Place {
     /// Makes it all, and waits until model and server serve.
     pub(in crate::suite) async fn make(stage: &Stage) -> Result<Self> {
         let nodes = stage.cluster().nodes().await?;
-        let [model_key, bound_key, server_key] = [(); 3].map(|()| random());
+        let [model_key, bound_key, next_key, server_key] = [(); 4].map(|()| random());
         let place = Self {
             image: stage.languages().await?.to_owned(),
             node: nodes.last().context("failed to find a node")?.clone(),
             model_key,
             bound_key,
+            next_key,
             server_key,
         };
         stage.world.namespace(NS).await?;
-        let keys = json!({AGENT: place.model_key, HELPER: place.bound_key});
+        let keys = json!({AGENT: place.model_key, HELPER: place.bound_key, NEXT: place.next_key});
         let agent = json!([{"podSelector": {"matchLabels": {"app": AGENT}}}]);
         let model = Model::new(NS, BRAIN, stage.artifact())
             .calls_tools()
             .set("/access/from", agent.clone())
             .set(
                 "/access/apiKeys",
-                json!({"secretRef": {"name": "brain-keys"}}),
+                json!({"secretRef": {"name": MODEL_KEYS}}),
             );
         let mut helper = place.server(HELPER);
         helper["spec"]["models"] = json!([{
             "modelDeploymentRef": {"name": BRAIN},
-            "apiKeySecretRef": {"name": "brain-keys", "key": HELPER},
+            "apiKeySecretRef": {"name": BOUND_KEY, "key": "key"},
         }]);
         helper["spec"]["env"] = json!([{"name": "CALL_HOME", "value": home()}]);
         let mut objects = [AGENT, STRANGER]
             .map(|app| languages::pod(NS, app, &place.image, &place.node))
             .to_vec();
         objects.extend([
-            secret(NS, "brain-keys", &keys),
+            secret(NS, MODEL_KEYS, &keys),
+            secret(NS, BOUND_KEY, &json!({"key": place.bound_key})),
             secret(NS, "helper-keys", &json!({AGENT: place.server_key})),
             serde_json::from_str(&model.yaml())?,
             helper,
@@ -199,26 +208,12 @@ impl Place {
 /// The scripts of the official clients: of Python, which has every check, and of TypeScript.
 pub(super) const CLIENT: (Language, &str) = (Language::Python, "mcp_client.py");
 pub(super) const TYPESCRIPT: (Language, &str) = (Language::Node, "mcp_client.mjs");
+/// The script that starts the MCP Inspector's command line.
+pub(super) const INSPECTOR: (Language, &str) = (Language::Python, "inspector.py");
 
 /// Where a server answers, as its status says.
 pub(super) fn url(name: &str) -> String {
     format!("http://{name}.{NS}.svc:8080/mcp")
-}
-
-/// Addresses outside and their ports.
-pub(super) fn outside() -> Vec<(&'static str, u16)> {
-    let addresses = outside::ADDRESSES.iter();
-    let each = addresses.flat_map(|address| PORTS.map(|port| (*address, port)));
-    each.collect()
-}
-
-/// What a server that calls home dials, as its variable has it.
-pub(super) fn home() -> String {
-    let peers = outside().into_iter();
-    let words: Vec<_> = peers
-        .map(|(address, port)| format!("{address}:{port}"))
-        .collect();
-    words.join(" ")
 }
 
 /// The newest revision of an era.

@@ -4,8 +4,9 @@ use anyhow::{Context as _, Result, ensure};
 use sealroom::mcp::Inventory;
 use serde_json::Value;
 
+use super::dialled::outside;
 use super::place::{
-    AGENT, BRAIN, CLIENT, ERAS, HELPER, NS, Place, STRANGER, TOOLS, TYPESCRIPT, expect, outside,
+    AGENT, BRAIN, CLIENT, ERAS, HELPER, INSPECTOR, NS, Place, STRANGER, TOOLS, TYPESCRIPT, expect,
     told, url,
 };
 use crate::objects::Subject;
@@ -51,8 +52,11 @@ pub(super) async fn reaches(stage: &Stage) -> Result<()> {
         );
     }
     let stranger = (NS, STRANGER);
-    let config = place.config(HELPER, "auto");
+    let mut config = place.config(HELPER, "auto");
     languages::run(stage, stranger, CLIENT, &config, &["unreachable"]).await?;
+    config["phrase"] = phrase.clone().into();
+    let checks = ["listed", "called"];
+    languages::run(stage, (NS, AGENT), INSPECTOR, &config, &checks).await?;
     written(stage, place, &phrase).await?;
     room.silent().await
 }

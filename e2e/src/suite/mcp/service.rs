@@ -39,8 +39,8 @@ async fn inside(stage: &Stage) -> Result<()> {
     server["spec"]["models"] = json!([{"service": {
         "name": PLAIN, "namespace": AWAY, "port": SERVICE_PORT, "path": PATH, "model": PLAIN,
     }}]);
-    let (map, note) = mounted::give(&mut server);
-    stage.apply(&[map, server]).await?;
+    let ([map, kept], texts) = mounted::give(&mut server);
+    stage.apply(&[map, kept, server]).await?;
     pods(stage).await?;
     place.ready(stage, BOUND).await?;
     let object = object(stage, BOUND).await?;
@@ -66,7 +66,7 @@ async fn inside(stage: &Stage) -> Result<()> {
         "expected {asked:?} in {:?}",
         log.stdout
     );
-    mounted::found(stage, place, config, &note).await?;
+    mounted::found(stage, place, config, &texts).await?;
     no_pod_beside_it(stage).await
 }
 

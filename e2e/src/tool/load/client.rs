@@ -2,33 +2,27 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Context as _, Result};
 use bytes::Bytes;
 use futures::future::join_all;
-use http::{HeaderMap, Request, Response, StatusCode, Uri, header};
-use http_body_util::{BodyExt, Full};
-use hyper::body::Incoming;
+use http_body_util::Full;
 use hyper::client::conn::{http1, http2};
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use serde_json::Value;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::sync::{Mutex, watch};
 use tokio::time::timeout;
 
+use super::answer::{PATIENCE, outcome};
+use super::order::Order;
 use super::tally::{Outcome, Step};
 
 /// For a connection.
 const CONNECT: Duration = Duration::from_secs(5);
-/// For the head of an answer, and between two pieces of its body: only who is gone takes that long.
-const PATIENCE: Duration = Duration::from_secs(60);
-/// How much of a body's end is kept.
-const KEPT: usize = 4096;
 /// Streams at once over one connection of HTTP/2.
 const PARALLEL: usize = 2;
 /// How often a request is sent once more that a server has not begun.
 const AGAIN: usize = 2;
-/// The last event of a stream.
-const DONE: &[u8] = b"data: [DONE]";
 
 /// How a client connects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,16 +31,8 @@ pub enum Way {
     Kept,
     /// HTTP/1.1, a connection for each stream.
     New,
-    /// HTTP/2 in the clear by prior knowledge, one connection, two streams at once.
+    /// HTTP/2, in the clear by prior knowledge, one connection, two streams at once.
     Http2,
-}
-
-/// What is asked.
-#[derive(Clone, Debug)]
-pub struct Order {
-    url: Uri,
-    data: Bytes,
-    key: Option<String>,
 }
 
 /// One client.
@@ -68,41 +54,6 @@ enum Link {
     },
 }
 
-impl Order {
-    /// A POST of JSON to an address of plain HTTP.
-    ///
-    /// # Errors
-    /// When the address is none.
-    pub fn new(url: &str, data: String, key: Option<String>) -> Result<Self> {
-        let url: Uri = url.parse().context("failed to parse the address")?;
-        if url.scheme_str() != Some("http") || url.host().is_none() {
-            bail!("failed to parse the address: write http://host:port/path");
-        }
-        Ok(Self {
-            url,
-            data: data.into(),
-            key,
-        })
-    }
-
-    fn request(&self, http2: bool) -> Result<Request<Full<Bytes>>> {
-        let (path, host) = (self.url.path_and_query(), self.url.authority());
-        let host = host.context("failed to find the host")?.as_str();
-        let path = path.context("failed to find the path")?.as_str();
-        // HTTP/2 has the host in the address, HTTP/1.1 in a header of its own.
-        let mut request = if http2 {
-            Request::post(self.url.clone())
-        } else {
-            Request::post(path).header(header::HOST, host)
-        };
-        if let Some(key) = &self.key {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {key}"));
-        }
-        let request = request.header(header::CONTENT_TYPE, "application/json");
-        Ok(request.body(Full::from(self.data.clone()))?)
-    }
-}
-
 impl Client {
     /// Without a connection yet.
     #[must_use]
@@ -115,9 +66,10 @@ impl Client {
     }
 
     /// Asks for a stream, or two at once, and reads to the end. A kept connection that was closed before a request is
-    /// made anew, as every client does. So is a kept one of HTTP/1.1 that ended before it took a request, and any of
-    /// HTTP/2 whose server said that it leaves and has not begun one (RFC 9113, section 6.8): such requests are counted
-    /// as crossed. Whatever else breaks off is a failure.
+    /// made anew, as every client does. So is a kept one of HTTP/1.1 that was ended in good order before a byte of an
+    /// answer, since its server may close it between two requests, and any of HTTP/2 whose server said that it leaves and
+    /// has not begun one (RFC 9113, section 6.8): such requests are counted as crossed. Whatever else breaks off is a
+    /// failure.
     pub async fn turn(&mut self) -> Vec<Outcome> {
         let streams = if self.way == Way::Http2 { PARALLEL } else { 1 };
         let mut outcomes = self.ask(streams).await;
@@ -138,7 +90,7 @@ impl Client {
     async fn ask(&mut self, streams: usize) -> Vec<Outcome> {
         let (link, kept) = match self.link().await {
             Ok(link) => link,
-            Err(error) => return vec![failed(Step::Connect, &error); streams],
+            Err(error) => return vec![Outcome::failed(Step::Connect, &error); streams],
         };
         let asked = join_all((0..streams).map(|_| link.ask(&self.order, kept)));
         let outcomes = asked.await;
@@ -165,11 +117,23 @@ impl Client {
 
 impl Link {
     async fn new(order: &Order, way: Way) -> Result<Self> {
-        let host = order.url.host().unwrap_or_default();
-        let host = host.trim_matches(['[', ']']);
-        let port = order.url.port_u16().unwrap_or(80);
-        let stream = TcpStream::connect((host, port)).await?;
+        let stream = TcpStream::connect((order.host(), order.port())).await?;
         stream.set_nodelay(true)?;
+        match &order.trust {
+            None => Self::over(stream, way).await,
+            Some(trust) => {
+                let protocol = if way == Way::Http2 { "h2" } else { "http/1.1" };
+                let stream = trust.shake(order.host(), stream, protocol).await?;
+                Self::over(stream, way).await
+            }
+        }
+    }
+
+    /// Begins to speak HTTP.
+    async fn over<S>(stream: S, way: Way) -> Result<Self>
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
         let io = TokioIo::new(stream);
         // The connection's task ends with its senders; what broke it is seen by them.
         if way == Way::Http2 {
@@ -212,7 +176,7 @@ impl Link {
     async fn ask(&self, order: &Order, kept: bool) -> Outcome {
         let request = match order.request(matches!(self, Self::Many { .. })) {
             Ok(request) => request,
-            Err(error) => return failed(Step::Request, &error),
+            Err(error) => return Outcome::failed(Step::Request, &error),
         };
         let answer = async {
             let answer = match self {
@@ -228,18 +192,19 @@ impl Link {
         match timeout(PATIENCE, answer).await {
             Ok(Ok(answer)) => outcome(answer).await,
             Ok(Err((unsent, error))) => {
+                let closed = kept && matches!(self, Self::One(_)) && error.is_incomplete_message();
                 let error = anyhow::Error::new(error);
-                let leaving = leaves(&error) || (unsent && self.ended_well(kept).await);
+                let leaving = closed || leaves(&error) || (unsent && self.ended_well(kept).await);
                 let at = if leaving {
                     Step::Leaving
                 } else {
                     Step::Request
                 };
-                failed(at, &error)
+                Outcome::failed(at, &error)
             }
             Err(elapsed) => {
                 let error = anyhow::Error::new(elapsed).context("nothing came");
-                failed(Step::Request, &error)
+                Outcome::failed(Step::Request, &error)
             }
         }
     }
@@ -249,56 +214,4 @@ impl Link {
 fn leaves(error: &anyhow::Error) -> bool {
     let mut causes = error.chain().filter_map(|e| e.downcast_ref::<h2::Error>());
     causes.any(|e| e.is_go_away() && e.is_remote() && e.reason() == Some(h2::Reason::NO_ERROR))
-}
-
-/// Reads an answer to its end.
-async fn outcome(answer: Response<Incoming>) -> Outcome {
-    let (head, body) = answer.into_parts();
-    let body = match read(body).await {
-        Ok(body) => body,
-        Err(error) => return failed(Step::Answer, &error),
-    };
-    if head.status != StatusCode::OK {
-        let error: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let code = error["error"]["code"].as_str().unwrap_or("without a code");
-        return Outcome::Refused {
-            status: head.status.as_u16(),
-            code: code.to_owned(),
-            retry_after: retry_after(&head.headers),
-        };
-    }
-    if body.trim_ascii_end().ends_with(DONE) {
-        return Outcome::Complete;
-    }
-    let end = String::from_utf8_lossy(&body[body.len().saturating_sub(200)..]).into_owned();
-    failed(
-        Step::Answer,
-        &anyhow!("the stream ended without [DONE], with {end:?}"),
-    )
-}
-
-/// The end of a body, when all of it came.
-async fn read(mut body: Incoming) -> Result<Vec<u8>> {
-    let mut kept = vec![];
-    while let Some(frame) = timeout(PATIENCE, body.frame())
-        .await
-        .context("nothing more came")?
-    {
-        if let Ok(data) = frame?.into_data() {
-            kept.extend_from_slice(&data);
-            let surplus = kept.len().saturating_sub(KEPT);
-            kept.drain(..surplus);
-        }
-    }
-    Ok(kept)
-}
-
-fn retry_after(headers: &HeaderMap) -> Option<u64> {
-    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?;
-    seconds.parse().ok()
-}
-
-fn failed(at: Step, error: &anyhow::Error) -> Outcome {
-    let error = format!("{error:#}");
-    Outcome::Failed { at, error }
 }

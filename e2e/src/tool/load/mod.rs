@@ -2,8 +2,11 @@
 //! and scaling are tested with. A client sends again by itself only what no server has begun, as every client does,
 //! and that is counted too. Whatever else it sees is counted as it is.
 
+mod answer;
 mod client;
+mod order;
 mod tally;
+mod trust;
 
 #[cfg(test)]
 mod tests;
@@ -17,8 +20,10 @@ use futures::future::join_all;
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep, timeout};
 
-use client::{Client, Order, Way};
+use client::{Client, Way};
+use order::Order;
 use tally::{Outcome, Tally};
+use trust::Trust;
 
 pub use tally::Summary;
 
@@ -28,7 +33,7 @@ const WAIT: Duration = Duration::from_secs(2);
 /// Flags of `tool load`.
 #[derive(Debug, clap::Args)]
 pub struct Args {
-    /// Where the completions are, `http://host:port/path`
+    /// Where the completions are, `http://host:port/path`, or `https://` with `--trust`
     url: String,
     /// The JSON body, with `"stream": true`
     #[arg(long)]
@@ -36,6 +41,9 @@ pub struct Args {
     /// Sent as a bearer token
     #[arg(long)]
     key: Option<String>,
+    /// Whom to trust over TLS: the text of a certificate in PEM, which begins with dashes
+    #[arg(long, allow_hyphen_values = true)]
+    trust: Option<String>,
     /// Clients of HTTP/1.1 that keep their connection
     #[arg(long, default_value_t = 0)]
     kept: u32,
@@ -57,7 +65,7 @@ impl Args {
     /// Prints one line of JSON with the counts, once the last stream has ended.
     ///
     /// # Errors
-    /// An address that is none.
+    /// An address that is none, or nobody to trust.
     pub async fn run(self) -> Result<()> {
         let (stop, stopped) = watch::channel(false);
         let until = async {
@@ -70,7 +78,8 @@ impl Args {
     }
 
     async fn load(&self, stopped: watch::Receiver<bool>) -> Result<Summary> {
-        let order = Order::new(&self.url, self.data.clone(), self.key.clone())?;
+        let trust = self.trust.as_deref().map(Trust::new).transpose()?;
+        let order = Order::new(&self.url, self.data.clone(), self.key.clone(), trust)?;
         let tally = Arc::new(Tally::new());
         let ways = [
             ("kept", Way::Kept, self.kept),

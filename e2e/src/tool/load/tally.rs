@@ -35,6 +35,13 @@ pub enum Outcome {
 }
 
 impl Outcome {
+    /// What came no further than this.
+    #[must_use]
+    pub fn failed(at: Step, error: &anyhow::Error) -> Self {
+        let error = format!("{error:#}");
+        Self::Failed { at, error }
+    }
+
     /// Whether no server has begun with the request, so that it can be sent once more.
     #[must_use]
     pub const fn unbegun(&self) -> bool {

@@ -4,6 +4,11 @@ use std::collections::BTreeMap;
 
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
+use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use super::*;
 
@@ -14,6 +19,7 @@ fn args(url: String) -> Args {
         url,
         data: "{}".to_owned(),
         key: None,
+        trust: None,
         kept: 1,
         new: 0,
         http2: 0,
@@ -72,6 +78,32 @@ async fn refusals_are_told_by_status_code_and_retry_after() {
     let expected = [("503 Draining", 1), ("503 Draining, Retry-After", 1)];
     assert_eq!(told.refused, counts(expected), "{told:?}");
     assert_eq!(told.complete, 0);
+}
+
+/// The first request of a connection is not between two.
+#[tokio::test]
+async fn a_kept_connection_that_is_closed_under_a_request_is_made_anew_and_counted() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1/x", listener.local_addr().unwrap());
+    let (stop, stopped) = watch::channel(false);
+    let serve = async move {
+        for answers in [&[GOOD, ""][..], &[GOOD]] {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            for answer in answers {
+                let mut head = vec![];
+                while !head.ends_with(b"\r\n\r\n{}") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                stream.write_all(answer.as_bytes()).await.unwrap();
+            }
+            stream.shutdown().await.unwrap();
+        }
+        stop.send(true).unwrap();
+    };
+    let args = args(url);
+    let (told, ()) = tokio::join!(args.load(stopped), serve);
+    let told = told.unwrap();
+    assert_eq!((told.crossed, told.complete), (1, 2), "{told:?}");
 }
 
 /// Whether the client hears of it before or after it has sent them.
@@ -156,4 +188,73 @@ async fn a_connection_without_an_answer_and_none_at_all() {
     let (told, ()) = tokio::join!(args.load(stopped), later);
     // One of HTTP/1.1, and both of HTTP/2.
     assert_eq!(told.unwrap().failed, counts([("connect", 3)]));
+}
+
+/// A server on loopback that speaks TLS and HTTP/1.1, and its certificate, as PEM.
+fn private() -> (TlsAcceptor, String) {
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let (certificate, key) = (made.cert.pem(), made.signing_key.serialize_pem());
+    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).unwrap()];
+    let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).unwrap();
+    let mut config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(chain, key)
+        .unwrap();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    (TlsAcceptor::from(Arc::new(config)), certificate)
+}
+
+#[tokio::test]
+async fn over_tls_a_server_is_asked_that_is_trusted_and_no_other() {
+    let (acceptor, own) = private();
+    let (_, another) = private();
+    for (trust, complete) in [(own, 1), (another, 0)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}/v1/x", listener.local_addr().unwrap());
+        let (stop, stopped) = watch::channel(false);
+        let serve = async {
+            let (stream, _) = listener.accept().await.unwrap();
+            if let Ok(mut stream) = acceptor.accept(stream).await {
+                let mut head = vec![];
+                while !head.ends_with(b"\r\n\r\n{}") {
+                    head.push(stream.read_u8().await.unwrap());
+                }
+                let head = String::from_utf8(head).unwrap();
+                assert!(head.contains("authorization: Bearer s3cr3t"), "{head}");
+                stream.write_all(GOOD.as_bytes()).await.unwrap();
+                stream.shutdown().await.unwrap();
+            }
+            stop.send(true).unwrap();
+        };
+        let args = Args {
+            key: Some("s3cr3t".to_owned()),
+            trust: Some(trust),
+            kept: 0,
+            new: 1,
+            pause_ms: 60_000,
+            ..args(url)
+        };
+        let (told, ()) = tokio::join!(args.load(stopped), serve);
+        let told = told.unwrap();
+        assert_eq!(told.complete, complete, "{told:?}");
+        let failed = counts([("connect", 1)]);
+        let failed = if complete == 0 { failed } else { counts([]) };
+        assert_eq!(told.failed, failed, "{told:?}");
+    }
+}
+
+/// Whoever names whom to trust never asks in the clear, and without that nobody is trusted.
+#[tokio::test]
+async fn an_address_of_the_other_kind_is_refused() {
+    let (_, pem) = private();
+    for (scheme, trust) in [("http", Some(pem)), ("https", None)] {
+        let args = Args {
+            trust,
+            ..args(format!("{scheme}://127.0.0.1:1/v1/x"))
+        };
+        let (_stop, stopped) = watch::channel(true);
+        args.load(stopped).await.unwrap_err();
+    }
 }
