@@ -1,7 +1,7 @@
 //! A server that turns on its bridge: what it gets, and what it can make of the audit.
 //!
 //! It has the bridge's own uid, as in a pod, and another one than the gate where the tests may choose. In a pod the bridge
-//! is PID 1 besides, which no process of its own can kill.
+//! is PID 1 besides, and the kernel drops a SIGKILL or SIGSTOP of the processes beside it.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
