@@ -4,7 +4,8 @@
 # docs/mcp-conformance.md. Ends with 1 where a result behind the gate differs from the direct one and
 # conformance-differences does not say so and why, or says one that is not there.
 #
-#   SEALROOM=…/sealroom e2e/mcp/conformance.sh   with CHECK=1 the page stays as it is
+#   SEALROOM=…/sealroom e2e/mcp/conformance.sh   with CHECK=1 the page stays as it is, and a scenario or result that is not
+#                                                there, or there alone, ends it with 1: one that is skipped everywhere too
 set -euo pipefail
 export LC_ALL=C # one order for sort and join
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
@@ -79,5 +80,18 @@ sed -E '/^(#|$)/d; s/ *#.*//' "$explained" | tr -s ' ' >"$work/explained"
 if ! diff -U 0 --label "$explained" --label "this run" "$work/explained" "$work/differences" | tail -n +3; then
   echo "conformance: results differ from what is explained; details in $work/results" >&2
   exit 1
+fi
+# rows PAGE: its tables. That it has none is no agreement.
+rows() {
+  sed -n '/^<!-- results -->$/,/^<!-- \/results -->$/p' "$1" | grep -E '^(###|\|) ' ||
+    { echo "conformance: no results in $1" >&2; return 1; }
+}
+if [[ -n ${CHECK:-} ]]; then
+  rows "$page" >"$work/rows.page"
+  rows "$work/page" >"$work/rows"
+  if ! diff -U 0 --label "$page" --label "this run" "$work/rows.page" "$work/rows" | tail -n +3; then
+    echo "conformance: not the scenarios and results of the page; details in $work/results. make conformance writes it" >&2
+    exit 1
+  fi
 fi
 echo "conformance: $(grep -cE '^\| [a-z0-9-]+ \| [0-9–]' "$work/tables") results, $(wc -l <"$work/differences") explained differences, no other"

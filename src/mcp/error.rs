@@ -2,7 +2,8 @@
 
 use serde_json::{Value, json};
 
-use super::message::{Id, Message};
+use super::id::Id;
+use super::message::{Kind, Message};
 use super::object::Object;
 
 /// An error that the gate itself answers.
@@ -75,7 +76,7 @@ impl RpcError {
     #[must_use]
     pub fn message(&self, id: &Id) -> Message {
         Message {
-            kind: super::message::Kind::Response { id: id.clone() },
+            kind: Kind::Response { id: id.clone() },
             body: self.answer(Some(id)),
         }
     }

@@ -12,11 +12,16 @@ pub const UPDATED: &str = "notifications/resources/updated";
 /// The member that names resources.
 pub const RESOURCES: &str = "resourceSubscriptions";
 
-/// The members that name lists, and how a change of each is told.
-const LISTS: [(&str, &str); 3] = [
-    ("toolsListChanged", TOOLS_CHANGED),
-    ("promptsListChanged", "notifications/prompts/list_changed"),
+/// The capabilities that have lists, the members that name these, and how a change of each is told.
+const LISTS: [(&str, &str, &str); 3] = [
+    ("tools", "toolsListChanged", TOOLS_CHANGED),
     (
+        "prompts",
+        "promptsListChanged",
+        "notifications/prompts/list_changed",
+    ),
+    (
+        "resources",
         "resourcesListChanged",
         "notifications/resources/list_changed",
     ),
@@ -28,6 +33,12 @@ const MAX_URIS: usize = 64;
 const MAX_URI: usize = 2 * 1024;
 /// Most bytes of the names of one request.
 const MAX_BYTES: usize = 16 * 1024;
+
+/// Whether a change of a list is told by this method.
+#[must_use]
+pub fn is_of_list(method: &str) -> bool {
+    LISTS.iter().any(|(.., told)| *told == method)
+}
 
 /// What is asked for, or what of it is agreed on.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -42,7 +53,7 @@ impl Filter {
     #[must_use]
     pub fn of(params: &Object) -> Self {
         let wanted = params.object("notifications").unwrap_or_default();
-        let lists = LISTS.iter().map(|(name, _)| *name);
+        let lists = LISTS.iter().map(|(_, name, _)| *name);
         let lists = lists.filter(|name| wanted.read(name) == Some(true));
         let named: Vec<String> = wanted.read(RESOURCES).unwrap_or_default();
         let mut filter = Self {
@@ -60,11 +71,45 @@ impl Filter {
         filter
     }
 
+    /// All lists of which a server with these capabilities tells that they changed.
+    #[must_use]
+    pub fn declared(capabilities: &Object) -> Self {
+        let tells = |kind: &str| {
+            let kind = capabilities.object(kind).unwrap_or_default();
+            kind.read("listChanged") == Some(true)
+        };
+        let lists = LISTS.iter().filter(|(kind, ..)| tells(kind));
+        Self {
+            lists: lists.map(|(_, name, _)| *name).collect(),
+            uris: Vec::new(),
+        }
+    }
+
+    /// Leaves out the lists of which a server does not tell.
+    pub fn keep_lists(&mut self, declared: &Self) {
+        self.lists.retain(|name| declared.lists.contains(name));
+    }
+
+    /// Whether nothing is asked for.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.lists.is_empty() && self.uris.is_empty()
+    }
+
     /// Whether changes of a list that are told by this method are asked for.
     #[must_use]
     pub fn lists(&self, method: &str) -> bool {
-        let mut told = LISTS.iter().filter(|(_, told)| *told == method);
-        told.any(|(name, _)| self.lists.contains(name))
+        let mut told = LISTS.iter().filter(|(.., told)| *told == method);
+        told.any(|(_, name, _)| self.lists.contains(name))
+    }
+
+    /// How all that is asked for is told, as if all of it had changed: methods and their parameters.
+    pub fn all(&self) -> impl Iterator<Item = (&'static str, Object)> {
+        let uris = self.uris.iter();
+        let uris = uris.map(|uri| (UPDATED, Object::default().with("uri", &**uri)));
+        let lists = LISTS.iter();
+        let lists = lists.filter(move |(_, name, _)| self.lists.contains(name));
+        uris.chain(lists.map(|(.., told)| (*told, Object::default())))
     }
 
     /// Whether updates of this resource are asked for.
@@ -73,7 +118,16 @@ impl Filter {
         self.uris.iter().any(|named| **named == *uri)
     }
 
-    /// As the acknowledgment says it. What is not agreed on is not in it.
+    /// Whether the parameters of an acknowledgment name all resources that are asked for.
+    #[must_use]
+    pub fn is_agreed(&self, params: &Object) -> bool {
+        let agreed = params.object("notifications").unwrap_or_default();
+        let named: Vec<String> = agreed.read(RESOURCES).unwrap_or_default();
+        let mut uris = self.uris.iter();
+        uris.all(|uri| named.iter().any(|named| **named == **uri))
+    }
+
+    /// As the request and the acknowledgment say it. What is not agreed on is not in this.
     #[must_use]
     pub fn acknowledged(&self) -> Object {
         let lists = self.lists.iter();
@@ -127,6 +181,52 @@ mod tests {
     fn what_is_too_much_is_left_out(#[case] uris: Vec<String>, #[case] left: usize) {
         let asked = serde_json::json!({ RESOURCES: uris }).to_string();
         assert_eq!(of(&asked).uris.len(), left);
+    }
+
+    #[rstest::rstest]
+    #[case::all(
+        r#"{"tools":{"listChanged":true},"prompts":{"listChanged":true},"resources":{"listChanged":true}}"#,
+        r#"{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a"]}"#
+    )]
+    #[case::one(
+        r#"{"tools":{"listChanged":false},"prompts":{"listChanged":true}}"#,
+        r#"{"promptsListChanged":true,"resourceSubscriptions":["a"]}"#
+    )]
+    #[case::none(r#"{"tools":{},"prompts":7}"#, r#"{"resourceSubscriptions":["a"]}"#)]
+    fn lists_of_which_a_server_does_not_tell_are_left_out(
+        #[case] capabilities: &str,
+        #[case] said: &str,
+    ) {
+        let mut filter = of(
+            r#"{"toolsListChanged":true,"promptsListChanged":true,"resourceSubscriptions":["a"]}"#,
+        );
+        let capabilities = Object::parse(capabilities.as_bytes()).unwrap();
+        filter.keep_lists(&Filter::declared(&capabilities));
+        let said_here = filter.acknowledged().to_line();
+        assert_eq!(String::from_utf8(said_here).unwrap(), said);
+    }
+
+    #[rstest::rstest]
+    #[case::all(r#"{"notifications":{"resourceSubscriptions":["b","a"]}}"#, true)]
+    #[case::one(r#"{"notifications":{"resourceSubscriptions":["b"]}}"#, false)]
+    #[case::of_lists_alone(r#"{"notifications":{"toolsListChanged":true}}"#, false)]
+    #[case::nothing("{}", false)]
+    fn an_acknowledgment_names_all_resources(#[case] params: &str, #[case] agreed: bool) {
+        let params = Object::parse(params.as_bytes()).unwrap();
+        let wanted = of(r#"{"toolsListChanged":true,"resourceSubscriptions":["a","b"]}"#);
+        assert_eq!(wanted.is_agreed(&params), agreed);
+        assert!(of(r#"{"toolsListChanged":true}"#).is_agreed(&params));
+    }
+
+    #[test]
+    fn all_that_was_asked_for_may_have_changed() {
+        let filter = of(r#"{"toolsListChanged":true,"resourceSubscriptions":["a"]}"#);
+        let all = filter.all().map(|(method, params)| {
+            let uri = params.text("uri").unwrap_or_default();
+            format!("{method} {uri}")
+        });
+        let all: Vec<_> = all.collect();
+        assert_eq!(all, [format!("{UPDATED} a"), format!("{TOOLS_CHANGED} ")]);
     }
 
     #[test]

@@ -1,9 +1,10 @@
 //! The head of a JSON-RPC 2.0 message: what it is, and whose.
 
-use serde::ser::{Serialize, Serializer};
+use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::depth;
+use super::id::Id;
 use super::object::{Object, is_disguised};
 
 /// What the gate reads of a message.
@@ -18,50 +19,8 @@ pub const LOG: &str = "notifications/message";
 
 /// The method by which a server tells that its tools changed.
 pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
-/// Longest id in bytes.
-const MAX_ID: usize = 256;
 /// Longest name of a method in bytes.
 const MAX_METHOD: usize = 256;
-
-/// The id of a request, as the text that was sent: a string or a number.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Id(String);
-
-impl Id {
-    /// Reads an id; `None` where it is too long, or neither a string nor a number.
-    #[must_use]
-    pub fn parse(raw: &RawValue) -> Option<Self> {
-        let text = raw.get();
-        let first = text.bytes().next()?;
-        let kind = matches!(first, b'"' | b'-' | b'0'..=b'9');
-        (kind && text.len() <= MAX_ID).then(|| Self(text.to_owned()))
-    }
-
-    /// Of the gate's own numbers.
-    #[must_use]
-    pub fn number(number: u64) -> Self {
-        Self(number.to_string())
-    }
-
-    /// A text of the gate's own.
-    #[must_use]
-    pub fn text(text: &str) -> Self {
-        Self(serde_json::Value::from(text).to_string())
-    }
-
-    /// The number, where it can be one of the gate's own.
-    #[must_use]
-    pub fn as_number(&self) -> Option<u64> {
-        self.0.parse().ok()
-    }
-}
-
-impl Serialize for Id {
-    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
-        let raw: &RawValue = serde_json::from_str(&self.0).map_err(serde::ser::Error::custom)?;
-        raw.serialize(to)
-    }
-}
 
 /// What a message is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -280,89 +239,5 @@ pub fn is_meta_plain(params: &Object) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[rstest::rstest]
-    #[case::none("{}", true)]
-    #[case::plain(r#"{"_meta":{"progressToken":1}}"#, true)]
-    #[case::twice(r#"{"_meta":{"progressToken":1,"progressToken":7}}"#, false)]
-    #[case::any_case(r#"{"_meta":{"ProgressToken":7}}"#, false)]
-    #[case::another_meta(r#"{"_Meta":{"progressToken":7}}"#, false)]
-    #[case::no_object(r#"{"_meta":7}"#, false)]
-    fn a_progress_token_has_one_place(#[case] params: &str, #[case] plain: bool) {
-        assert_eq!(
-            is_meta_plain(&Object::parse(params.as_bytes()).unwrap()),
-            plain
-        );
-    }
-
-    fn request(id: &str, method: &str) -> Kind {
-        Kind::Request {
-            id: Id(id.to_owned()),
-            method: method.to_owned(),
-        }
-    }
-
-    #[rstest::rstest]
-    #[case(r#"{"jsonrpc":"2.0","id":1,"method":"ping"}"#, request("1", "ping"))]
-    #[case(
-        r#"{"method":"a","id":"\u0031","jsonrpc":"2.0"}"#,
-        request("\"\\u0031\"", "a")
-    )]
-    #[case(r#"{"jsonrpc":"2.0","method":"a"}"#, Kind::Notification { method: "a".to_owned() })]
-    #[case(r#"{"jsonrpc":"2.0","id":-4,"result":null}"#, Kind::Response { id: Id("-4".to_owned()) })]
-    #[case(r#"{"jsonrpc":"2.0","id":4,"error":{}}"#, Kind::Response { id: Id("4".to_owned()) })]
-    fn heads_are_read(#[case] text: &str, #[case] kind: Kind) {
-        assert_eq!(Message::parse(text.as_bytes()).unwrap().kind, kind);
-    }
-
-    #[rstest::rstest]
-    #[case::no_json("{", Malformed::NoJson)]
-    #[case::batch(r#"[{"jsonrpc":"2.0","id":1,"method":"ping"}]"#, Malformed::NoObject)]
-    #[case::two_methods(
-        r#"{"jsonrpc":"2.0","id":1,"method":"a","Method":"b"}"#,
-        Malformed::NoObject
-    )]
-    #[case::old(r#"{"jsonrpc":"1.0","id":1,"method":"ping"}"#, Malformed::NoMessage)]
-    #[case::no_id(r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, Malformed::NoMessage)]
-    #[case::odd_id(r#"{"jsonrpc":"2.0","id":{},"method":"ping"}"#, Malformed::NoMessage)]
-    #[case::both(
-        r#"{"jsonrpc":"2.0","id":1,"method":"a","result":1}"#,
-        Malformed::NoMessage
-    )]
-    #[case::result_and_error(
-        r#"{"jsonrpc":"2.0","id":1,"result":1,"error":{}}"#,
-        Malformed::NoMessage
-    )]
-    #[case::number(r#"{"jsonrpc":"2.0","id":1,"method":7}"#, Malformed::NoMessage)]
-    #[case::nothing(r#"{"jsonrpc":"2.0","id":1}"#, Malformed::NoMessage)]
-    #[case::disguised(
-        r#"{"jsonrpc":"2.0","id":1,"result":{},"Method":"tools/call"}"#,
-        Malformed::NoMessage
-    )]
-    #[case::call_without_id(r#"{"jsonrpc":"2.0","method":"tools/call"}"#, Malformed::NoMessage)]
-    #[case::deep(&format!(r#"{{"jsonrpc":"2.0","id":1,"method":"a","params":{}{}}}"#, "[".repeat(200), "]".repeat(200)), Malformed::TooDeep)]
-    fn everything_else_is_refused(#[case] text: &str, #[case] why: Malformed) {
-        assert_eq!(Message::of_client(text.as_bytes()).map(|_| ()), Err(why));
-    }
-
-    #[test]
-    fn an_id_goes_back_as_it_came() {
-        let text = r#"{"jsonrpc":"2.0","id":"a\"b","method":"ping","x":[1]}"#;
-        let message = Message::parse(text.as_bytes()).unwrap();
-        let Kind::Request { id, .. } = message.kind.clone() else {
-            panic!()
-        };
-        let there = message.with_id(&Id::number(7));
-        assert_eq!(
-            there.to_line(),
-            br#"{"jsonrpc":"2.0","id":7,"method":"ping","x":[1]}"#
-        );
-        let answer = Message::result(&Id::number(7), &1).with_id(&id);
-        assert_eq!(
-            answer.to_line(),
-            br#"{"jsonrpc":"2.0","id":"a\"b","result":1}"#
-        );
-    }
-}
+#[path = "message_tests.rs"]
+mod tests;

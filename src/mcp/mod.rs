@@ -6,10 +6,13 @@
 
 pub mod asks;
 pub mod canon;
+pub mod changes;
 pub mod depth;
 pub mod era;
 pub mod error;
 pub mod filter;
+pub mod hash;
+pub mod id;
 pub mod level;
 pub mod message;
 pub mod method;
@@ -18,6 +21,7 @@ pub mod pages;
 pub mod params;
 pub mod pin;
 pub mod retry;
+pub mod tasks;
 pub mod tools;
 pub mod translate;
 
@@ -25,8 +29,10 @@ pub use asks::Askable;
 pub use era::{Era, LATEST_LEGACY, MODERN, Version};
 pub use error::RpcError;
 pub use filter::Filter;
+pub use hash::Hash;
+pub use id::Id;
 pub use level::Level;
-pub use message::{CANCELLED, Id, Kind, LOG, Malformed, Message, TOOLS_CHANGED};
+pub use message::{CANCELLED, Kind, LOG, Malformed, Message, TOOLS_CHANGED};
 pub use object::Object;
-pub use pin::{Hash, Inventory};
+pub use pin::Inventory;
 pub use tools::Policy;

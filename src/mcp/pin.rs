@@ -5,18 +5,19 @@
 //! `name`, `description`, `inputSchema`, `outputSchema`, `annotations` and `title`, as far as it has them.
 
 use std::collections::BTreeMap;
-use std::fmt;
-use std::str::FromStr;
 
 use sha2::{Digest, Sha256};
 
 use super::canon::Json;
 use super::depth;
+use super::hash::Hash;
 use super::object::is_disguised;
 use super::params::{Annotated, annotated};
 
+pub use super::changes::printable;
+
 /// What of a tool counts.
-const MEMBERS: [&str; 6] = [
+pub(super) const MEMBERS: [&str; 6] = [
     "name",
     "description",
     "inputSchema",
@@ -28,54 +29,16 @@ const MEMBERS: [&str; 6] = [
 pub const MAX_TOOLS: usize = 4096;
 /// Longest text of a page of tools in bytes: read, it takes many times as much.
 const MAX_PAGE: usize = 1024 * 1024;
-/// Longest description of a change in characters.
-const MAX_CHANGE: usize = 512;
-/// Longest name in such a description.
-const MAX_NAME: usize = 64;
-
-/// The hash, written `sha256:` and 64 hex digits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Hash([u8; 32]);
-
-/// Not such a text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("failed to read pin: it is not sha256: and 64 lower-case hex digits")]
-pub struct NoHash;
-
-impl FromStr for Hash {
-    type Err = NoHash;
-
-    fn from_str(text: &str) -> Result<Self, NoHash> {
-        let digits = text.strip_prefix("sha256:").ok_or(NoHash)?;
-        let lower = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
-        if digits.len() != 64 || !digits.bytes().all(lower) {
-            return Err(NoHash);
-        }
-        let mut hash = [0; 32];
-        for (at, byte) in hash.iter_mut().enumerate() {
-            let pair = digits.get(2 * at..2 * at + 2).ok_or(NoHash)?;
-            *byte = u8::from_str_radix(pair, 16).map_err(|_| NoHash)?;
-        }
-        Ok(Self(hash))
-    }
-}
-
-impl fmt::Display for Hash {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("sha256:")?;
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
-    }
-}
 
 /// The tools that a server offers.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Inventory(BTreeMap<String, Tool>);
+pub struct Inventory(pub(super) BTreeMap<String, Tool>);
 
 /// What of a tool is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
-struct Tool {
+pub(super) struct Tool {
     /// The canonical text of each member that counts.
-    said: BTreeMap<&'static str, String>,
+    pub(super) said: BTreeMap<&'static str, String>,
     /// What clients repeat in header fields.
     annotated: Vec<Annotated>,
 }
@@ -177,78 +140,6 @@ impl Inventory {
         hash.update("]");
         Hash(hash.finalize().into())
     }
-
-    /// What is not as it was, for people: bounded, and nothing in it moves a cursor.
-    #[must_use]
-    pub fn changes(&self, before: &Self) -> String {
-        let mut parts = self.altered(before);
-        let gone = before.0.keys().filter(|name| !self.0.contains_key(*name));
-        parts.extend(gone.map(|name| format!("{} is gone", shown(name))));
-        bounded(&parts.join("; "), MAX_CHANGE)
-    }
-
-    /// The same of a part of the tools, in which nothing is gone that is not there; `None` where all is as it was.
-    #[must_use]
-    pub fn strangers(&self, before: &Self) -> Option<String> {
-        let parts = self.altered(before);
-        (!parts.is_empty()).then(|| bounded(&parts.join("; "), MAX_CHANGE))
-    }
-
-    fn altered(&self, before: &Self) -> Vec<String> {
-        let mut parts = Vec::new();
-        for (name, tool) in &self.0 {
-            match before.0.get(name) {
-                None => parts.push(format!("{} is new", shown(name))),
-                Some(old) if old.said != tool.said => {
-                    let differs = |member: &&str| old.said.get(*member) != tool.said.get(*member);
-                    let members: Vec<_> = MEMBERS.into_iter().filter(differs).collect();
-                    parts.push(format!("{}: {}", shown(name), members.join(", ")));
-                }
-                Some(_) => {}
-            }
-        }
-        parts
-    }
-
-    /// What there is instead of what was pinned, where that was never seen.
-    #[must_use]
-    pub fn instead(&self) -> String {
-        let names: Vec<_> = self.0.keys().map(|name| shown(name)).collect();
-        let text = format!(
-            "the server offers {} tools with {}: {}",
-            self.len(),
-            self.hash(),
-            names.join(", ")
-        );
-        bounded(&text, MAX_CHANGE)
-    }
-}
-
-fn shown(name: &str) -> String {
-    printable(name, MAX_NAME)
-}
-
-fn bounded(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
-        return text.to_owned();
-    }
-    let cut: String = text.chars().take(most.saturating_sub(1)).collect();
-    cut + "…"
-}
-
-/// A text of a server, fit for a status: at most `most` characters, and all but printable ASCII escaped.
-#[must_use]
-pub fn printable(text: &str, most: usize) -> String {
-    let escaped: String = text
-        .chars()
-        .take(most.saturating_add(1))
-        .flat_map(|c| {
-            let plain = matches!(c, ' '..='~');
-            let (own, escape) = (plain.then_some(c), (!plain).then(|| c.escape_unicode()));
-            own.into_iter().chain(escape.into_iter().flatten())
-        })
-        .collect();
-    bounded(&escaped, most)
 }
 
 #[cfg(test)]
@@ -303,27 +194,5 @@ mod tests {
     #[case::two_descriptions(r#"[{"name":"a","description":"x","description":"y"}]"#)]
     fn what_can_be_read_in_two_ways_or_is_too_much_is_refused(#[case] tools: &str) {
         assert!(Inventory::default().add(tools).is_err());
-    }
-
-    #[test]
-    fn changes_are_named_and_bounded() {
-        let now = inventory(
-            &TWO.replace("\"d\"", "\"exfiltrate\"")
-                .replace("\"name\":\"b\"", "\"name\":\"c\\u001b[2J\""),
-        );
-        let text = now.changes(&inventory(TWO));
-        assert_eq!(text, "a: description; c\\u{1b}[2J is new; b is gone");
-        let many: Vec<_> = (0..999)
-            .map(|n| format!(r#"{{"name":"tool{n}"}}"#))
-            .collect();
-        let many = inventory(&format!("[{}]", many.join(",")));
-        assert_eq!(many.changes(&now).chars().count(), MAX_CHANGE);
-        assert_eq!(many.instead().chars().count(), MAX_CHANGE);
-    }
-
-    #[test]
-    fn texts_of_servers_are_escaped() {
-        assert_eq!(printable("a\u{202e}b", 64), "a\\u{202e}b");
-        assert_eq!(printable(&"x".repeat(100), 64).chars().count(), 64);
     }
 }

@@ -4,27 +4,21 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::json;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::answers::failed;
 use super::budget::Share;
-use super::call::{Heard, Said};
+use super::call::Said;
 use super::calls::Hears;
 use super::entrance::Held;
-use super::front::Front;
 use super::live::Live;
 use super::open::Open;
-use super::outbox::Outbox;
 use super::pump::{Pump, Shape};
 use super::session::Session;
-use super::subscribed::TooMany;
-use super::telling::NotTold;
+use super::unheard::Unheard;
 use crate::gate::audit::Outcome;
 use crate::mcp::error::INTERNAL;
-use crate::mcp::filter::{ACKNOWLEDGED, RESOURCES};
-use crate::mcp::translate::without_subscription;
 use crate::mcp::{Id, Message, Object, RpcError};
 
 /// How often one call may ask its client.
@@ -94,7 +88,8 @@ impl Across {
                 return Some((self.shape)(said));
             }
             let questions = result.object("inputRequests").unwrap_or_default();
-            let answers = match self.ask(&questions, left().min(PATIENCE)).await? {
+            let patience = left().min(PATIENCE);
+            let answers = match ask(&self.session, &self.open, &questions, patience).await? {
                 Ok(answers) => answers,
                 Err(error) => return Some(error.message(&self.id).into()),
             };
@@ -106,115 +101,75 @@ impl Across {
         let error = RpcError::new(INTERNAL, "the server asks without end");
         Some(error.message(&self.id).into())
     }
+}
 
-    /// Asks the client, and waits for all answers as long as that; `None` where it gave the call up.
-    async fn ask(
-        &self,
-        questions: &Object,
-        patience: Duration,
-    ) -> Option<Result<Object, RpcError>> {
-        let end = Instant::now() + patience;
-        let error = |text: &str| Some(Err(RpcError::new(INTERNAL, text)));
-        let mut waits = Vec::new();
-        for (key, raw) in questions.members().take(MAX_QUESTIONS) {
-            let Ok(question) = Object::parse(raw.get().as_bytes()) else {
-                return error("the server asks what is no request");
-            };
-            let method = question.text("method").unwrap_or_default();
-            let params = question.object("params").unwrap_or_default();
-            let (id, answer) = self.session.asks();
-            let question = Message::request(&id, &method, params);
-            self.open.outbox.push(question.into());
-            waits.push((key, answer));
-        }
-        let mut answers = Object::default();
-        for (key, answer) in waits {
-            let answer = tokio::select! {
-                answer = timeout_at(end, answer) => answer,
-                () = self.open.cancel.cancelled() => return None,
-            };
-            let Ok(Ok(answer)) = answer else {
-                return error("the client did not answer what the server asked");
-            };
-            match answer.body.get("result") {
-                Some(result) => answers.set(key, result.to_owned()),
-                None => return error("the client refused what the server asked"),
-            }
-        }
-        Some(Ok(answers))
+/// Asks the client, and waits for all answers as long as that; `None` where it gave the call up.
+async fn ask(
+    session: &Session,
+    open: &Open,
+    questions: &Object,
+    patience: Duration,
+) -> Option<Result<Object, RpcError>> {
+    let end = Instant::now() + patience;
+    let error = |text: &str| Some(Err(RpcError::new(INTERNAL, text)));
+    // One of them went before the client had read it.
+    let unheard = CancellationToken::new();
+    let mut waits = Vec::new();
+    for (key, raw) in questions.members().take(MAX_QUESTIONS) {
+        let Ok(question) = Object::parse(raw.get().as_bytes()) else {
+            return error("the server asks what is no request");
+        };
+        let method = question.text("method").unwrap_or_default();
+        let params = question.object("params").unwrap_or_default();
+        let (id, answer) = session.asks();
+        let question = Message::request(&id, &method, params);
+        let lost = unheard.clone();
+        let lost = Unheard::new(move || lost.cancel());
+        open.outbox.ask(question.into(), lost);
+        waits.push((key, answer));
     }
-}
-
-impl Front {
-    /// A session wants to hear of a resource: a subscription of its own at the server, until it ends or says that it no
-    /// longer does.
-    ///
-    /// # Errors
-    /// [`NotTold::TooMany`].
-    pub fn subscribe_across(
-        &self,
-        session: &Arc<Session>,
-        live: &Arc<Live>,
-        uri: String,
-    ) -> Result<(), NotTold> {
-        let places = Arc::clone(&self.house.subscriptions);
-        let place = places.try_acquire_owned();
-        let place = place.map_err(|_| NotTold::TooMany(TooMany))?;
-        let until = session.subscribe(uri.clone());
-        let Some(until) = until.map_err(NotTold::TooMany)? else {
-            return Ok(());
+    let mut answers = Object::default();
+    for (key, answer) in waits {
+        let answer = tokio::select! {
+            answer = timeout_at(end, answer) => answer,
+            () = open.cancel.cancelled() => return None,
+            () = unheard.cancelled() => return error("the client did not read what the server asked"),
         };
-        let (session, live) = (Arc::clone(session), Arc::clone(live));
-        tokio::spawn(async move {
-            let wanted = Object::default().with(RESOURCES, &json!([uri]));
-            listen(&session, live, wanted, &until).await;
-            drop(place);
-            session.hushed(&uri, &until);
-        });
-        Ok(())
-    }
-}
-
-/// All list changes that the server can tell.
-#[must_use]
-pub fn list_changes(live: &Live) -> Object {
-    let capabilities = live.hello.result.object("capabilities").unwrap_or_default();
-    let kinds = [
-        ("tools", "toolsListChanged"),
-        ("prompts", "promptsListChanged"),
-        ("resources", "resourcesListChanged"),
-    ];
-    kinds
-        .into_iter()
-        .fold(Object::default(), |wanted, (kind, name)| {
-            let kind = capabilities.object(kind).unwrap_or_default();
-            match kind.read("listChanged") {
-                Some(true) => wanted.with(name, &true),
-                _ => wanted,
-            }
-        })
-}
-
-/// Keeps a subscription at the server until then, and passes what comes of it.
-pub async fn listen(session: &Session, live: Arc<Live>, wanted: Object, until: &CancellationToken) {
-    let standing: Arc<Outbox> = Arc::clone(&session.standing);
-    let params = session.to_modern(Object::default().with("notifications", &wanted));
-    let request = Message::request(&Id::number(0), "subscriptions/listen", params);
-    let Ok(mut call) = live.child.call(request).await else {
-        return;
-    };
-    loop {
-        let heard = tokio::select! {
-            heard = call.next() => heard,
-            () = until.cancelled() => return,
+        let Ok(Ok(answer)) = answer else {
+            return error("the client did not answer what the server asked");
         };
-        let Ok(Heard::Note(said)) = heard else { return };
-        let Some(method) = said.message.method().map(str::to_owned) else {
-            continue;
-        };
-        if method != ACKNOWLEDGED {
-            let params = without_subscription(said.message.params().unwrap_or_default());
-            standing.push(Message::notification(&method, &params).into());
+        match answer.body.get("result") {
+            Some(result) => answers.set(key, result.to_owned()),
+            None => return error("the client refused what the server asked"),
         }
+    }
+    Some(Ok(answers))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+    use tokio::time::timeout;
+
+    use super::*;
+    use crate::gate::mcp::outbox::CALL;
+
+    #[tokio::test]
+    async fn a_question_that_goes_unread_ends_the_call_at_once() {
+        let session = Session::sample();
+        let open = session.open(&Id::number(1)).unwrap();
+        let question = json!({"method": "roots/list"});
+        let questions = Object::default().with("where", &question);
+        let asks = ask(&session, &open, &questions, PATIENCE);
+        let goes = async {
+            for _ in 0..CALL.events {
+                let note = Message::notification("a", &Object::default());
+                open.outbox.push(note.into());
+            }
+        };
+        let both = async { tokio::join!(asks, goes) };
+        let asked = timeout(Duration::from_secs(5), both).await;
+        let (asked, ()) = asked.expect("it waits for its client");
+        assert!(asked.unwrap().is_err());
     }
 }

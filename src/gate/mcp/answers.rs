@@ -77,12 +77,17 @@ impl Denied {
         self.0.error.code
     }
 
-    /// As HTTP: the fields of the refusal, and a JSON-RPC error as the body.
+    /// As HTTP: the fields of the refusal, and a JSON-RPC error as the body. A 405 says what the endpoint takes (RFC 9110,
+    /// section 15.5.6).
     #[must_use]
     pub fn into_response(self) -> Response<Body> {
         let text = self.0.error.answer(self.0.id.as_ref()).to_line();
         let mut response = self.0.refusal.into_response();
         *response.body_mut() = whole(text);
+        if response.status() == StatusCode::METHOD_NOT_ALLOWED {
+            let all = HeaderValue::from_static("GET, POST, DELETE");
+            response.headers_mut().insert(header::ALLOW, all);
+        }
         response
     }
 }
@@ -142,7 +147,7 @@ pub fn agreed(asked: Option<String>) -> Version {
     legacy.unwrap_or_else(Version::latest_legacy)
 }
 
-/// 405, with what is allowed.
+/// 405.
 #[must_use]
 pub fn not_allowed() -> Denied {
     let message = "the endpoint takes POST, and GET and DELETE with a session";
@@ -190,4 +195,18 @@ pub fn failed(id: &Id, outcome: Outcome) -> Message {
         _ => "the server ended during the call, which may have been carried out",
     };
     RpcError::new(INTERNAL, text).message(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_may_not_use_a_method_is_told_which() {
+        let response = not_allowed().into_response();
+        assert_eq!(response.status(), StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(response.headers()[header::ALLOW], "GET, POST, DELETE");
+        let other = not_there().into_response();
+        assert!(!other.headers().contains_key(header::ALLOW));
+    }
 }

@@ -108,7 +108,7 @@ impl Front {
         let owner = owner(&asked.guest.identity, method, params);
         let resumed = self.parked.resume(&retry.state, &owner, turn);
         resumed.map_err(no_retry)?;
-        Ok(Reply::soon(reader, asked.accepts, status).await)
+        Ok(Reply::soon(reader, id, asked.accepts, status).await)
     }
 }
 

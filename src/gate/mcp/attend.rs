@@ -1,22 +1,20 @@
 //! What a client's own child says beside answers, until it ends; and its end, where it answers nothing any more.
 
 use std::sync::{Arc, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use tokio::sync::mpsc;
 use tokio::time::sleep;
 
+use super::LOOK;
 use super::call::Said;
 use super::hello::{self, NoHello, own};
 use super::house::{House, NoChild};
 use super::keeper::INSPECT_SOON;
 use super::live::Live;
-use super::pinned::UNLISTED;
+use super::unlisted::UNLISTED;
 use super::watch::{Do, Patience, Signs, Watch};
 use crate::mcp::Object;
-
-/// Between two looks whether it is silent.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Gives `hears` what the child says, looks at its tools when it says that they changed, one look at a time, however often
 /// it says so, and ends it when it hangs.

@@ -6,7 +6,6 @@ use http::StatusCode;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::across::{list_changes, listen};
 use super::answers::{Denied, agreed, json, not_there, unavailable, with_session};
 use super::attend::attend;
 use super::call::Said;
@@ -15,7 +14,7 @@ use super::front::{Asked, Front};
 use super::hello::{self, Hello, PATIENCE};
 use super::house::{Isolation, NoChild};
 use super::live::Live;
-use super::places::{NoPlace, Place, UNUSED};
+use super::places::{NoPlace, Place, UNUSED, Whose};
 use super::replies::Reply;
 use super::session::Session;
 use super::sessions::{Begins, NoRoom};
@@ -79,13 +78,7 @@ impl Front {
         ));
         let added = self.sessions.add(&session, has_others);
         added.map_err(too_many)?;
-        if let Some(live) = (session.own.as_ref()).filter(|live| live.hello.era == Era::Modern) {
-            let wanted = list_changes(live);
-            if !wanted.is_empty() {
-                let (session, live) = (Arc::clone(&session), Arc::clone(live));
-                tokio::spawn(async move { listen(&session, live, wanted, &session.ended).await });
-            }
-        }
+        self.hear_lists_across(&session);
         if let Some(loose) = loose {
             self.hear(&session, loose);
         }
@@ -113,18 +106,16 @@ impl Front {
                             child.refuse(&id, &method);
                         }
                     });
-                    session.beside().ask(said, unheard);
+                    session.hears(said, Some(unheard));
                 }
                 Kind::Notification { method } if method == CANCELLED => {
                     // It waits for no answer any more.
                     if let Some(id) = said.message.cancelled() {
                         live.child.answered(&id);
                     }
-                    session.beside().push(said);
+                    session.hears(said, None);
                 }
-                _ => {
-                    session.beside().push(said);
-                }
+                _ => session.hears(said, None),
             }
         };
         let house = Arc::clone(&self.house);
@@ -149,8 +140,12 @@ impl Front {
                     && (self.sessions.make_room(UNUSED, |_| true)
                         || self.stateless.make_room(|_| true))
         };
-        let counted = has_others.then_some(caller);
-        let place = self.house.places.take_soon(counted, make_room).await;
+        let whose = Whose {
+            caller,
+            has_others,
+            session: true,
+        };
+        let place = self.house.places.take_soon(whose, make_room).await;
         let place = place.map_err(|why| no_child(why.into()))?;
         let connected = self.house.connect(Some(&place)).await;
         let (child, loose) = connected.map_err(no_child)?;

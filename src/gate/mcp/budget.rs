@@ -26,6 +26,9 @@ const MAX_KEPT: usize = 4096;
 /// A share of the memory, free again when it is dropped.
 pub type Share = OwnedSemaphorePermit;
 
+/// Answers that are kept: first those that were handed out, for which only a client comes back whose connection broke.
+type Kept = [VecDeque<Weak<Outbox>>; 2];
+
 /// The memory. Answers that are kept for clients that may come back have what nobody else needs.
 #[derive(Debug)]
 pub struct Budget {
@@ -33,7 +36,7 @@ pub struct Budget {
     /// In bytes, for what nobody may read for long.
     standing: Arc<Semaphore>,
     waiting: AtomicUsize,
-    kept: Mutex<VecDeque<Weak<Outbox>>>,
+    kept: Mutex<Kept>,
 }
 
 impl Budget {
@@ -48,7 +51,7 @@ impl Budget {
         }
     }
 
-    fn kept(&self) -> MutexGuard<'_, VecDeque<Weak<Outbox>>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -67,43 +70,64 @@ impl Budget {
         Arc::clone(&self.standing).try_acquire_many_owned(need).ok()
     }
 
-    /// The same, for which kept answers give way, and others get a moment to be read.
-    pub async fn take(&self, bytes: usize) -> Option<Share> {
-        let _waits = Waits::new(&self.waiting);
+    /// A share for so many bytes, for which kept answers give way.
+    #[must_use]
+    pub fn take_now(&self, bytes: usize) -> Option<Share> {
         loop {
-            if let Some(share) = self.try_take(bytes) {
-                return Some(share);
+            let share = self.try_take(bytes);
+            if share.is_some() || !self.give_way(true) {
+                return share;
             }
-            if !self.give_way() {
-                break;
-            }
+        }
+    }
+
+    /// The same, for which others get a moment to be read, too.
+    pub async fn take(&self, bytes: usize) -> Option<Share> {
+        if let Some(share) = self.take_now(bytes) {
+            return Some(share);
+        }
+        let _waits = Waits::new(&self.waiting);
+        // What was kept meanwhile saw nobody wait.
+        if let Some(share) = self.take_now(bytes) {
+            return Some(share);
         }
         let need = u32::try_from(kib(bytes)).ok()?;
         let share = Arc::clone(&self.free).acquire_many_owned(need);
         timeout(PATIENCE, share).await.ok()?.ok()
     }
 
-    /// Nobody reads this at the moment: it is kept while there is room.
+    /// This is over and nobody reads it: it is kept while there is room. Said again once it was handed out, it goes before
+    /// all that were not.
     pub fn keeps(&self, outbox: &Arc<Outbox>) {
-        let mut kept = self.kept();
-        kept.push_back(Arc::downgrade(outbox));
-        if kept.len() > MAX_KEPT {
-            kept.retain(|outbox| outbox.strong_count() > 0);
-        }
-        let over = kept.len() > MAX_KEPT;
-        drop(kept);
+        let weak = Arc::downgrade(outbox);
+        let over = {
+            let mut kept = self.kept();
+            // Each counts once, and what is gone not at all.
+            for queue in &mut *kept {
+                queue.retain(|one| one.strong_count() > 0 && !one.ptr_eq(&weak));
+            }
+            kept[usize::from(!outbox.is_read())].push_back(weak);
+            kept.iter().map(VecDeque::len).sum::<usize>() > MAX_KEPT
+        };
         if over {
-            self.give_way();
+            self.give_way(false);
         }
         // Whoever waits has looked before this was here.
-        while self.waiting.load(Ordering::SeqCst) > 0 && self.give_way() {}
+        while self.waiting.load(Ordering::SeqCst) > 0 && self.give_way(true) {}
     }
 
-    /// Forgets the oldest kept answer; false when there is none.
-    fn give_way(&self) -> bool {
+    /// Forgets the oldest kept answer that was handed out or, without one, the oldest of all; false when there is none. Who
+    /// needs memory has none from what holds no `share`.
+    fn give_way(&self, share: bool) -> bool {
         let oldest = {
             let mut kept = self.kept();
-            std::iter::from_fn(|| kept.pop_front()).find_map(|outbox| outbox.upgrade())
+            kept.iter_mut().find_map(|queue| {
+                let gives = |one: Arc<Outbox>| !share || one.holds_share();
+                let at = queue
+                    .iter()
+                    .position(|one| one.upgrade().is_some_and(gives))?;
+                queue.remove(at)?.upgrade()
+            })
         };
         oldest.is_some_and(|outbox| {
             outbox.forget();
@@ -248,14 +272,47 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_was_handed_out_gives_way_before_what_nobody_has() {
+        let budget = Budget::new(3 * MIB);
+        let kept: Vec<_> = (0..3).map(|_| answer(&budget)).collect();
+        kept.iter().for_each(|outbox| budget.keeps(outbox));
+        assert!(kept[1].after(0).await.is_some());
+        budget.keeps(&kept[1]);
+        let there = || [0, 1, 2].map(|at: usize| kept[at].holds_anything());
+        let _share = budget.take_now(MIB).unwrap();
+        assert_eq!(there(), [true, false, true]);
+        let _more = budget.take_now(MIB).unwrap();
+        assert_eq!(there(), [false, false, true]);
+    }
+
+    #[tokio::test]
     async fn what_is_kept_while_somebody_waits_gives_way_at_once() {
         let budget = Arc::new(Budget::new(MIB));
         let outbox = answer(&budget);
         let waits = Arc::clone(&budget);
         let waits = tokio::spawn(async move { waits.take(MIB).await.is_some() });
         tokio::task::yield_now().await;
+        let small = Arc::new(Outbox::new(CALL));
+        small.finish(Message::result(&Id::number(2), &1).into());
+        budget.keeps(&small);
         budget.keeps(&outbox);
         assert!(waits.await.unwrap());
+        assert!(small.holds_anything(), "it has nothing to give");
+    }
+
+    #[tokio::test]
+    async fn an_answer_is_kept_once_and_not_when_it_is_gone() {
+        let budget = Budget::new(2 * MIB);
+        let (outbox, gone) = (answer(&budget), answer(&budget));
+        budget.keeps(&outbox);
+        budget.keeps(&gone);
+        drop(gone);
+        assert!(outbox.after(0).await.is_some());
+        for _ in 0..2 {
+            budget.keeps(&outbox);
+        }
+        let kept = budget.kept().each_ref().map(VecDeque::len);
+        assert_eq!(kept, [1, 0]);
     }
 
     #[test]

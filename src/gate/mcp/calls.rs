@@ -11,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::call::Said;
 use crate::mcp::translate::SUBSCRIPTION;
-use crate::mcp::{Id, LOG, Level, Message};
+use crate::mcp::{Id, LOG, Level, Message, Object};
 
 /// A call that was given up may ask and log on for so long, if the child has not answered it: whose a question is nobody
 /// knows until then.
@@ -165,10 +165,9 @@ impl Calls {
             return Err(note);
         };
         let mut meta = params.object("_meta").unwrap_or_default();
-        let token = params.read::<u64>("progressToken");
-        // Some servers write the id that they were given as a number as a text.
-        let subscription = meta.read::<u64>(SUBSCRIPTION);
-        let subscription = subscription.or_else(|| meta.text(SUBSCRIPTION)?.parse().ok());
+        let number = |object: &Object, name| Id::parse(object.get(name)?)?.as_number();
+        let token = number(&params, "progressToken");
+        let subscription = number(&meta, SUBSCRIPTION);
         let waiter = token
             .or(subscription)
             .and_then(|number| self.waiting.get(&number));

@@ -1,7 +1,8 @@
 //! To which call what a child says belongs.
 
+use serde_json::json;
+
 use super::*;
-use crate::mcp::Object;
 
 fn begin(calls: &mut Calls, hears: Hears) -> (u64, mpsc::Receiver<Said>) {
     let (notes, heard) = mpsc::channel(1);
@@ -83,6 +84,22 @@ fn a_note_belongs_to_the_subscription_that_it_names() {
     }
     for id in ["", "two", "-1"] {
         assert!(calls.note(of_subscription(&id.into())).is_err(), "{id}");
+    }
+}
+
+/// So is a progress token.
+#[test]
+fn progress_belongs_to_the_call_that_it_names() {
+    let mut calls = Calls::default();
+    let (number, mut heard) = begin(&mut calls, Hears::Own);
+    let own = serde_json::value::to_raw_value("t").ok();
+    calls.rename(number, own, Hears::Own);
+    for token in [json!(number), json!(number.to_string()), json!(1.0)] {
+        let params = Object::default().with("progressToken", &token);
+        let note = Message::notification("notifications/progress", &params);
+        calls.note(note.into()).unwrap();
+        let params = heard.try_recv().unwrap().message.params().unwrap();
+        assert_eq!(params.text("progressToken").as_deref(), Some("t"));
     }
 }
 

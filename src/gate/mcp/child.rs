@@ -1,37 +1,31 @@
-//! One child of the bridge: a connection, and what goes over it. Who waits for which answer is in [`super::calls`].
+//! One child of the bridge: a connection, and what is known of it. What goes to it is in [`super::sending`], what becomes
+//! of what it says in [`super::hearing`], and who waits for which answer in [`super::calls`].
 
 use std::collections::HashSet;
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use serde_json::value::RawValue;
 use tokio::net::UnixStream;
-use tokio::sync::{Notify, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::sync::{Notify, mpsc};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::answers::to_server;
 use super::budget::{Budget, Share};
-use super::call::{Call, Said};
-use super::calls::{Calls, Hears, Waiter, numbered};
+use super::call::Said;
+use super::calls::Calls;
 use super::house::Owner;
 use super::interests::Interests;
 use super::pipes::{Reader, write};
-use crate::mcp::translate::SUBSCRIPTION;
-use crate::mcp::{CANCELLED, Id, Kind, Message, Object};
+use crate::mcp::Id;
 
 /// Lines that wait for a child to read them.
 const QUEUE: usize = 64;
-/// Notifications of one call that wait for its client; more are dropped.
-const NOTES: usize = 256;
+/// Refusals and the like that wait beside them: a tool may ask for hundreds of things at once before it reads.
+const LATE: usize = 512;
 /// Messages that belong to no call and wait to be looked at; more are dropped.
 const LOOSE: usize = 256;
-/// For a child to make room for a line.
-const PATIENCE: Duration = Duration::from_secs(10);
 /// Requests of a child that nobody has answered yet; more are refused.
 const MAX_ASKED: usize = 64;
 
@@ -55,23 +49,25 @@ pub type Line = (Bytes, Option<Share>);
 /// A child. When the last of its owners goes, its connection ends and the bridge ends it.
 #[derive(Debug)]
 pub struct Child {
-    owner: Owner,
+    pub(super) owner: Owner,
     /// It said that its tools changed, to whomever.
     changed: Arc<Notify>,
-    to: mpsc::Sender<Line>,
+    pub(super) to: mpsc::Sender<Line>,
+    /// What nobody waits to send, where there is no place in `to`.
+    pub(super) late: mpsc::Sender<Line>,
     calls: Mutex<Calls>,
     /// Requests of the child that wait for an answer.
     asked: Mutex<HashSet<Id>>,
     /// The resources of which it is to tell.
     interests: Mutex<Interests>,
     /// Answers to calls, and what belongs to one.
-    heard: AtomicU64,
+    pub(super) heard: AtomicU64,
     /// Its questions to clients, and the answers to them.
     talked: AtomicU64,
     /// The last question which tools it has; 0 before there was one.
-    listing: AtomicU64,
+    pub(super) listing: AtomicU64,
     /// The question whether it lives that has no answer yet; 0 where there is none.
-    pinged: AtomicU64,
+    pub(super) pinged: AtomicU64,
     ended: CancellationToken,
     closing: CancellationToken,
     _ends: DropGuard,
@@ -89,12 +85,14 @@ impl Child {
     ) -> io::Result<(Arc<Self>, mpsc::Receiver<Said>)> {
         let (from, writer) = UnixStream::connect(socket).await?.into_split();
         let (to, lines) = mpsc::channel(QUEUE);
+        let (late, later) = mpsc::channel(LATE);
         let (loose_in, loose) = mpsc::channel(LOOSE);
         let (ended, closing) = (CancellationToken::new(), CancellationToken::new());
         let child = Arc::new(Self {
             owner,
             changed: Arc::default(),
             to,
+            late,
             calls: Mutex::default(),
             asked: Mutex::default(),
             interests: Mutex::default(),
@@ -106,7 +104,7 @@ impl Child {
             ended: ended.clone(),
             _ends: closing.clone().drop_guard(),
         });
-        tokio::spawn(write(lines, writer, closing.clone()));
+        tokio::spawn(write(lines, later, writer, closing.clone()));
         let reader = Reader::new(&child, limits, loose_in);
         let weak = Arc::downgrade(&child);
         tokio::spawn(async move {
@@ -126,7 +124,7 @@ impl Child {
         Ok((child, loose))
     }
 
-    fn calls(&self) -> MutexGuard<'_, Calls> {
+    pub(super) fn calls(&self) -> MutexGuard<'_, Calls> {
         self.calls.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -183,22 +181,6 @@ impl Child {
         self.closing.cancel();
     }
 
-    /// Asks it by this request whether it lives, beside all calls: nobody waits for the answer, which counts as heard. One
-    /// that takes nothing any more does not hear it.
-    pub fn ping(&self, request: Message) {
-        let Some(number) = self.calls().number() else {
-            return;
-        };
-        self.pinged.store(number, Ordering::Relaxed);
-        self.tell(&request.with_id(&Id::number(number)));
-    }
-
-    /// Whether `number` answers the last such question. Numbers of calls begin with 1.
-    fn pongs(&self, number: u64) -> bool {
-        let (pinged, relaxed) = (&self.pinged, Ordering::Relaxed);
-        number != 0 && (pinged.compare_exchange(number, 0, relaxed, relaxed)).is_ok()
-    }
-
     /// Calls under way.
     #[must_use]
     pub fn under_way(&self) -> usize {
@@ -209,114 +191,6 @@ impl Child {
     #[must_use]
     pub fn is_used(&self) -> bool {
         self.under_way() > 0 || !self.interests().is_empty()
-    }
-
-    /// Sends a request of the gate's own; its answer will carry the id that it has now.
-    ///
-    /// # Errors
-    /// [`Gone`]; it may have been read all the same.
-    pub async fn call(self: &Arc<Self>, request: Message) -> Result<Call, Gone> {
-        self.ask(request, None, Hears::Own).await
-    }
-
-    /// The same with the request's share of the memory, free again when the child has it. What it hears comes before the
-    /// answer.
-    ///
-    /// # Errors
-    /// [`Gone`]; it may have been read all the same.
-    pub async fn ask(
-        self: &Arc<Self>,
-        request: Message,
-        share: Option<Share>,
-        hears: Hears,
-    ) -> Result<Call, Gone> {
-        let (call, request) = self.begin(request, hears)?;
-        self.send(&request, share).await?;
-        Ok(call)
-    }
-
-    /// Asks it which tools it has. The gate reads the answer at once, so one that is no longer than what each line may have
-    /// takes nothing from what clients share, and none of them can keep the gate from reading it.
-    ///
-    /// # Errors
-    /// [`Gone`].
-    pub async fn list(self: &Arc<Self>, request: Message) -> Result<Call, Gone> {
-        let (call, request) = self.begin(request, Hears::Own)?;
-        self.listing.store(call.number(), Ordering::Relaxed);
-        self.send(&request, None).await?;
-        Ok(call)
-    }
-
-    /// Whether an answer with this id says which tools it has.
-    #[must_use]
-    pub fn lists(&self, id: &Id) -> bool {
-        let listing = self.listing.load(Ordering::Relaxed);
-        listing != 0 && id.as_number() == Some(listing)
-    }
-
-    /// A call, and its request as the child is to see it.
-    fn begin(self: &Arc<Self>, request: Message, hears: Hears) -> Result<(Call, Message), Gone> {
-        let Kind::Request { id, .. } = request.kind.clone() else {
-            return Err(Gone);
-        };
-        let (notes, heard) = mpsc::channel(NOTES);
-        let (answer, answered) = oneshot::channel();
-        let (number, request) = {
-            let mut calls = self.calls();
-            let number = calls.number().ok_or(Gone)?;
-            let (request, token) = numbered(request, number);
-            let waiter = Waiter {
-                id,
-                token,
-                notes,
-                answer,
-                hears,
-            };
-            calls.begin(number, waiter);
-            (number, request)
-        };
-        let call = Call::new(Arc::clone(self), number, heard, answered);
-        Ok((call, request))
-    }
-
-    /// Sends what waits for no answer.
-    ///
-    /// # Errors
-    /// [`Gone`].
-    pub async fn say(&self, message: &Message) -> Result<(), Gone> {
-        self.send(message, None).await
-    }
-
-    /// The same with the message's share of the memory.
-    ///
-    /// # Errors
-    /// [`Gone`].
-    pub async fn send(&self, message: &Message, share: Option<Share>) -> Result<(), Gone> {
-        let (line, _) = line(message);
-        match timeout(PATIENCE, self.to.send((line, share))).await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(_)) | Err(_) => Err(Gone),
-        }
-    }
-
-    /// Answers what nobody can be asked.
-    pub fn refuse(&self, id: &Id, method: &str) {
-        self.tell(&to_server(id, method));
-    }
-
-    /// Says this at once. A child that reads nothing hears nothing.
-    pub fn tell(&self, message: &Message) {
-        let _ = self.to.try_send(line(message));
-    }
-
-    /// Nobody waits for call `number` any more. Where it was still under way, the child is told so.
-    pub fn forget(&self, number: u64, reason: &str) {
-        if self.calls().forget(number, Instant::now()) {
-            let params = Object::default()
-                .with("requestId", &number)
-                .with("reason", reason);
-            self.tell(&Message::notification(CANCELLED, &params));
-        }
     }
 
     /// Whether the child waits for somebody to answer what it asked.
@@ -345,72 +219,6 @@ impl Child {
     pub fn waits_for(&self, id: &Id) -> bool {
         self.asked().contains(id)
     }
-
-    /// Gives a question to the call that it belongs to.
-    ///
-    /// # Errors
-    /// The question, where nobody can tell to which, or it can be asked nothing.
-    pub fn question(&self, said: Said) -> Result<(), Said> {
-        self.calls().question(said, Instant::now())
-    }
-
-    /// The client of call `number` is back: from now on it knows its progress by this, and hears this.
-    pub fn rename(&self, number: u64, token: Option<Box<RawValue>>, hears: Hears) {
-        self.calls().rename(number, token, hears);
-    }
-
-    /// Gives a note to the call that it names.
-    ///
-    /// # Errors
-    /// The note, where it names no call.
-    pub fn note(&self, note: Said) -> Result<(), Said> {
-        self.calls().note(note)?;
-        self.heard.fetch_add(1, Ordering::Relaxed);
-        Ok(())
-    }
-
-    /// Gives what it logs to the only call of a client that is under way, if that wants it. A child that serves several
-    /// could say something of another one.
-    ///
-    /// # Errors
-    /// The note, where nobody knows which call it is about, none hears it, or the child is the gate's own.
-    pub fn log(&self, note: Said) -> Result<(), Said> {
-        match self.owner {
-            Owner::Client => self.calls().to_only(note, Instant::now()),
-            Owner::Gate => Err(note),
-        }
-    }
-
-    /// Gives an answer to the call of that number, and to no other.
-    pub fn answer(&self, id: &Id, said: Said) {
-        let number = id.as_number();
-        if number.is_some_and(|number| self.pongs(number)) {
-            self.heard.fetch_add(1, Ordering::Relaxed);
-            return;
-        }
-        let waiter = number.and_then(|number| self.calls().answered(number));
-        let Some(waiter) = waiter else {
-            tracing::debug!("an answer to nobody");
-            return;
-        };
-        self.heard.fetch_add(1, Ordering::Relaxed);
-        let mut message = said.message.with_id(&waiter.id);
-        if let Some(mut result) = message.body.object("result")
-            && let Some(mut meta) = result.object("_meta")
-            && meta.has(SUBSCRIPTION)
-        {
-            meta.put(SUBSCRIPTION, &waiter.id);
-            result.put("_meta", &meta);
-            message.body.put("result", &result);
-        }
-        let _ = waiter.answer.send(Said { message, ..said });
-    }
-}
-
-fn line(message: &Message) -> Line {
-    let mut line = message.to_line();
-    line.push(b'\n');
-    (line.into(), None)
 }
 
 #[cfg(test)]

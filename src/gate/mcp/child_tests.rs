@@ -1,27 +1,40 @@
 use std::net::Shutdown;
+use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixListener;
+use tokio::time::timeout;
 
 use super::*;
+use crate::mcp::{Message, Object};
 
-fn limits() -> Limits {
-    Limits {
+impl Child {
+    /// One that the test plays: it, what it says beside answers, and its end of the connection.
+    pub(crate) async fn sample(
+        limits: Limits,
+        owner: Owner,
+    ) -> (Arc<Self>, mpsc::Receiver<Said>, UnixStream) {
+        let dir = tempfile::tempdir().unwrap();
+        let socket = dir.path().join("socket");
+        let listener = UnixListener::bind(&socket).unwrap();
+        let (child, loose) = Self::connect(&socket, limits, owner).await.unwrap();
+        let (stream, _) = listener.accept().await.unwrap();
+        (child, loose, stream)
+    }
+}
+
+async fn connected() -> (Arc<Child>, mpsc::Receiver<Said>, UnixStream) {
+    let limits = Limits {
         line: 1024,
         budget: Arc::new(Budget::new(1024 * 1024)),
-    }
+    };
+    Child::sample(limits, Owner::Client).await
 }
 
 /// The writer notices the end before the reader does.
 #[tokio::test]
 async fn whoever_waits_hears_of_an_end_that_only_the_writer_sees() {
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("socket");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let (child, _loose) = Child::connect(&socket, limits(), Owner::Client)
-        .await
-        .unwrap();
-    let (stream, _) = listener.accept().await.unwrap();
+    let (child, _loose, stream) = connected().await;
     let stream = stream.into_std().unwrap();
     stream.shutdown(Shutdown::Read).unwrap();
     let request = Message::request(&Id::number(7), "ping", Object::default());
@@ -45,13 +58,7 @@ async fn until(what: impl Fn() -> bool) {
 
 #[tokio::test]
 async fn a_ping_is_no_call_and_its_answer_is_heard_once() {
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("socket");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let (child, _loose) = Child::connect(&socket, limits(), Owner::Client)
-        .await
-        .unwrap();
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let (child, _loose, mut stream) = connected().await;
     child.ping(ping());
     assert!(!child.is_used(), "it would never be idle");
     let mut asked = BufReader::new(&mut stream).lines();
@@ -67,13 +74,7 @@ async fn a_ping_is_no_call_and_its_answer_is_heard_once() {
 
 #[tokio::test]
 async fn who_waits_for_a_child_that_is_given_up_hears_of_it() {
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("socket");
-    let listener = UnixListener::bind(&socket).unwrap();
-    let (child, _loose) = Child::connect(&socket, limits(), Owner::Client)
-        .await
-        .unwrap();
-    let (mut stream, _) = listener.accept().await.unwrap();
+    let (child, _loose, mut stream) = connected().await;
     let mut call = child.call(ping()).await.unwrap();
     child.give_up();
     assert!(call.answer().await.is_err());
@@ -86,12 +87,7 @@ async fn who_waits_for_a_child_that_is_given_up_hears_of_it() {
 /// It may answer nothing else while it waits for a client.
 #[tokio::test]
 async fn what_it_asks_and_is_answered_counts_once_and_as_no_answer_of_its_own() {
-    let dir = tempfile::tempdir().unwrap();
-    let socket = dir.path().join("socket");
-    let _listener = UnixListener::bind(&socket).unwrap();
-    let (child, _loose) = Child::connect(&socket, limits(), Owner::Client)
-        .await
-        .unwrap();
+    let (child, _loose, _stream) = connected().await;
     let id = Id::text("q");
     assert!(child.asks(&id) && !child.asks(&id));
     assert_eq!(child.talked(), 1);

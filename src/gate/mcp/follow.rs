@@ -1,4 +1,4 @@
-//! What a client wants to hear of resources goes with it from one child of the older era to the next.
+//! What a client wants to hear of goes with it from one child of the older era to the next.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,7 +30,7 @@ pub struct Follow {
     pub home: Home,
     /// As whose it is counted; sessions have bounds of their own.
     pub caller: Option<Arc<str>>,
-    /// The resources.
+    /// The resources; none where it hears of lists alone.
     pub uris: Vec<Arc<str>>,
     /// Its client wants no more.
     pub until: CancellationToken,
@@ -55,7 +55,7 @@ impl Follow {
             live = loop {
                 let next = tokio::select! {
                     () = self.until.cancelled() => return Ok(()),
-                    next = self.home.next() => next,
+                    next = self.home.next(self.uris.is_empty()) => next,
                 };
                 if self.moves(&next.child).await? {
                     break next;
@@ -101,10 +101,13 @@ impl Follow {
 
 impl Home {
     /// The next child. The gate's own is had anew by its keeper; that of a caller here, since its client sends no request
-    /// that would.
-    async fn next(&self) -> Arc<Live> {
+    /// that would. Where it hears of lists alone, it has none to lose until it sends one.
+    async fn next(&self, lists_alone: bool) -> Arc<Live> {
         match self {
             Self::Shared(house) => house.next().await,
+            Self::Own(stateless, caller, askable) if lists_alone => {
+                stateless.served(caller, askable).await
+            }
             Self::Own(stateless, caller, askable) => stateless.next(caller, askable).await,
         }
     }

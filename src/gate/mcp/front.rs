@@ -180,7 +180,7 @@ impl Front {
             let message = "Accept must name application/json and text/event-stream";
             return Err(Refusal::new(StatusCode::NOT_ACCEPTABLE, "not_acceptable", message).into());
         }
-        let in_flight = self.core.enter().ok_or_else(draining)?;
+        let in_flight = self.core.enter(&head.extensions).ok_or_else(draining)?;
         let Taken { bytes, budget } = self.bodies.read(body, &self.metrics).await?;
         record.read(bytes.len() as u64);
         let message = Message::of_client(&bytes).map_err(malformed)?;

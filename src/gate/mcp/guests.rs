@@ -7,10 +7,9 @@ use jiff::Timestamp;
 use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 
+use super::LOOK;
 use crate::gate::callers::{Callers, Pass, Validity};
 
-/// How often it is looked at, as often as the files are read.
-const LOOK: Duration = Duration::from_secs(1);
 /// For a client whose token has expired to come back to its session with a newer one.
 pub const RENEWAL: Duration = Duration::from_secs(60);
 

@@ -1,6 +1,6 @@
 //! What the header fields of a request say: pure.
 
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use serde_json::json;
 
 use super::answers::Denied;
@@ -110,6 +110,13 @@ pub fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
 #[must_use]
 pub fn session(headers: &HeaderMap) -> Option<&str> {
     text(headers, SESSION)
+}
+
+/// The fields by which a request is one of its session.
+#[must_use]
+pub fn of_session(headers: &HeaderMap) -> HeaderMap {
+    let field = |name| Some((HeaderName::from_static(name), headers.get(name)?.clone()));
+    [VERSION, SESSION].into_iter().filter_map(field).collect()
 }
 
 /// The stream and the event after which a client wants to go on.

@@ -14,8 +14,8 @@ use super::replies::Reply;
 use super::session::Session;
 use super::telling::NotTold;
 use crate::gate::audit::Outcome;
-use crate::mcp::error::INVALID_PARAMS;
-use crate::mcp::{Era, Id, Object, RpcError};
+use crate::mcp::error::{INVALID_PARAMS, NO_METHOD};
+use crate::mcp::{Era, Id, Object, RpcError, tasks};
 
 /// Longest level of a log that is kept, in bytes.
 const MAX_LEVEL: usize = 32;
@@ -46,7 +46,7 @@ impl Front {
             }
             "resources/subscribe" => {
                 let subscribed = match era {
-                    Era::Modern => self.subscribe_across(session, live, uri),
+                    Era::Modern => self.subscribe_across(session, live, uri).await,
                     Era::Legacy => self.subscribe(session, live, uri.into()).await,
                 };
                 if let Err(why) = subscribed {
@@ -54,6 +54,11 @@ impl Front {
                 }
             }
             "resources/unsubscribe" => session.unsubscribe(&uri),
+            // Those of all clients would be told to each.
+            _ if era == Era::Legacy && tasks::is_method(method) => {
+                let error = RpcError::new(NO_METHOD, "Method not found");
+                return Some(Err(Denied::rpc(StatusCode::OK, error)));
+            }
             _ => return None,
         }
         Some(Ok(Reply::result(id, &json!({}))))

@@ -19,7 +19,7 @@ use super::places::{NoPlace, Place, Places};
 use crate::gate::core::Core;
 use crate::mcp::pages::Pages;
 use crate::mcp::pin::NoInventory;
-use crate::mcp::{Askable, Era, Inventory};
+use crate::mcp::{Askable, Era, Inventory, tasks};
 
 /// For all pages of `tools/list`, while the server answers that it lives.
 pub const LIST: Duration = Duration::from_secs(30);
@@ -184,7 +184,7 @@ impl House {
     pub async fn start(&self, place: Option<Place>, askable: &Askable) -> Result<Started, NoChild> {
         let known = self.known.era().map(|(era, _)| era);
         let (child, loose) = self.connect(place.as_ref()).await?;
-        let (child, loose, hello) = match greet(&child, known, askable).await {
+        let (child, loose, mut hello) = match greet(&child, known, askable).await {
             Ok(hello) => (child, loose, hello),
             // Some servers end on a first word that they do not know.
             Err(NoHello::Gone(_)) if known.is_none() => {
@@ -196,6 +196,9 @@ impl House {
             Err(error) => return Err(error.into()),
         };
         self.known.greeted(&hello);
+        if self.config.isolation == Isolation::Shared {
+            hello.result = tasks::without(hello.result);
+        }
         let live = Live {
             child,
             hello,
@@ -250,6 +253,7 @@ mod tests {
 
     use super::*;
     use crate::gate::mcp::budget::Budget;
+    use crate::gate::mcp::places::Whose;
     use crate::seal::session::Session;
     use crate::seal::state::{Config as Seal, Machine, OwnNode, WhenStale};
 
@@ -289,9 +293,14 @@ mod tests {
     async fn clients_cannot_take_the_place_of_the_gates_own_child() {
         let dir = tempfile::tempdir().unwrap();
         let (house, _bridge) = House::sample(dir.path(), 2, Duration::from_secs(1));
-        let place = house.places.take(None).unwrap();
+        let whose = Whose {
+            caller: "ada",
+            has_others: false,
+            session: true,
+        };
+        let place = house.places.take(whose).unwrap();
         assert!(house.connect(Some(&place)).await.is_ok());
-        assert!(house.places.take(None).is_err());
+        assert!(house.places.take(whose).is_err());
         assert!(house.connect(None).await.is_ok());
     }
 }

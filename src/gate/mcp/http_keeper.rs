@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{HeaderMap, HeaderValue};
 use tokio::time::{Instant, sleep, timeout};
 
+use super::head::SESSION;
 use super::hello::{self, Hello, initialize_params, own};
 use super::house::{House, LIST};
 use super::http::Http;
@@ -44,6 +45,8 @@ enum Looked {
 /// Looks after the server, for ever.
 pub async fn keep(house: Arc<House>, http: Arc<Http>) {
     let every = house.config.inspect.unwrap_or(INSPECT);
+    // The run of the server that was greeted last, and the session that it gave.
+    let mut last: (u64, Option<HeaderValue>) = (0, None);
     loop {
         sleep(LOOK).await;
         let view = house.core.runtime();
@@ -55,6 +58,13 @@ pub async fn keep(house: Arc<House>, http: Arc<Http>) {
         };
         tracing::info!(era = ?client.hello.era, "the server said hello");
         house.known.says(client.hello.clone());
+        let now = (view.run, client.fields.get(SESSION).cloned());
+        let (run, left) = std::mem::replace(&mut last, now.clone());
+        // Another process knows nothing of it, and may give its name to somebody else.
+        if let Some(session) = left.filter(|left| run == now.0 && now.1.as_ref() != Some(left)) {
+            let http = Arc::clone(&http);
+            tokio::spawn(async move { http.tell_end(session).await });
+        }
         let mut inspected: Option<Instant> = None;
         // It has said which tools it has since it was greeted.
         let mut listed = false;

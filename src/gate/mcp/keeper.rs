@@ -8,13 +8,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::across::list_changes;
 use super::call::{Call, Heard, Said};
 use super::hello::{self, NoHello, own};
 use super::house::{House, NoChild};
 use super::live::Live;
 use super::loose::Loose;
 use super::pace::Pace;
+use super::subscriptions::list_changes;
 use crate::mcp::translate::without_subscription;
 use crate::mcp::{Askable, Era, Kind, Object, TOOLS_CHANGED};
 use crate::seal::lease::Runtime;
@@ -95,7 +95,7 @@ async fn live_with(
 ) -> Why {
     house.core.sign_of_life();
     house.move_in(Some(Arc::clone(&live)));
-    let mut changes = changes(&live).await;
+    let mut changes = None;
     let mut inspected: Option<Instant> = None;
     // This child has said which tools it has.
     let mut listed = false;
@@ -107,6 +107,9 @@ async fn live_with(
         }
         if house.core.runtime().run != run || house.core.runtime().phase != Runtime::Running {
             return LEASE_ENDED;
+        }
+        if changes.is_none() {
+            changes = self::changes(&live).await;
         }
         let drifts = house.known.drifts();
         let usual = house.config.inspect.unwrap_or(INSPECT);
@@ -148,6 +151,8 @@ async fn live_with(
             house.core.sign_of_life();
             house.core.troubled(run, RuntimeFault::Hangs);
             if sign.elapsed() > HUNG {
+                // Whoever still waits for it hears so, and has the next one.
+                live.child.give_up();
                 return HANGS;
             }
         }
@@ -173,11 +178,14 @@ async fn live_with(
 
 /// A subscription to all list changes, at a server that tells them by one.
 async fn changes(live: &Live) -> Option<Call> {
-    let wanted = list_changes(live);
-    if live.hello.era == Era::Legacy || wanted.is_empty() {
+    if live.hello.era == Era::Legacy {
         return None;
     }
-    let params = Object::default().with("notifications", &wanted);
+    let wanted = list_changes(live);
+    if wanted.is_empty() {
+        return None;
+    }
+    let params = Object::default().with("notifications", &wanted.acknowledged());
     let request = own(Era::Modern, "subscriptions/listen", params);
     live.child.call(request).await.ok()
 }
@@ -192,7 +200,7 @@ async fn subscribed(changes: &mut Option<Call>) -> Option<Said> {
         said.message.body.put("params", &params);
         return Some(said);
     }
-    // Without it the tools are looked at again and again all the same.
+    // The server has closed it. It is asked again soon, and the tools are looked at again and again all the same.
     *changes = None;
     None
 }

@@ -7,12 +7,12 @@ use http::{HeaderMap, StatusCode};
 
 use super::across::Across;
 use super::answers::{Denied, accepted, failed, not_allowed};
-use super::budget::Share;
 use super::calls::Hears;
 use super::entrance::Held;
 use super::front::{Asked, Front};
 use super::guests::Guest;
 use super::head;
+use super::oneway::{answers, notes};
 use super::outbox::Outbox;
 use super::pump::{Pump, Shape};
 use super::replies::Reply;
@@ -22,7 +22,7 @@ use super::stream::Reader;
 use crate::gate::answer::{Refusal, whole};
 use crate::gate::audit::{Outcome, Record};
 use crate::mcp::error::{INVALID_REQUEST, NO_SESSION};
-use crate::mcp::{CANCELLED, Era, Id, Kind, LATEST_LEGACY, Message, RpcError};
+use crate::mcp::{Era, Id, Kind, LATEST_LEGACY, RpcError, tasks};
 
 impl Front {
     /// A POST of this era.
@@ -43,19 +43,12 @@ impl Front {
             }
             Kind::Notification { method } => {
                 let session = self.session(&asked.headers, &asked.guest)?;
-                note(&session, &method, &asked.message, asked.share).await?;
+                notes(&session, &method, &asked.message, asked.share).await?;
                 Ok(Reply::Whole(accepted(), None))
             }
             Kind::Response { id } => {
                 let session = self.session(&asked.headers, &asked.guest)?;
-                // An answer to what nobody asked is nobody's.
-                if let Err(answer) = session.answers(&id, asked.message)
-                    && let Some(live) = &session.own
-                    && live.child.answered(&id)
-                {
-                    let sent = live.child.send(&answer, Some(asked.share)).await;
-                    sent.map_err(|_| no_session())?;
-                }
+                answers(&session, &id, asked.message, asked.share).await?;
                 Ok(Reply::Whole(accepted(), None))
             }
         }
@@ -88,7 +81,7 @@ impl Front {
             }
         };
         let modern = live.hello.era == Era::Modern;
-        let params = asked.message.params().map_err(super::answers::malformed)?;
+        let mut params = asked.message.params().map_err(super::answers::malformed)?;
         if let Some(reply) = self.here(session, &live, id, method, &params).await {
             return reply;
         }
@@ -114,7 +107,7 @@ impl Front {
                 held: (held, asked.share),
             };
             tokio::spawn(across.run());
-            return Ok(Reply::soon(reader, asked.accepts, |_| StatusCode::OK).await);
+            return Ok(Reply::soon(reader, id, asked.accepts, |_| StatusCode::OK).await);
         }
         let pump = Pump {
             outbox: Arc::clone(&open.outbox),
@@ -124,20 +117,20 @@ impl Front {
             shape: filtered(method, self.shown.clone()),
             held: Box::new((held, Arc::clone(&live))),
         };
-        let (session, id) = (Arc::clone(session), id.clone());
+        let mut message = asked.message;
+        if session.own.is_none() && tasks::take(&mut params) {
+            message.body.put("params", &params);
+        }
+        let (session, own) = (Arc::clone(session), id.clone());
         // A task of its own: what its client begins is over in the session also when that goes before the child has it.
         tokio::spawn(async move {
-            match live
-                .child
-                .ask(asked.message, Some(asked.share), Hears::Log)
-                .await
-            {
+            match live.child.ask(message, Some(asked.share), Hears::Log).await {
                 Ok(call) => pump.run(call).await,
-                Err(_) => (pump.outbox).finish(failed(&id, Outcome::UpstreamError).into()),
+                Err(_) => (pump.outbox).finish(failed(&own, Outcome::UpstreamError).into()),
             }
-            session.over(&id);
+            session.over(&own);
         });
-        Ok(Reply::soon(reader, asked.accepts, |_| StatusCode::OK).await)
+        Ok(Reply::soon(reader, id, asked.accepts, |_| StatusCode::OK).await)
     }
 
     /// Of the stream of that number.
@@ -184,7 +177,10 @@ impl Front {
             Some((stream, after)) => (stream, Some(after)),
             None => (STANDING_STREAM, None),
         };
-        let outbox = session.stream(stream).ok_or_else(|| {
+        let outbox = session.stream(stream);
+        // Who has all of a stream and asks again would do so for ever.
+        let outbox = outbox.filter(|outbox| outbox.goes_on(after.unwrap_or_default()));
+        let outbox = outbox.ok_or_else(|| {
             let error = RpcError::new(
                 INVALID_REQUEST,
                 "this stream is over: its call was answered",
@@ -215,32 +211,6 @@ impl Front {
         self.sessions.end(&session.id);
         Ok(Reply::Whole(http::Response::new(whole("")), None))
     }
-}
-
-/// A notification of a client.
-async fn note(
-    session: &Session,
-    method: &str,
-    message: &Message,
-    share: Share,
-) -> Result<(), Denied> {
-    match method {
-        // The gate has said so itself.
-        "notifications/initialized" => {}
-        CANCELLED => {
-            let id = message.cancelled();
-            if let Some(open) = id.and_then(|id| session.under_way(&id)) {
-                open.cancel.cancel();
-            }
-        }
-        _ => {
-            if let Some(live) = &session.own {
-                let sent = live.child.send(message, Some(share)).await;
-                sent.map_err(|_| no_session())?;
-            }
-        }
-    }
-    Ok(())
 }
 
 /// There is no such session, or not of this caller, or its child has ended.

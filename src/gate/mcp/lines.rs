@@ -80,6 +80,8 @@ mod tests {
     use tokio::io::BufReader;
 
     use super::*;
+    use crate::gate::mcp::skipped::Head;
+    use crate::mcp::Id;
 
     fn lines<R: AsyncBufRead + Unpin>(from: R, most: usize, budget: usize) -> Lines<R> {
         Lines::new(from, most, Arc::new(Budget::new(budget)))
@@ -137,7 +139,7 @@ mod tests {
         let Some(Taken::Skipped(skipped)) = other.next().await.unwrap() else {
             panic!("expected to skip it");
         };
-        assert_eq!(skipped.answers(), Some(crate::mcp::Id::number(7)));
+        assert_eq!(skipped.head(), Some(Head::Answer(Id::number(7))));
         // It holds nothing, and the next line is whole.
         let free = budget.try_take(2 * OWN);
         assert!(free.is_some());

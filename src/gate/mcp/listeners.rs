@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::child::Child;
+use super::house::Owner;
 use super::modern::subscribed;
 use super::outbox::Outbox;
 use crate::mcp::filter::{ACKNOWLEDGED, Filter, UPDATED};
@@ -19,7 +20,7 @@ pub struct Listeners(Mutex<Vec<Listener>>);
 struct Listener {
     id: Id,
     filter: Filter,
-    /// From which it hears of resources.
+    /// By which it is served, and from which it hears.
     child: Weak<Child>,
     outbox: Weak<Outbox>,
 }
@@ -40,21 +41,15 @@ impl Listeners {
         all
     }
 
-    /// One more, which hears at once what it will hear: changes of lists, and of resources from this child. False where
-    /// there are too many, and it will hear nothing.
-    pub fn add(
-        &self,
-        id: &Id,
-        filter: Filter,
-        child: Option<&Arc<Child>>,
-        outbox: &Arc<Outbox>,
-    ) -> bool {
+    /// One more, which hears at once what it will hear from this child. False where there are too many, and it will hear
+    /// nothing.
+    pub fn add(&self, id: &Id, filter: Filter, child: &Arc<Child>, outbox: &Arc<Outbox>) -> bool {
         let mut all = self.all();
         let fits = all.len() < MAX;
         let listener = Listener {
             id: id.clone(),
             filter: if fits { filter } else { Filter::default() },
-            child: child.map(Arc::downgrade).unwrap_or_default(),
+            child: Arc::downgrade(child),
             outbox: Arc::downgrade(outbox),
         };
         // Under the lock: before anything else that it hears, and nothing after it is missed.
@@ -66,11 +61,17 @@ impl Listeners {
         fits
     }
 
-    /// The gate's own child said that a list changed. What else it said with that goes to nobody: each would keep a copy.
-    pub fn hear(&self, method: &str) {
+    /// This child said that a list changed. Those hear it whom it serves, and from the gate's own also those whom none
+    /// serves at the moment. What else it said with that goes to nobody: each would keep a copy.
+    pub fn hear(&self, child: &Arc<Child>, method: &str) {
+        let gates = child.owner == Owner::Gate;
+        let child = Arc::downgrade(child);
         let all = self.all();
         for listener in all.iter().filter(|one| one.filter.lists(method)) {
-            listener.hears(method, Object::default());
+            let unserved = listener.child.strong_count() == 0;
+            if listener.child.ptr_eq(&child) || (gates && unserved) {
+                listener.hears(method, Object::default());
+            }
         }
     }
 
@@ -91,16 +92,15 @@ impl Listeners {
         }
     }
 
-    /// One hears of its resources from this child now. What has changed since the last one ended nobody knows, so all of
-    /// it may have.
+    /// One hears from this child now. What has changed since the last one ended nobody knows, so all of it may have.
     pub fn moves(&self, outbox: &Arc<Outbox>, child: &Arc<Child>) {
         let outbox = Arc::downgrade(outbox);
         let mut all = self.all();
         let one = all.iter_mut().find(|one| one.outbox.ptr_eq(&outbox));
         if let Some(one) = one {
             one.child = Arc::downgrade(child);
-            for uri in &one.filter.uris {
-                one.hears(UPDATED, Object::default().with("uri", &**uri));
+            for (method, params) in one.filter.all() {
+                one.hears(method, params);
             }
         }
     }
@@ -108,13 +108,11 @@ impl Listeners {
 
 #[cfg(test)]
 mod tests {
-    use tempfile::TempDir;
-    use tokio::net::UnixListener;
+    use futures::FutureExt as _;
 
     use super::*;
     use crate::gate::mcp::budget::Budget;
     use crate::gate::mcp::child::Limits;
-    use crate::gate::mcp::house::Owner;
     use crate::gate::mcp::outbox::CALL;
     use crate::mcp::TOOLS_CHANGED;
 
@@ -145,21 +143,22 @@ mod tests {
         Message::notification(UPDATED, &Object::default().with("uri", uri))
     }
 
-    /// A child that tells of these.
-    async fn child(uris: &[&str]) -> (Arc<Child>, TempDir) {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("socket");
-        let _listener = UnixListener::bind(&socket).unwrap();
+    async fn of(owner: Owner) -> Arc<Child> {
         let limits = Limits {
             line: 1024,
             budget: Arc::new(Budget::new(1024)),
         };
-        let connected = Child::connect(&socket, limits, Owner::Client).await;
-        let (child, _loose) = connected.unwrap();
+        let (child, ..) = Child::sample(limits, owner).await;
+        child
+    }
+
+    /// A child that tells of these.
+    async fn child(uris: &[&str]) -> Arc<Child> {
+        let child = of(Owner::Client).await;
         for uri in uris {
             child.interests().want(None, &Arc::from(*uri)).unwrap();
         }
-        (child, dir)
+        child
     }
 
     #[tokio::test]
@@ -167,9 +166,10 @@ mod tests {
         let listeners = Listeners::default();
         let outbox = Arc::new(Outbox::new(CALL));
         let filter = filter(r#"{"toolsListChanged":true,"promptsListChanged":false}"#);
-        assert!(listeners.add(&Id::number(7), filter, None, &outbox));
+        let child = child(&[]).await;
+        assert!(listeners.add(&Id::number(7), filter, &child, &outbox));
         for method in ["notifications/prompts/list_changed", TOOLS_CHANGED] {
-            listeners.hear(method);
+            listeners.hear(&child, method);
         }
         assert_eq!(
             text(&outbox, 1).await,
@@ -183,14 +183,37 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_list_change_goes_to_those_whom_that_child_serves() {
+        let listeners = Listeners::default();
+        let (one, other, gates) = (child(&[]).await, child(&[]).await, of(Owner::Gate).await);
+        let outbox = Arc::new(Outbox::new(CALL));
+        let filter = filter(r#"{"toolsListChanged":true}"#);
+        assert!(listeners.add(&Id::number(7), filter, &one, &outbox));
+        let mut at = 1;
+        let mut heard = |child: &Arc<Child>| {
+            listeners.hear(child, TOOLS_CHANGED);
+            let event = outbox.after(at).now_or_never().flatten();
+            at += u64::from(event.is_some());
+            event.is_some()
+        };
+        assert!(heard(&one) && !heard(&other) && !heard(&gates));
+        // Nobody else would tell.
+        drop(one);
+        assert!(!heard(&other) && heard(&gates));
+        listeners.moves(&outbox, &other);
+        assert!(heard(&gates), "that it moved");
+        assert!(heard(&other) && !heard(&gates));
+    }
+
+    #[tokio::test]
     async fn an_update_goes_to_those_who_named_it_and_are_served_by_that_child() {
         let listeners = Listeners::default();
-        let (one, _dir) = child(&["a", "b"]).await;
-        let (other, _dir) = child(&["a"]).await;
+        let one = child(&["a", "b"]).await;
+        let other = child(&["a"]).await;
         let add = |uris: &str, child: &Arc<Child>| {
             let outbox = Arc::new(Outbox::new(CALL));
             let filter = filter(&format!(r#"{{"resourceSubscriptions":{uris}}}"#));
-            assert!(listeners.add(&Id::text("s"), filter, Some(child), &outbox));
+            assert!(listeners.add(&Id::text("s"), filter, child, &outbox));
             outbox
         };
         let a = add(r#"["a"]"#, &one);
@@ -213,11 +236,11 @@ mod tests {
     #[tokio::test]
     async fn whoever_moves_to_another_child_hears_of_all_and_then_from_that() {
         let listeners = Listeners::default();
-        let (old, _dir) = child(&["a", "b"]).await;
-        let (new, _dir) = child(&["a", "b"]).await;
+        let old = child(&["a", "b"]).await;
+        let new = child(&["a", "b"]).await;
         let outbox = Arc::new(Outbox::new(CALL));
         let filter = filter(r#"{"resourceSubscriptions":["a","b"]}"#);
-        assert!(listeners.add(&Id::number(7), filter, Some(&old), &outbox));
+        assert!(listeners.add(&Id::number(7), filter, &old, &outbox));
         listeners.updated(&new, &updated("b"));
         listeners.moves(&outbox, &new);
         listeners.updated(&old, &updated("a"));
@@ -229,10 +252,11 @@ mod tests {
     async fn one_too_many_is_told_that_it_hears_nothing() {
         let listeners = Listeners::default();
         let asked = filter(r#"{"toolsListChanged":true}"#);
+        let child = child(&[]).await;
         let mut all = Vec::new();
         loop {
             let outbox = Arc::new(Outbox::new(CALL));
-            let fits = listeners.add(&Id::number(7), asked.clone(), None, &outbox);
+            let fits = listeners.add(&Id::number(7), asked.clone(), &child, &outbox);
             let said = text(&outbox, 1).await;
             assert_eq!(said.contains("toolsListChanged"), fits, "{said}");
             if !fits {
@@ -243,6 +267,6 @@ mod tests {
         assert_eq!(all.len(), MAX);
         all.pop();
         let outbox = Arc::new(Outbox::new(CALL));
-        assert!(listeners.add(&Id::number(7), asked, None, &outbox));
+        assert!(listeners.add(&Id::number(7), asked, &child, &outbox));
     }
 }

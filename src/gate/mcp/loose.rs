@@ -6,8 +6,8 @@ use super::call::Said;
 use super::listeners::Listeners;
 use super::live::Live;
 use super::sessions::Sessions;
-use crate::mcp::filter::UPDATED;
-use crate::mcp::{Message, Object, TOOLS_CHANGED};
+use crate::mcp::filter::{UPDATED, is_of_list};
+use crate::mcp::{Message, Object};
 
 /// Who hears of it.
 #[derive(Debug)]
@@ -26,10 +26,8 @@ impl Loose {
         };
         // What MCP gives it to say goes on, and nothing else: every session keeps a copy.
         let (uri, params) = match method {
-            TOOLS_CHANGED
-            | "notifications/prompts/list_changed"
-            | "notifications/resources/list_changed" => {
-                self.listeners.hear(method);
+            _ if is_of_list(method) => {
+                self.listeners.hear(&live.child, method);
                 (None, Object::default())
             }
             UPDATED => {

@@ -1,12 +1,13 @@
 //! The gate in front of an MCP server.
 //!
 //! [`front`] is the endpoint, [`entrance`] what lets a request in and [`replies`] what comes of it, [`legacy`] and
-//! [`modern`] the two eras of the protocol, [`child`] a connection to the bridge and so a process of the server, [`house`]
-//! and [`keeper`] have them, [`places`] bounds them, [`known`] is what they said of the server, [`session`] is what a client
-//! of the legacy era holds, [`open`] a call in it, [`here`] what the gate answers it, [`outbox`] and [`stream`] are what it
-//! reads, [`guests`] how long it may. [`resources`] has who hears of single resources, [`telling`] how a child is asked for
-//! them, [`follow`] what becomes of that when it ends. [`owners`] has whose the sessions are that a server holds itself.
-//! What the messages mean is in [`crate::mcp`].
+//! [`modern`] the two eras of the protocol, [`child`] a connection to the bridge and so a process of the server, with what
+//! goes over it in [`sending`] and [`hearing`], [`house`] and [`keeper`] have them, [`places`] bounds them, [`known`] is what
+//! they said of the server, [`session`] is what a client of the legacy era holds, [`open`] a call in it, [`here`] what the
+//! gate answers it, [`outbox`] and [`stream`] are what it reads, [`guests`] how long it may. [`resources`] has who hears of
+//! single resources, [`telling`] how a child is asked for them, [`follow`] what becomes of that when it ends. [`through`] is
+//! the way to a server that speaks HTTP, [`owners`] has whose the sessions are that it holds itself. What the messages mean
+//! is in [`crate::mcp`].
 
 pub mod across;
 pub mod answers;
@@ -18,12 +19,15 @@ pub mod call;
 pub mod calls;
 pub mod child;
 pub mod claims;
+pub mod due;
 pub mod entrance;
 pub mod events;
+pub mod fields;
 pub mod follow;
 pub mod front;
 pub mod guests;
 pub mod head;
+pub mod hearing;
 pub mod hello;
 pub mod here;
 pub mod hosts;
@@ -40,19 +44,23 @@ pub mod live;
 pub mod loose;
 pub mod metrics;
 pub mod modern;
+pub mod oneway;
 pub mod open;
 pub mod outbox;
 pub mod owners;
 pub mod pace;
 pub mod parked;
+pub mod passed;
 pub mod pinned;
 pub mod pipes;
 pub mod places;
 pub mod pump;
 pub mod questions;
+pub mod reading;
 pub mod replies;
 pub mod resources;
 pub mod secret;
+pub mod sending;
 pub mod session;
 pub mod sessions;
 pub mod shown;
@@ -61,10 +69,12 @@ pub mod slot;
 pub mod stateless;
 pub mod stream;
 pub mod subscribed;
+pub mod subscriptions;
 pub mod telling;
 pub mod through;
 pub mod turns;
 pub mod unheard;
+pub mod unlisted;
 pub mod waiting;
 pub mod watch;
 
@@ -96,6 +106,9 @@ use sessions::Sessions;
 use shown::Shown;
 use stateless::Stateless;
 
+/// Between two looks for what has hung, was left, or whose caller is let in no longer: as often as the files of the
+/// callers are read.
+const LOOK: Duration = Duration::from_secs(1);
 /// Sessions at once, also of a server that holds them itself; where each has a child, there are fewer of these.
 const MAX_SESSIONS: usize = 4096;
 /// Most bytes of answers on their way, also while they come: a quarter of the container's memory. A text that grows
@@ -170,12 +183,14 @@ pub fn start(
         Arc::clone(&house),
         Arc::clone(&sessions),
         Arc::clone(&listeners),
+        Arc::clone(&guests),
     ));
     let loose = Loose {
         sessions: (isolation == Isolation::Shared).then(|| Arc::clone(&sessions)),
         listeners: Arc::clone(&listeners),
     };
-    let http = (config.http).map(|(port, path)| Arc::new(Http::new(port, path, longest)));
+    let idle = house.config.idle;
+    let http = (config.http).map(|(port, path)| Arc::new(Http::new(port, path, longest, idle)));
     let front = Front {
         queue: Queue::new(limits.queue, metrics.waiting.clone()),
         core,

@@ -26,7 +26,9 @@ use crate::mcp::error::{
 use crate::mcp::translate::{
     SUBSCRIPTION, VERSION, discover_result, modern_error, modern_result, to_legacy,
 };
-use crate::mcp::{Askable, Era, Id, Kind, Level, Message, Object, RpcError, Version, method};
+use crate::mcp::{
+    Askable, Era, Id, Kind, Level, Message, Object, RpcError, Version, method, tasks,
+};
 
 /// Whether a message names a revision as only this era does.
 #[must_use]
@@ -84,9 +86,12 @@ impl Front {
         let params = asked.message.params();
         let params = params.map_err(super::answers::malformed)?;
         let capabilities = claims::check(&asked.headers, version, method, &params)?;
-        if method::is_legacy_only(method) {
+        let no_method = || {
             let error = RpcError::new(NO_METHOD, "Method not found");
-            return Err(Denied::rpc(StatusCode::NOT_FOUND, error));
+            Err(Denied::rpc(StatusCode::NOT_FOUND, error))
+        };
+        if method::is_legacy_only(method) {
+            return no_method();
         }
         self.allows(&asked.message)?;
         if method == "tools/call" {
@@ -108,6 +113,11 @@ impl Front {
             // Its era may have been unknown until now.
             asking::is_first(&params)?;
         }
+        // A shared child was told that its clients can be asked nothing, and they have no tasks in it.
+        let own = self.house.config.isolation == Isolation::PerSession;
+        if legacy && !own && tasks::is_method(method) {
+            return no_method();
+        }
         if method == "server/discover" && legacy {
             let result = discover_result(&live.hello.result);
             return Ok(Reply::result(id, &result));
@@ -117,8 +127,6 @@ impl Front {
             let reader = self.tells(id, &params, asked.guest, askable, live);
             return Ok(Reply::Stream(reader));
         }
-        // A shared child was told that its clients can be asked nothing.
-        let own = self.house.config.isolation == Isolation::PerSession;
         let asking = if legacy && own {
             Asking::of(&asked.guest.identity, method, &params, askable)
         } else {
@@ -127,7 +135,11 @@ impl Front {
         let from = Level::wanted(&params);
         let mut message = asked.message;
         if legacy {
-            message.body.put("params", &to_legacy(params));
+            let mut params = to_legacy(params);
+            if !own {
+                tasks::take(&mut params);
+            }
+            message.body.put("params", &params);
         }
         let (outbox, cancel, reader) = self.open(listens, &asked.guest);
         let asks = asking.is_some();
@@ -164,7 +176,7 @@ impl Front {
         if listens {
             return Ok(Reply::Stream(reader));
         }
-        Ok(Reply::soon(reader, asked.accepts, status).await)
+        Ok(Reply::soon(reader, id, asked.accepts, status).await)
     }
 
     /// Where what comes of a request of this era goes, what gives it up, and who reads it: without a reader it is given

@@ -84,6 +84,12 @@ impl Open {
         readers.now == 0 && readers.since.elapsed() >= grace
     }
 
+    /// Where nobody reads it and it is over, only its answer waits: a question that nobody has read is told of that. Whether
+    /// an answer waits so.
+    pub fn tidy(&self) -> bool {
+        self.is_unread(Duration::ZERO) && self.outbox.keep_answer()
+    }
+
     /// Gives it up, since nobody reads it. Whoever comes back all the same reads why.
     pub fn give_up_unread(&self, id: &Id) {
         let text =

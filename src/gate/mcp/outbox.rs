@@ -14,6 +14,9 @@ use crate::mcp::Message;
 
 pub use super::waiting::{Bound, CALL, Event, LISTEN, STANDING};
 
+/// What comes after the answer: a message and, where it is a question, who is told that nobody reads it.
+pub type TooLate = (Said, Option<Unheard>);
+
 #[derive(Debug, Default)]
 struct State {
     waiting: Waiting,
@@ -22,6 +25,8 @@ struct State {
     closed: bool,
     /// The code of the error that the answer is.
     error: Option<i64>,
+    /// The answer has a share of the memory.
+    shares: bool,
     /// The number of the last event that was handed out.
     read: u64,
     /// Who reads.
@@ -66,17 +71,25 @@ impl Outbox {
 
     /// One more message, and whether it waits now. Where too much waits, the oldest go.
     pub fn push(&self, said: Said) -> bool {
-        self.add(said, false, None)
+        self.offer(said, None).unwrap_or_default()
     }
 
     /// The same for a question. Once it has gone without having been read, `unheard` is dropped.
     pub fn ask(&self, said: Said, unheard: Unheard) {
-        self.add(said, false, Some(unheard));
+        let _ = self.offer(said, Some(unheard));
+    }
+
+    /// Either of them, and whether it waits now.
+    ///
+    /// # Errors
+    /// It, where nothing more comes.
+    pub fn offer(&self, said: Said, unheard: Option<Unheard>) -> Result<bool, Box<TooLate>> {
+        self.add(said, false, unheard)
     }
 
     /// The answer.
     pub fn finish(&self, said: Said) {
-        self.add(said, true, None);
+        let _ = self.add(said, true, None);
     }
 
     /// Ends it without an answer.
@@ -95,18 +108,34 @@ impl Outbox {
         self.changed.notify_waiters();
     }
 
-    fn add(&self, said: Said, last: bool, unheard: Option<Unheard>) -> bool {
+    /// Nobody reads it at the moment. Where nothing more comes, only the answer waits for who comes back; whether it does.
+    pub fn keep_answer(&self) -> bool {
+        let mut state = self.state();
+        if !state.closed {
+            return false;
+        }
+        state.waiting.keep_answer();
+        state.waiting.is_answer_next(0).is_some()
+    }
+
+    /// Whether the answer has a share of the memory.
+    #[must_use]
+    pub fn holds_share(&self) -> bool {
+        self.state().shares
+    }
+
+    fn add(&self, said: Said, last: bool, unheard: Option<Unheard>) -> Result<bool, Box<TooLate>> {
         {
             let mut state = self.state();
             if state.closed {
-                return false;
+                return Err(Box::new((said, unheard)));
             }
             let line = said.message.to_line();
             // The answer has a place, however much waits: nothing comes after it.
             let share = said.budget.filter(|_| self.bound.shares || last);
             if !self.bound.shares && !last && line.len() > self.bound.bytes {
                 state.waiting.dropped += 1;
-                return false;
+                return Ok(false);
             }
             let counted = share.is_some();
             let share = match &self.stands {
@@ -114,13 +143,14 @@ impl Outbox {
                     let share = state.waiting.stand(budget, line.len());
                     if share.is_none() {
                         state.waiting.dropped += 1;
-                        return false;
+                        return Ok(false);
                     }
                     share
                 }
                 _ => share,
             };
             state.last += 1;
+            state.shares = last && share.is_some();
             let event = Event {
                 number: state.last,
                 text: held(line, share),
@@ -136,7 +166,7 @@ impl Outbox {
             state.waiting.put(entry, self.bound);
         }
         self.changed.notify_waiters();
-        true
+        Ok(true)
     }
 
     /// The first event after that number; `None` when nothing more comes. Whoever waits may be dropped.
@@ -149,16 +179,32 @@ impl Outbox {
         self.read(Waiting::answer).await
     }
 
+    /// Waits until anything comes after that number: whether it is the answer. What that is nobody has read by it.
+    pub async fn is_answer_next(&self, number: u64) -> bool {
+        let next = self.wait(|state| state.waiting.is_answer_next(number));
+        next.await.unwrap_or_default()
+    }
+
     async fn read(&self, find: impl Fn(&mut Waiting) -> Option<Event>) -> Option<Event> {
+        let found = self.wait(|state| {
+            let event = find(&mut state.waiting)?;
+            state.read = state.read.max(event.number);
+            Some(event)
+        });
+        found.await
+    }
+
+    /// Until this is found; `None` when nothing more comes.
+    async fn wait<T>(&self, find: impl Fn(&mut State) -> Option<T>) -> Option<T> {
         loop {
             let changed = self.changed.notified();
             tokio::pin!(changed);
             changed.as_mut().enable();
             {
                 let mut state = self.state();
-                if let Some(event) = find(&mut state.waiting) {
-                    state.read = state.read.max(event.number);
-                    return Some(event);
+                let found = find(&mut state);
+                if found.is_some() {
+                    return found;
                 }
                 if state.closed {
                     return None;
@@ -174,7 +220,14 @@ impl Outbox {
         self.state().read
     }
 
-    /// Whether all of it was read, and nothing more comes.
+    /// Whether anything waits after that number, or may come.
+    #[must_use]
+    pub fn goes_on(&self, number: u64) -> bool {
+        let state = self.state();
+        !state.closed || state.waiting.is_answer_next(number).is_some()
+    }
+
+    /// Whether all of it was handed out, and nothing more comes. Its client has it, unless the connection broke.
     #[must_use]
     pub fn is_read(&self) -> bool {
         let state = self.state();

@@ -1,6 +1,8 @@
 //! Whose the sessions are that a server of its own holds; pure.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use super::guests::Guest;
 use crate::gate::callers::Pass;
@@ -8,49 +10,66 @@ use crate::gate::callers::Pass;
 /// Longest name of one in bytes.
 const MAX_NAME: usize = 256;
 
+/// While somebody has this, a request of the session or a stream of it is open.
+pub type InUse = Arc<()>;
+
 /// All of them.
 #[derive(Debug)]
 pub struct Owners {
     most: usize,
+    idle: Duration,
     by_session: HashMap<String, Owner>,
-    /// Counts the uses.
-    uses: u64,
+    /// Those that gave way and of which the server does not know it yet.
+    spared: Vec<String>,
 }
 
 #[derive(Debug)]
 struct Owner {
     guest: Guest,
-    /// Which use of all was its last.
-    used: u64,
+    /// When it was used last.
+    used: Instant,
+    in_use: InUse,
+}
+
+impl Owner {
+    fn is_in_use(&self) -> bool {
+        Arc::strong_count(&self.in_use) > 1
+    }
 }
 
 impl Owners {
-    /// Of at most so many sessions.
+    /// Of at most so many sessions, each over when it was not used for `idle`.
     #[must_use]
-    pub fn new(most: usize) -> Self {
+    pub fn new(most: usize, idle: Duration) -> Self {
         Self {
             most,
+            idle,
             by_session: HashMap::new(),
-            uses: 0,
+            spared: Vec::new(),
         }
     }
 
     /// A session that has just begun is this caller's; false where it is somebody else's already, or has too long a name.
     /// Where `has_others`, the caller leaves half of all to them.
     #[must_use]
-    pub fn begins(&mut self, session: &str, guest: &Guest, has_others: bool) -> bool {
-        if let Some(own) = self.uses(session, guest) {
-            return own;
+    pub fn begins(&mut self, session: &str, guest: &Guest, has_others: bool, now: Instant) -> bool {
+        if self.by_session.contains_key(session) {
+            return self.uses(session, guest, now).is_some();
         }
         if session.len() > MAX_NAME {
             return false;
         }
         if let Some(spare) = self.spare(&guest.identity, has_others) {
             self.forget(&spare);
+            // A server that hears nothing could be given more and more of them.
+            if self.spared.len() < self.most {
+                self.spared.push(spare);
+            }
         }
         let owner = Owner {
             guest: guest.clone(),
-            used: self.uses,
+            used: now,
+            in_use: InUse::default(),
         };
         self.by_session.insert(session.to_owned(), owner);
         true
@@ -61,27 +80,32 @@ impl Owners {
         self.by_session.remove(session);
     }
 
-    /// All are over whose callers showed this last; which ones.
+    /// All are over whose callers showed this last, and those that nobody uses; which ones, with those that gave way.
     #[must_use]
-    pub fn end(&mut self, these: impl Fn(&Pass) -> bool) -> Vec<String> {
-        let over = self.by_session.extract_if(|_, one| these(&one.guest.pass));
-        over.map(|(session, _)| session).collect()
+    pub fn end(&mut self, these: impl Fn(&Pass) -> bool, now: Instant) -> Vec<String> {
+        let mut all = std::mem::take(&mut self.spared);
+        let idle = self.idle;
+        let over = self.by_session.extract_if(|_, one| {
+            if one.is_in_use() {
+                one.used = now;
+            }
+            these(&one.guest.pass) || now.saturating_duration_since(one.used) > idle
+        });
+        all.extend(over.map(|(session, _)| session));
+        all
     }
 
-    /// Whether it is the caller's, who uses it now; `None` where nobody knows it.
-    pub fn uses(&mut self, session: &str, guest: &Guest) -> Option<bool> {
-        self.uses += 1;
-        let owner = self.by_session.get_mut(session)?;
-        let own = owner.guest.identity == guest.identity;
-        if own {
-            owner.used = self.uses;
-            owner.guest.pass = guest.pass.clone();
-        }
-        Some(own)
+    /// The caller uses it now; `None` where it is not the caller's, or nobody knows it.
+    pub fn uses(&mut self, session: &str, guest: &Guest, now: Instant) -> Option<InUse> {
+        let owner = self.by_session.get_mut(session);
+        let owner = owner.filter(|owner| owner.guest.identity == guest.identity)?;
+        owner.used = now;
+        owner.guest.pass = guest.pass.clone();
+        Some(Arc::clone(&owner.in_use))
     }
 
     /// Which one is forgotten where one more begins: the one that was unused for longest, of this caller where it has half
-    /// of them and there can be others, and otherwise of whoever has most.
+    /// of them and there can be others, and otherwise of whoever has most. One that is in use only where all of them are.
     fn spare(&self, caller: &str, has_others: bool) -> Option<String> {
         let mut counts: HashMap<&str, usize> = HashMap::new();
         for owner in self.by_session.values() {
@@ -98,72 +122,11 @@ impl Owners {
             counts.into_iter().max_by_key(most)?.0
         };
         let of_them = (self.by_session.iter()).filter(|(_, one)| one.guest.identity == whose);
-        let oldest = of_them.min_by_key(|(_, one)| one.used)?;
+        let oldest = of_them.min_by_key(|(_, one)| (one.is_in_use(), one.used))?;
         Some(oldest.0.clone())
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MOST: usize = 8;
-
-    fn guest(name: &str) -> Guest {
-        Guest {
-            identity: name.to_owned(),
-            pass: Pass::Anyone,
-        }
-    }
-
-    fn is_owner(all: &mut Owners, session: &str, guest: &Guest) -> bool {
-        all.uses(session, guest) == Some(true)
-    }
-
-    #[test]
-    fn a_session_stays_with_whoever_began_it() {
-        let (mut all, ada, bob) = (Owners::new(MOST), guest("ada"), guest("bob"));
-        assert!(all.begins("s", &ada, true) && all.begins("s", &ada, true));
-        assert!(!all.begins("s", &bob, true));
-        assert!(is_owner(&mut all, "s", &ada) && !is_owner(&mut all, "s", &bob));
-        assert!(!all.begins(&"x".repeat(MAX_NAME + 1), &ada, true));
-    }
-
-    #[test]
-    fn one_caller_forgets_its_own_sessions_and_not_those_of_others() {
-        let mut all = Owners::new(MOST);
-        let (ada, bob, cyd) = (guest("ada"), guest("bob"), guest("cyd"));
-        assert!(all.begins("s", &ada, true));
-        for number in 0..MOST {
-            assert!(all.begins(&number.to_string(), &bob, true));
-        }
-        assert!(is_owner(&mut all, "s", &ada), "it is not bob's");
-        let of_bob = |all: &mut Owners, number: usize| is_owner(all, &number.to_string(), &bob);
-        let half = MOST / 2;
-        assert!(!of_bob(&mut all, half - 1) && of_bob(&mut all, half));
-        // Of bob's, that one was used last now.
-        for number in 0..half {
-            assert!(all.begins(&format!("c{number}"), &cyd, true));
-        }
-        assert!(is_owner(&mut all, "s", &ada), "others have more");
-        assert!(of_bob(&mut all, half) && !of_bob(&mut all, half + 1));
-    }
-
-    #[test]
-    fn where_nobody_is_asked_who_they_are_the_oldest_is_forgotten() {
-        let (mut all, anyone) = (Owners::new(MOST), guest("anyone"));
-        for number in 0..=MOST {
-            assert!(all.begins(&number.to_string(), &anyone, false));
-        }
-        assert!(!is_owner(&mut all, "0", &anyone) && is_owner(&mut all, "1", &anyone));
-    }
-
-    #[test]
-    fn sessions_end_with_what_their_callers_showed_last() {
-        let mut all = Owners::new(MOST);
-        assert!(all.begins("s", &guest("ada"), true));
-        assert!(all.end(|_| false).is_empty());
-        assert_eq!(all.end(|pass| *pass == Pass::Anyone), ["s"]);
-        assert_eq!(all.uses("s", &guest("ada")), None);
-    }
-}
+#[path = "owners_tests.rs"]
+mod tests;

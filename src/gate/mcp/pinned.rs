@@ -1,10 +1,10 @@
 //! Whether a server's tools are those of the pin: pure.
 //!
 //! Tools that once were the pinned ones and then are others stay out of service for as long as this gate runs, whatever
-//! the server says later: what may turn back may turn again. An error instead of a list is nothing of that kind. What was
-//! known before it counts for a while, and the next list is as good as any.
+//! the server says later: what may turn back may turn again. An error instead of a list is nothing of that kind, see
+//! [`super::unlisted`].
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crate::mcp::params::Annotated;
 use crate::mcp::pin::{NoInventory, printable};
@@ -13,13 +13,11 @@ use crate::seal::wire::{Pin, Tools};
 
 /// Longest description of a drift in characters.
 const MAX_DRIFT: usize = 512;
-/// A server that gives errors instead of a list for so long is not known any more.
-pub const UNLISTED: Duration = Duration::from_secs(60);
 
 /// What is known about the tools.
 #[derive(Clone, Debug, Default)]
 pub struct Pinned {
-    pin: Option<Hash>,
+    pub(super) pin: Option<Hash>,
     /// The last list.
     seen: Option<Inventory>,
     /// The list that was as the pin says, or without a pin the first.
@@ -29,7 +27,7 @@ pub struct Pinned {
     /// It stays wrong.
     sticks: bool,
     /// Since when there are errors instead of a list.
-    unlisted: Option<Instant>,
+    pub(super) unlisted: Option<Instant>,
 }
 
 impl Pinned {
@@ -107,19 +105,6 @@ impl Pinned {
             self.drift = Some(what);
         }
         self.sticks |= self.good.is_some();
-    }
-
-    /// After an error instead of a list: whether what runs may go on as it was. It may where its tools were `listed` before
-    /// and the errors are no lasting ones, or nobody has said which tools it is to have.
-    #[must_use]
-    pub fn bears(&self, listed: bool, now: Instant) -> bool {
-        self.pin.is_none() || (listed && !self.is_unlisted(now))
-    }
-
-    /// Whether there were nothing but errors for so long that the last list says nothing any more.
-    fn is_unlisted(&self, now: Instant) -> bool {
-        let since = self.unlisted;
-        since.is_some_and(|since| now.saturating_duration_since(since) >= UNLISTED)
     }
 
     /// What is wrong.
@@ -264,64 +249,5 @@ mod tests {
         let unreadable = Inventory::default().add("7").map(|()| Inventory::default());
         pinned.sees(unreadable, now);
         assert_eq!(pinned.pin(now), Pin::Drift);
-    }
-
-    fn error() -> Result<Inventory, NoInventory> {
-        Err(NoInventory::Refused)
-    }
-
-    #[test]
-    fn an_error_between_two_lists_changes_nothing() {
-        let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
-        let now = Instant::now();
-        pinned.sees(Ok(list(&["a"])), now);
-        pinned.sees(error(), now);
-        assert!(pinned.bears(true, now), "its tools were the pinned ones");
-        assert!(!pinned.bears(false, now), "of another process");
-        assert_eq!((pinned.pin(now), pinned.drift()), (Pin::Ok, None));
-        pinned.sees(Ok(list(&["a"])), now);
-        assert_eq!((pinned.pin(now), pinned.drift()), (Pin::Ok, None));
-    }
-
-    #[test]
-    fn errors_without_end_are_borne_for_a_while_and_are_no_drift() {
-        let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
-        let now = Instant::now();
-        pinned.sees(Ok(list(&["a"])), now);
-        pinned.sees(error(), now);
-        let soon = now + UNLISTED / 2;
-        pinned.sees(error(), soon);
-        assert!(pinned.bears(true, soon));
-        let late = now + UNLISTED;
-        pinned.sees(error(), late);
-        assert!(!pinned.bears(true, late), "not since the last of them");
-        assert_eq!((pinned.pin(late), pinned.drift()), (Pin::Unknown, None));
-        pinned.sees(Ok(list(&["a"])), late);
-        assert!(pinned.bears(true, late) && pinned.pin(late) == Pin::Ok);
-    }
-
-    #[test]
-    fn before_the_first_list_an_error_is_not_borne() {
-        let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
-        let now = Instant::now();
-        pinned.sees(error(), now);
-        assert!(!pinned.bears(false, now));
-        assert_eq!((pinned.pin(now), pinned.drift()), (Pin::Unknown, None));
-        let mut any = Pinned::new(None);
-        any.sees(error(), now);
-        assert!(any.bears(false, now), "nobody has said which tools");
-    }
-
-    #[test]
-    fn an_error_hides_no_drift() {
-        let mut pinned = Pinned::new(Some(list(&["a"]).hash()));
-        let now = Instant::now();
-        pinned.sees(Ok(list(&["a"])), now);
-        pinned.sees(error(), now);
-        pinned.sees(Ok(list(&["b"])), now);
-        pinned.sees(error(), now);
-        pinned.sees(Ok(list(&["a"])), now);
-        let drift = Some("b is new; a is gone");
-        assert_eq!((pinned.pin(now), pinned.drift()), (Pin::Drift, drift));
     }
 }

@@ -14,7 +14,7 @@ use super::call::Said;
 use super::child::{Child, Limits, Line};
 use super::lines::{Lines, OWN, Taken};
 use super::outbox::STANDING;
-use super::skipped::Skipped;
+use super::skipped::{Head, Skipped};
 use crate::mcp::error::INTERNAL;
 use crate::mcp::{Id, Kind, LOG, Message, RpcError, TOOLS_CHANGED};
 
@@ -24,16 +24,24 @@ const GARBAGE: u32 = 5;
 const LAST_WORDS: Duration = Duration::from_millis(500);
 /// Read at once.
 const CHUNK: usize = 64 * 1024;
+/// Why something was not read.
+const NO_MEMORY: &str = "there is no memory for what the server said";
+const NO_MESSAGE: &str = "what the server said is no message";
 
 /// Writes lines to a child until it takes none, or nobody owns it any more. Then it is over, but for what it may have
-/// said before.
+/// said before. What there was no place for among the lines comes after them.
 pub async fn write(
     mut lines: mpsc::Receiver<Line>,
+    mut late: mpsc::Receiver<Line>,
     mut to: OwnedWriteHalf,
     closing: CancellationToken,
 ) {
     let written = async {
-        while let Some((line, _share)) = lines.recv().await {
+        while let Some((line, _share)) = tokio::select! {
+            biased;
+            line = lines.recv() => line,
+            line = late.recv() => line,
+        } {
             if to.write_all(&line).await.is_err() {
                 tokio::time::sleep(LAST_WORDS).await;
                 return;
@@ -76,7 +84,11 @@ impl Reader {
         while let Some(line) = lines.next().await? {
             let went_on = match line {
                 Taken::Whole(line, share) => self.take(line, share).await,
-                Taken::Skipped(line) => self.skip(&line),
+                Taken::Skipped(line) => {
+                    let bytes = line.bytes;
+                    tracing::warn!(bytes, "there was no memory for what a child wrote");
+                    self.unread(&line, NO_MEMORY)
+                }
             };
             if went_on.is_none() {
                 break;
@@ -85,15 +97,13 @@ impl Reader {
         Ok(())
     }
 
-    /// The same for what there was no memory for: whoever waits for it hears of that.
-    fn skip(&self, line: &Skipped) -> Option<()> {
-        tracing::warn!(
-            bytes = line.bytes,
-            "there was no memory for what a child wrote"
-        );
+    /// What could not be read: whoever waits for it hears of that, and why. `None` when nobody owns the child any more.
+    fn unread(&self, line: &Skipped, why: &str) -> Option<()> {
         let child = self.child.upgrade()?;
-        if let Some(id) = line.answers() {
-            child.answer(&id, no_memory(&id));
+        match line.head() {
+            Some(Head::Answer(id)) => child.answer(&id, no_answer(&id, why)),
+            Some(Head::Question(id)) => child.tell(&RpcError::new(INTERNAL, why).message(&id)),
+            None => {}
         }
         Some(())
     }
@@ -109,7 +119,7 @@ impl Reader {
                     // Its text could be anything, so only its size is said.
                     tracing::warn!(bytes, %error, "a child wrote what is no message");
                 }
-                return self.child.upgrade().map(drop);
+                return self.unread(&Skipped::begin(&line), NO_MESSAGE);
             }
         };
         drop(line);
@@ -152,10 +162,13 @@ impl Reader {
         Some(())
     }
 
-    /// A message for which there is room now.
+    /// A message for which there is room now, or where kept answers make some.
     fn now(&self, message: Message, bytes: usize, share: Option<Share>) -> Option<Said> {
-        let budget = share.or_else(|| self.limits.budget.try_take(bytes));
-        (budget.is_some() || bytes <= SMALL).then_some(Said { message, budget })
+        let budget = match share.or_else(|| self.limits.budget.try_take(bytes)) {
+            None if bytes > SMALL => Some(self.limits.budget.take_now(bytes)?),
+            budget => budget,
+        };
+        Some(Said { message, budget })
     }
 
     /// An answer, once there is room for it; a word that there was none, where nobody makes any.
@@ -174,62 +187,18 @@ impl Reader {
             budget => budget,
         };
         match &message.kind {
-            Kind::Response { id } if budget.is_none() && bytes > SMALL => no_memory(id),
+            Kind::Response { id } if budget.is_none() && bytes > SMALL => no_answer(id, NO_MEMORY),
             _ => Said { message, budget },
         }
     }
 }
 
-fn no_memory(id: &Id) -> Said {
-    let text = "there is no memory for the answer; the call was carried out";
+/// In the place of an answer that its client does not get.
+fn no_answer(id: &Id, why: &str) -> Said {
+    let text = format!("{why}; the call was carried out");
     RpcError::new(INTERNAL, text).message(id).into()
 }
 
 #[cfg(test)]
-mod tests {
-    use tokio::io::AsyncWriteExt;
-    use tokio::net::UnixListener;
-
-    use super::*;
-    use crate::gate::mcp::budget::Budget;
-    use crate::gate::mcp::call::Call;
-    use crate::gate::mcp::house::Owner;
-    use crate::mcp::Object;
-    use crate::mcp::pages::Pages;
-    use crate::mcp::pin::NoInventory;
-
-    /// While others leave nothing of the memory.
-    #[tokio::test]
-    async fn the_gate_reads_a_list_of_tools_for_which_no_client_leaves_memory() {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("socket");
-        let listener = UnixListener::bind(&socket).unwrap();
-        let limits = Limits {
-            line: 1024 * 1024,
-            budget: Arc::new(Budget::new(0)),
-        };
-        let connected = Child::connect(&socket, limits, Owner::Gate).await;
-        let (child, _loose) = connected.unwrap();
-        let (mut stream, _) = listener.accept().await.unwrap();
-        let asks = || Message::request(&Id::number(0), "tools/list", Object::default());
-        let listed = async |mut call: Call, stream: &mut tokio::net::UnixStream, bytes: usize| {
-            let long = "x".repeat(bytes);
-            let number = call.number();
-            let tools = format!(r#"{{"tools":[{{"name":"a","description":"{long}"}}]}}"#);
-            let line = format!("{{\"jsonrpc\":\"2.0\",\"id\":{number},\"result\":{tools}}}\n");
-            stream.write_all(line.as_bytes()).await.unwrap();
-            let said = call.answer().await.unwrap();
-            Pages::default().take(&said.message).unwrap()
-        };
-        let call = child.list(asks()).await.unwrap();
-        let list = listed(call, &mut stream, 2 * SMALL).await;
-        assert_eq!(list.unwrap().len(), 1);
-        // That of a client, and one that is longer.
-        let call = child.call(asks()).await.unwrap();
-        let list = listed(call, &mut stream, 2 * SMALL).await;
-        assert_eq!(list, Err(NoInventory::Refused));
-        let call = child.list(asks()).await.unwrap();
-        let list = listed(call, &mut stream, 2 * OWN).await;
-        assert_eq!(list, Err(NoInventory::Refused), "nobody has read it");
-    }
-}
+#[path = "pipes_tests.rs"]
+mod tests;

@@ -24,6 +24,17 @@ pub enum NoPlace {
     OfCaller,
 }
 
+/// For whom a child is to have one.
+#[derive(Clone, Copy, Debug)]
+pub struct Whose<'a> {
+    /// The caller's identity.
+    pub caller: &'a str,
+    /// There can be other callers: one of them leaves half of all places to them.
+    pub has_others: bool,
+    /// It is a session's. Those without one leave half of all places to sessions, also where there is one caller.
+    pub session: bool,
+}
+
 /// All of them.
 #[derive(Debug)]
 pub struct Places {
@@ -31,17 +42,21 @@ pub struct Places {
     taken: Mutex<Taken>,
 }
 
+/// Those of a caller for its sessions, or for what it has without one.
+type Of = (Arc<str>, bool);
+
 #[derive(Debug, Default)]
 struct Taken {
     all: usize,
-    of_callers: HashMap<Arc<str>, usize>,
+    /// Also of a caller that was the only one: others may come.
+    of_callers: HashMap<Of, usize>,
 }
 
 /// One of them, free again when it is dropped.
 #[derive(Debug)]
 pub struct Place {
     places: Arc<Places>,
-    caller: Option<Arc<str>>,
+    of: Of,
 }
 
 impl Places {
@@ -68,25 +83,26 @@ impl Places {
     ///
     /// # Errors
     /// [`NoPlace`]; [`NoPlace::OfCaller`] also where all are taken: no end of another caller's child makes room for it.
-    pub fn take(self: &Arc<Self>, caller: Option<&str>) -> Result<Place, NoPlace> {
+    pub fn take(self: &Arc<Self>, whose: Whose<'_>) -> Result<Place, NoPlace> {
+        let of = (Arc::<str>::from(whose.caller), whose.session);
         let mut taken = self.taken();
-        if let Some(caller) = caller {
-            let has = taken.of_callers.get(caller).copied().unwrap_or_default();
-            if has >= self.most_of_caller() {
-                return Err(NoPlace::OfCaller);
-            }
+        let has = |of: &Of| taken.of_callers.get(of).copied().unwrap_or_default();
+        let mut counted = has(&of);
+        if whose.has_others {
+            counted += has(&(Arc::clone(&of.0), !whose.session));
+        }
+        let leaves_half = whose.has_others || !whose.session;
+        if leaves_half && counted >= self.most_of_caller() {
+            return Err(NoPlace::OfCaller);
         }
         if taken.all >= self.most {
             return Err(NoPlace::Full);
         }
         taken.all += 1;
-        let caller = caller.map(Arc::<str>::from);
-        if let Some(caller) = &caller {
-            *taken.of_callers.entry(Arc::clone(caller)).or_default() += 1;
-        }
+        *taken.of_callers.entry(of.clone()).or_default() += 1;
         Ok(Place {
             places: Arc::clone(self),
-            caller,
+            of,
         })
     }
 
@@ -96,16 +112,16 @@ impl Places {
     /// [`NoPlace`].
     pub async fn take_soon(
         self: &Arc<Self>,
-        caller: Option<&str>,
+        whose: Whose<'_>,
         make_room: impl FnOnce(NoPlace) -> bool,
     ) -> Result<Place, NoPlace> {
-        match self.take(caller) {
+        match self.take(whose) {
             Err(why) if make_room(why) => {}
             taken => return taken,
         }
         let end = Instant::now() + ROOM;
         loop {
-            match self.take(caller) {
+            match self.take(whose) {
                 Err(_) if Instant::now() < end => sleep(LOOK).await,
                 taken => return taken,
             }
@@ -117,12 +133,10 @@ impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.taken();
         taken.all = taken.all.saturating_sub(1);
-        if let Some(caller) = &self.caller
-            && let Some(has) = taken.of_callers.get_mut(caller)
-        {
+        if let Some(has) = taken.of_callers.get_mut(&self.of) {
             *has = has.saturating_sub(1);
             if *has == 0 {
-                taken.of_callers.remove(caller);
+                taken.of_callers.remove(&self.of);
             }
         }
     }
@@ -132,10 +146,35 @@ impl Drop for Place {
 mod tests {
     use super::*;
 
-    fn take_all(places: &Arc<Places>, caller: Option<&str>) -> (Vec<Place>, NoPlace) {
+    /// A session of a caller beside others.
+    fn session(caller: &str) -> Whose<'_> {
+        Whose {
+            caller,
+            has_others: true,
+            session: true,
+        }
+    }
+
+    /// A session of the only caller.
+    fn alone(caller: &str) -> Whose<'_> {
+        Whose {
+            has_others: false,
+            ..session(caller)
+        }
+    }
+
+    /// What a caller beside others has without a session.
+    fn without(caller: &str) -> Whose<'_> {
+        Whose {
+            session: false,
+            ..session(caller)
+        }
+    }
+
+    fn take_all(places: &Arc<Places>, whose: Whose<'_>) -> (Vec<Place>, NoPlace) {
         let mut all = Vec::new();
         loop {
-            match places.take(caller) {
+            match places.take(whose) {
                 Ok(place) => all.push(place),
                 Err(why) => return (all, why),
             }
@@ -148,47 +187,73 @@ mod tests {
     #[case::as_usual(15, 8)]
     fn one_caller_has_half_of_them(#[case] most: usize, #[case] half: usize) {
         let places = Arc::new(Places::new(most));
-        let (of_ada, why) = take_all(&places, Some("ada"));
+        let (of_ada, why) = take_all(&places, session("ada"));
         assert_eq!(of_ada.len(), half);
         assert_eq!(why, NoPlace::OfCaller);
         // What others take is none of its business, as long as there is room.
-        let (others, why) = take_all(&places, None);
+        let (others, why) = take_all(&places, alone("bob"));
         assert_eq!((others.len(), why), (most - half, NoPlace::Full));
     }
 
     #[test]
     fn a_callers_sessions_and_what_it_has_without_them_are_counted_together() {
         let places = Arc::new(Places::new(4));
-        let _one = places.take(Some("ada")).unwrap();
-        let (ada, why) = take_all(&places, Some("ada"));
+        let _one = places.take(without("ada")).unwrap();
+        let (ada, why) = take_all(&places, session("ada"));
         assert_eq!((ada.len(), why), (1, NoPlace::OfCaller));
-        let (bob, why) = take_all(&places, Some("bob"));
+        let (bob, why) = take_all(&places, without("bob"));
         assert_eq!((bob.len(), why), (2, NoPlace::OfCaller));
-        assert_eq!(places.take(Some("cyd")).unwrap_err(), NoPlace::Full);
+        assert_eq!(places.take(session("cyd")).unwrap_err(), NoPlace::Full);
+    }
+
+    #[test]
+    fn what_the_only_caller_has_counts_when_others_come() {
+        let places = Arc::new(Places::new(4));
+        let (mut ada, why) = take_all(&places, alone("ada"));
+        assert_eq!((ada.len(), why), (4, NoPlace::Full));
+        ada.pop();
+        for whose in [session("ada"), without("ada")] {
+            assert_eq!(places.take(whose).unwrap_err(), NoPlace::OfCaller);
+        }
+        assert!(places.take(session("bob")).is_ok());
+    }
+
+    #[test]
+    fn the_only_callers_requests_leave_half_to_its_sessions_which_may_take_all() {
+        let places = Arc::new(Places::new(4));
+        let requests = Whose {
+            session: false,
+            ..alone("ada")
+        };
+        let sessions = [(); 2].map(|()| places.take(alone("ada")).unwrap());
+        let (some, why) = take_all(&places, requests);
+        assert_eq!((some.len(), why), (2, NoPlace::OfCaller));
+        drop((sessions, some));
+        assert_eq!(take_all(&places, alone("ada")).0.len(), 4);
     }
 
     #[test]
     fn a_place_is_free_again_for_its_caller_and_for_all() {
         let places = Arc::new(Places::new(2));
-        let ada = places.take(Some("ada")).unwrap();
-        let again = places.take(Some("ada"));
+        let ada = places.take(session("ada")).unwrap();
+        let again = places.take(session("ada"));
         assert_eq!(again.unwrap_err(), NoPlace::OfCaller);
-        let bob = places.take(Some("bob")).unwrap();
-        assert_eq!(places.take(None).unwrap_err(), NoPlace::Full);
+        let bob = places.take(session("bob")).unwrap();
+        assert_eq!(places.take(alone("cyd")).unwrap_err(), NoPlace::Full);
         drop(ada);
-        let ada = places.take(Some("ada")).unwrap();
+        let ada = places.take(session("ada")).unwrap();
         drop((ada, bob));
         assert!(places.taken().of_callers.is_empty());
-        assert_eq!(take_all(&places, None).0.len(), 2);
+        assert_eq!(take_all(&places, alone("ada")).0.len(), 2);
     }
 
     #[tokio::test]
     async fn who_makes_room_has_it_as_soon_as_it_is_free() {
         let places = Arc::new(Places::new(1));
-        let first = places.take(None).unwrap();
-        let none = places.take_soon(None, |_| false).await;
+        let first = places.take(alone("ada")).unwrap();
+        let none = places.take_soon(alone("ada"), |_| false).await;
         assert_eq!(none.unwrap_err(), NoPlace::Full);
-        let soon = places.take_soon(None, |why| {
+        let soon = places.take_soon(alone("ada"), |why| {
             assert_eq!(why, NoPlace::Full);
             tokio::spawn(async move {
                 sleep(2 * LOOK).await;
@@ -198,7 +263,7 @@ mod tests {
         });
         let place = soon.await.unwrap();
         let begun = Instant::now();
-        let none = places.take_soon(None, |_| true).await;
+        let none = places.take_soon(alone("ada"), |_| true).await;
         assert_eq!(none.unwrap_err(), NoPlace::Full, "nobody went");
         assert!(begun.elapsed() >= ROOM);
         drop(place);

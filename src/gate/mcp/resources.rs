@@ -1,5 +1,5 @@
-//! Updates of single resources where the server is of the older era: for clients without a session, and for sessions
-//! that share its child. Whoever wants to hear of a resource is counted, and the child is asked by the gate.
+//! What a server of the older era tells clients without a session of its lists and resources, and sessions that share its
+//! child of resources. Whoever wants to hear of a resource is counted, and the child is asked by the gate.
 
 use std::sync::Arc;
 
@@ -16,6 +16,8 @@ use super::modern::subscribed;
 use super::outbox::Outbox;
 use super::session::Session;
 use super::stream::Reader;
+use super::subscribed::Wanted;
+use super::subscriptions::list_changes;
 use super::telling::{NotTold, leave_all, want, want_all};
 use crate::mcp::filter::UPDATED;
 use crate::mcp::translate::modern_result;
@@ -35,12 +37,12 @@ impl Stream {
         let server = live.hello.server_info();
         filter.uris = want_all(&live.child, caller.as_ref(), &filter.uris).await;
         follow.uris.clone_from(&filter.uris);
-        let fits = (self.listeners).add(&self.id, filter, Some(&live.child), &self.outbox);
+        let fits = (self.listeners).add(&self.id, filter, &live.child, &self.outbox);
         if !fits {
             return leave_all(&live.child, caller.as_ref(), &follow.uris).await;
         }
         let moved = |child: &Arc<Child>| self.listeners.moves(&self.outbox, child);
-        if !follow.uris.is_empty() && follow.run(live, moved).await.is_err() {
+        if follow.run(live, moved).await.is_err() {
             // What was acknowledged does not hold any more, and the client learns it (Graceful Closure).
             let over = modern_result("subscriptions/listen", Object::default(), server.as_ref());
             let over = Message::result(&self.id, &subscribed(over, &self.id));
@@ -50,8 +52,8 @@ impl Stream {
 }
 
 impl Front {
-    /// `subscriptions/listen` of a client without a session: of lists it hears from the gate's own child, of resources
-    /// from the one that serves it.
+    /// `subscriptions/listen` of a client without a session: it hears from the child that serves it, of what that says it
+    /// tells of.
     pub fn tells(
         &self,
         id: &Id,
@@ -62,12 +64,9 @@ impl Front {
     ) -> Reader {
         let (outbox, until, reader) = self.open(true, &guest);
         let mut filter = Filter::of(params);
+        filter.keep_lists(&list_changes(&live));
         if !live.hello.tells_of_resources() {
             filter.uris.clear();
-        }
-        if filter.uris.is_empty() {
-            self.listeners.add(id, filter, None, &outbox);
-            return reader;
         }
         let caller = guest.identity;
         let counted = Some(caller.as_str().into());
@@ -100,10 +99,13 @@ impl Front {
         live: &Arc<Live>,
         uri: Arc<str>,
     ) -> Result<(), NotTold> {
-        let until = session.subscribe(uri.to_string());
-        let Some(until) = until.map_err(NotTold::TooMany)? else {
-            return Ok(());
-        };
+        let wanted = session.subscribe(uri.to_string());
+        let (wanted, is_new) = wanted.map_err(NotTold::TooMany)?;
+        if !is_new {
+            let agreed = wanted.is_agreed().await;
+            return agreed.then_some(()).ok_or(NotTold::Silent);
+        }
+        let Wanted { until, agreed } = wanted;
         let follow = Follow {
             home: Home::Shared(Arc::clone(&self.house)),
             caller: None,
@@ -121,6 +123,7 @@ impl Front {
                 let _ = told.send(Err(why));
                 return;
             }
+            agreed.cancel();
             let _ = told.send(Ok(()));
             let moved = |_: &Arc<Child>| {
                 // What has changed since the last child ended nobody knows.

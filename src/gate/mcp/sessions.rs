@@ -6,11 +6,10 @@ use std::time::Duration;
 
 use prometheus_client::metrics::gauge::Gauge;
 
+use super::LOOK;
 use super::guests::{Guest, Guests};
 use super::session::Session;
 
-/// How often idle ones are looked for.
-const LOOK: Duration = Duration::from_secs(1);
 /// A session that was not used for so long gives its place to a new one, where there are as many as there may be.
 const SPARE: Duration = Duration::from_secs(10);
 /// For a client whose stream of a call broke to take it up again. Without a reader a call goes on for so long.

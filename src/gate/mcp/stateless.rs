@@ -2,24 +2,22 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::{sleep, timeout};
 
+use super::LOOK;
 use super::attend::attend;
 use super::call::Said;
+use super::guests::Guests;
 use super::hello::{NoHello, PATIENCE};
 use super::house::{House, NoChild};
 use super::listeners::Listeners;
 use super::live::Live;
-use super::places::{NoPlace, UNUSED};
+use super::places::{NoPlace, UNUSED, Whose};
 use super::sessions::Sessions;
 use super::slot::{Had, Slot};
-use crate::mcp::filter::UPDATED;
+use crate::mcp::filter::{UPDATED, is_of_list};
 use crate::mcp::{Askable, CANCELLED, Era, Kind};
-
-/// How often idle ones are looked for.
-const LOOK: Duration = Duration::from_secs(1);
 
 /// Where their children are.
 #[derive(Debug)]
@@ -27,6 +25,7 @@ pub struct Stateless {
     house: Arc<House>,
     sessions: Arc<Sessions>,
     listeners: Arc<Listeners>,
+    guests: Arc<Guests>,
     all: Mutex<HashMap<Key, Arc<Slot>>>,
 }
 
@@ -37,11 +36,17 @@ type Key = (String, Askable);
 impl Stateless {
     /// None yet.
     #[must_use]
-    pub fn new(house: Arc<House>, sessions: Arc<Sessions>, listeners: Arc<Listeners>) -> Self {
+    pub fn new(
+        house: Arc<House>,
+        sessions: Arc<Sessions>,
+        listeners: Arc<Listeners>,
+        guests: Arc<Guests>,
+    ) -> Self {
         Self {
             house,
             sessions,
             listeners,
+            guests,
             all: Mutex::default(),
         }
     }
@@ -100,6 +105,22 @@ impl Stateless {
         }
     }
 
+    /// The same as soon as a request has had one: none is started for those who only hear of lists, and nobody's place is
+    /// taken.
+    pub async fn served(&self, caller: &str, askable: &Askable) -> Arc<Live> {
+        let key = (caller.to_owned(), askable.clone());
+        loop {
+            let slot = self.all().get(&key).map(Arc::clone);
+            if let Some(slot) = slot {
+                let had = slot.had().await;
+                if let Some(live) = had.live() {
+                    return live;
+                }
+            }
+            sleep(LOOK).await;
+        }
+    }
+
     async fn have(
         &self,
         had: &mut Had,
@@ -114,14 +135,19 @@ impl Stateless {
 
     async fn start(&self, caller: &str, askable: &Askable) -> Result<Arc<Live>, NoChild> {
         let own = |whose: &str| whose == caller;
-        let make_room = |why| {
-            self.make_room(own)
-                || self.sessions.make_room(UNUSED, own)
-                || why == NoPlace::Full
-                    && (self.make_room(|_| true) || self.sessions.make_room(UNUSED, |_| true))
+        let whose = Whose {
+            caller,
+            has_others: self.guests.are_several(),
+            session: false,
         };
-        let places = &self.house.places;
-        let place = places.take_soon(Some(caller), make_room).await?;
+        let make_room = |why| {
+            let full = why == NoPlace::Full;
+            // Where there is nobody else, only children without a session keep it from one.
+            self.make_room(own)
+                || (whose.has_others || full) && self.sessions.make_room(UNUSED, own)
+                || full && (self.make_room(|_| true) || self.sessions.make_room(UNUSED, |_| true))
+        };
+        let place = self.house.places.take_soon(whose, make_room).await?;
         let (live, loose) = self.house.start(Some(place), askable).await?;
         if self.house.known.is_pinned() {
             self.house.inspect(&live).await?;
@@ -162,8 +188,8 @@ impl Stateless {
     }
 }
 
-/// What the child says beside answers: to whom a question is nobody knows, and of its resources hear those who named
-/// them.
+/// What the child says beside answers: to whom a question is nobody knows, and of its lists and resources hear those who
+/// asked for that.
 fn hears(live: &Live, listeners: &Listeners, said: &Said) {
     match &said.message.kind {
         Kind::Request { id, method } => live.child.refuse(id, method),
@@ -176,6 +202,9 @@ fn hears(live: &Live, listeners: &Listeners, said: &Said) {
         Kind::Notification { method } if method == UPDATED => {
             listeners.updated(&live.child, &said.message);
         }
+        Kind::Notification { method } if is_of_list(method) => {
+            listeners.hear(&live.child, method);
+        }
         _ => {}
     }
 }
@@ -183,7 +212,7 @@ fn hears(live: &Live, listeners: &Listeners, said: &Said) {
 #[cfg(test)]
 mod tests {
     use prometheus_client::metrics::gauge::Gauge;
-    use std::time::Instant;
+    use std::time::{Duration, Instant};
 
     use serde_json::json;
     use tempfile::TempDir;
@@ -191,8 +220,16 @@ mod tests {
     use tokio::task::JoinSet;
 
     use super::*;
+    use crate::gate::callers::{Callers, Pass};
+    use crate::gate::mcp::budget::Budget;
+    use crate::gate::mcp::child::{Child, Limits};
+    use crate::gate::mcp::guests::Guest;
+    use crate::gate::mcp::hello::Hello;
+    use crate::gate::mcp::house::Owner;
     use crate::gate::mcp::pace::BACK_OFF;
-    use crate::mcp::Object;
+    use crate::gate::mcp::session::Session;
+    use crate::mcp::translate::ClientSaid;
+    use crate::mcp::{Object, Version};
 
     /// With the bridge, which the test plays.
     fn bed(max_children: usize) -> (Arc<Stateless>, UnixListener, TempDir) {
@@ -200,8 +237,38 @@ mod tests {
         let idle = Duration::from_secs(60);
         let (house, bridge) = House::sample(dir.path(), max_children, idle);
         let sessions = Sessions::new(16, idle, idle, Gauge::default());
-        let stateless = Stateless::new(Arc::new(house), Arc::new(sessions), Arc::default());
+        let guests = Arc::new(Guests::new(Arc::new(Callers::new(None, None))));
+        let (house, sessions) = (Arc::new(house), Arc::new(sessions));
+        let stateless = Stateless::new(house, sessions, Arc::default(), guests);
         (Arc::new(stateless), bridge, dir)
+    }
+
+    /// Of that caller, with a child of its own.
+    async fn unused_session() -> Arc<Session> {
+        let budget = Arc::new(Budget::new(1024 * 1024));
+        let limits = Limits {
+            line: 1024,
+            budget: Arc::clone(&budget),
+        };
+        let (child, _loose, _stream) = Child::sample(limits, Owner::Client).await;
+        let hello = Hello {
+            era: Era::Legacy,
+            legacy: true,
+            result: Object::default(),
+        };
+        let live = Live {
+            child,
+            hello,
+            place: None,
+        };
+        let guest = Guest {
+            identity: "ada".to_owned(),
+            pass: Pass::Anyone,
+        };
+        let (version, said) = (Version::latest_legacy(), ClientSaid::default());
+        let session = Session::new(guest, version, Some(Arc::new(live)), said, budget);
+        session.unused_for(2 * UNUSED);
+        Arc::new(session)
     }
 
     #[tokio::test]
@@ -217,10 +284,13 @@ mod tests {
         let all = Arc::clone(&stateless);
         waiting.spawn(async move { all.next("ada", &roots).await.child.is_over() });
         children.push(bridge.accept().await.unwrap());
+        let session = unused_session().await;
+        stateless.sessions.add(&session, false).unwrap();
         let third = stateless.child("ada", &sampling);
         let third = timeout(Duration::from_secs(2), third).await;
         let why = third.expect("it is told at once").unwrap_err();
         assert!(matches!(why, NoChild::NoPlace(NoPlace::OfCaller)), "{why}");
+        assert!(!session.ended.is_cancelled(), "that makes it no room");
         waiting.spawn(async move { stateless.child("bob", &sampling).await.is_ok() });
         children.push(bridge.accept().await.unwrap());
     }

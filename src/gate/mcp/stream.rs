@@ -12,7 +12,8 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::guests::Stay;
 use super::outbox::Outbox;
-use super::session::{Reading, Session};
+use super::reading::Reading;
+use super::session::Session;
 use crate::gate::answer::{Body, BodyError};
 use crate::gate::audit::{Outcome, Record};
 use crate::gate::core::{Core, Drain};
@@ -111,6 +112,7 @@ impl State {
     fn end(&mut self, outcome: Outcome) -> Option<Bytes> {
         self.record.rpc_error(self.reader.outbox.error());
         self.record.settle(outcome);
+        // Handed out, and perhaps not read: the connection may break with the answer in it.
         if let Some((session, stream, _)) = &self.reader.session
             && self.over
         {

@@ -1,8 +1,11 @@
-//! The resources that a session wants to hear about: pure.
+//! The resources that a session wants to hear about.
 
 use std::collections::HashMap;
 
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+
+use super::telling::PATIENCE;
 
 /// Most of one session.
 const MAX: usize = 256;
@@ -12,8 +15,26 @@ const MAX_BYTES: usize = 16 * 1024;
 /// Resources by their URIs.
 #[derive(Debug, Default)]
 pub struct Subscribed {
-    by_uri: HashMap<String, CancellationToken>,
+    by_uri: HashMap<String, Wanted>,
     bytes: usize,
+}
+
+/// One of them, for all who asked for it.
+#[derive(Clone, Debug)]
+pub struct Wanted {
+    /// Until then.
+    pub until: CancellationToken,
+    /// The server has agreed.
+    pub agreed: CancellationToken,
+}
+
+impl Wanted {
+    /// Waits for the server: whether it has agreed. Who asks it is somebody else.
+    pub async fn is_agreed(&self) -> bool {
+        let agreed = self.agreed.cancelled();
+        let agreed = self.until.run_until_cancelled(timeout(PATIENCE, agreed));
+        matches!(agreed.await, Some(Ok(())))
+    }
 }
 
 /// The session, or all together, want to hear about too many.
@@ -22,7 +43,7 @@ pub struct Subscribed {
 pub struct TooMany;
 
 impl Subscribed {
-    /// One more, which ends with `until` and not later; `None` where it is there already.
+    /// One more, which ends with `until` and not later; and whether it is new. Where it is there already, it is that one.
     ///
     /// # Errors
     /// [`TooMany`].
@@ -30,23 +51,25 @@ impl Subscribed {
         &mut self,
         uri: String,
         until: CancellationToken,
-    ) -> Result<Option<CancellationToken>, TooMany> {
-        if self.has(&uri) {
-            return Ok(None);
+    ) -> Result<(Wanted, bool), TooMany> {
+        if let Some(wanted) = self.by_uri.get(&uri) {
+            return Ok((wanted.clone(), false));
         }
         if self.by_uri.len() >= MAX || self.bytes + uri.len() > MAX_BYTES {
             return Err(TooMany);
         }
         self.bytes += uri.len();
-        self.by_uri.insert(uri, until.clone());
-        Ok(Some(until))
+        let agreed = CancellationToken::new();
+        let wanted = Wanted { until, agreed };
+        self.by_uri.insert(uri, wanted.clone());
+        Ok((wanted, true))
     }
 
     /// No longer.
     pub fn remove(&mut self, uri: &str) {
-        if let Some(until) = self.by_uri.remove(uri) {
+        if let Some(wanted) = self.by_uri.remove(uri) {
             self.bytes -= uri.len();
-            until.cancel();
+            wanted.until.cancel();
         }
     }
 
@@ -64,16 +87,29 @@ mod tests {
     #[test]
     fn each_is_there_once_and_ends() {
         let mut all = Subscribed::default();
-        let until = all.add("a".to_owned(), CancellationToken::new());
-        let until = until.unwrap().unwrap();
-        assert!(
-            all.add("a".to_owned(), CancellationToken::new())
-                .unwrap()
-                .is_none()
-        );
-        assert!(!until.is_cancelled());
+        let mut add = || all.add("a".to_owned(), CancellationToken::new()).unwrap();
+        let (wanted, is_new) = add();
+        assert!(is_new && !add().1);
+        assert!(!wanted.until.is_cancelled());
         all.remove("a");
-        assert!(until.is_cancelled() && !all.has("a"));
+        assert!(wanted.until.is_cancelled() && !all.has("a"));
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_it_again_waits_until_the_server_has_agreed() {
+        for agrees in [true, false] {
+            let mut all = Subscribed::default();
+            let mut add = || all.add("a".to_owned(), CancellationToken::new()).unwrap();
+            let (first, again) = (add().0, add().0);
+            let mut waits = std::pin::pin!(again.is_agreed());
+            assert!(futures::poll!(waits.as_mut()).is_pending());
+            if agrees {
+                first.agreed.cancel();
+            } else {
+                all.remove("a");
+            }
+            assert_eq!(waits.await, agrees);
+        }
     }
 
     #[test]

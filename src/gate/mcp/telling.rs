@@ -14,7 +14,7 @@ use super::subscribed::TooMany;
 use crate::mcp::{Era, Object};
 
 /// For a child to answer, and for whoever asks it the same at the moment to have an answer.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Why a child does not tell.
 #[derive(Debug)]
@@ -117,9 +117,7 @@ async fn ask(child: &Arc<Child>, method: &str, uri: &str) -> Result<(), NotTold>
 
 #[cfg(test)]
 mod tests {
-    use tempfile::TempDir;
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
-    use tokio::net::UnixListener;
     use tokio::sync::mpsc;
 
     use super::*;
@@ -133,21 +131,15 @@ mod tests {
         child: Arc<Child>,
         /// What the child hears.
         hears: mpsc::UnboundedReceiver<String>,
-        _dir: TempDir,
     }
 
     /// A child that knows all resources but one.
     async fn bed() -> Bed {
-        let dir = tempfile::tempdir().unwrap();
-        let socket = dir.path().join("socket");
-        let listener = UnixListener::bind(&socket).unwrap();
         let limits = Limits {
             line: 1024,
             budget: Arc::new(Budget::new(1024 * 1024)),
         };
-        let connected = Child::connect(&socket, limits, Owner::Gate).await;
-        let (child, _loose) = connected.unwrap();
-        let (stream, _) = listener.accept().await.unwrap();
+        let (child, _loose, stream) = Child::sample(limits, Owner::Gate).await;
         let (heard, hears) = mpsc::unbounded_channel();
         tokio::spawn(async move {
             let (from, mut to) = stream.into_split();
@@ -169,11 +161,7 @@ mod tests {
                 to.write_all(&line).await.unwrap();
             }
         });
-        Bed {
-            child,
-            hears,
-            _dir: dir,
-        }
+        Bed { child, hears }
     }
 
     fn uris(texts: &[&str]) -> Vec<Arc<str>> {

@@ -3,46 +3,31 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{StreamExt, stream};
-use http::{HeaderMap, HeaderName, Method, Response, StatusCode, header, response};
-use http_body::Frame;
-use http_body_util::{BodyExt, StreamBody};
+use futures::StreamExt;
+use http::{HeaderMap, Method, StatusCode};
+use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use tokio::time::{Instant, sleep_until, timeout_at};
+use tokio::time::{Instant, timeout_at};
 
-use super::answers::{Denied, failed, json};
-use super::budget::{self, Growing, SMALL, Share};
+use super::answers::{Denied, json};
+use super::budget::{self, Growing, Share};
 use super::claims;
+use super::due::{Due, until};
 use super::entrance::Held;
-use super::events::{Event, Events};
+use super::fields::{given, there};
 use super::front::Front;
 use super::guests::Guest;
 use super::head;
 use super::http::{Http, is_stream};
 use super::legacy::no_session;
+use super::passed::{Passed, Watched, frames};
 use super::replies::Reply;
-use super::shown::Shown;
-use crate::gate::answer::{Body, BodyError, Refusal, whole};
+use crate::gate::answer::{Refusal, whole};
 use crate::gate::audit::{Outcome, Told};
-use crate::mcp::error::INVALID_REQUEST;
-use crate::mcp::{Id, Kind, Message, RpcError};
+use crate::mcp::{Kind, Message};
 
 /// For the head of what is no answer to a call.
 const PATIENCE: Duration = Duration::from_secs(60);
-/// Of a client's header fields these pass beside `Accept`.
-const THERE: [&str; 3] = ["mcp-protocol-version", "mcp-session-id", "last-event-id"];
-/// These pass with a body, since they repeat what it says; and those that begin with [`PARAM`].
-const OF_BODY: [&str; 2] = ["mcp-method", "mcp-name"];
-/// What tools may ask to be repeated.
-const PARAM: &str = "mcp-param-";
-/// Of a server's header fields these pass.
-const BACK: [&str; 4] = [
-    "content-type",
-    "cache-control",
-    "mcp-session-id",
-    "x-accel-buffering",
-];
 
 impl Front {
     /// What a client of such a server sends.
@@ -51,7 +36,7 @@ impl Front {
     /// [`Denied`].
     pub async fn through(
         &self,
-        http: &Http,
+        http: &Arc<Http>,
         method: Method,
         headers: &HeaderMap,
         message: Option<&Message>,
@@ -64,45 +49,50 @@ impl Front {
             let annotated = |name: &str| self.house.known.annotated(name);
             claims::check_present(&fields, message, annotated)?;
         }
-        let owned = || head::session(&fields).is_some_and(|one| http.is_owner(one, guest));
-        if fields.contains_key(head::SESSION) && !owned() {
+        // Until its answer is read: a session that is in use is not idle.
+        let in_use = head::session(&fields).and_then(|one| http.uses(one, guest));
+        if fields.contains_key(head::SESSION) && in_use.is_none() {
             return Err(no_session());
         }
-        let left = (method == Method::DELETE)
-            .then(|| head::session(&fields).map(ToOwned::to_owned))
-            .flatten();
-        let call = message.and_then(|message| match &message.kind {
+        let named = head::session(&fields).map(ToOwned::to_owned);
+        let leaves = method == Method::DELETE;
+        let id = message.and_then(|message| match &message.kind {
             Kind::Request { id, .. } => Some(id.clone()),
             Kind::Notification { .. } | Kind::Response { .. } => None,
         });
-        let patience = call.as_ref().map_or(PATIENCE, |_| self.answer_limit);
+        let patience = id.as_ref().map_or(PATIENCE, |_| self.answer_limit);
         let end = Instant::now() + patience;
+        let call = id.map(|id| Due {
+            id,
+            end,
+            fields: head::of_session(&fields),
+            http: Arc::clone(http),
+            answered: Arc::default(),
+        });
         let body = message
             .map(|message| message.to_line().into())
             .unwrap_or_default();
         let answer = match timeout_at(end, http.send(method, fields, body, patience)).await {
             Ok(Ok(answer)) => answer,
-            Ok(Err(error)) => {
+            Ok(Err(error)) if Instant::now() < end => {
                 tracing::warn!(%error, "the server");
                 return Err(broken(
                     "the server gave no answer; a call may have been carried out",
                 ));
             }
-            Err(_) => return too_slow(call.as_ref()),
+            Ok(Err(_)) | Err(_) => return too_slow(call.as_ref()),
         };
         let (head, body) = answer.response.into_parts();
         if head.status.is_informational() || head.status.is_redirection() {
             return Err(broken("the server leads elsewhere"));
         }
-        if let Some(session) = left.filter(|_| head.status.is_success()) {
-            http.ended(&session);
+        let succeeds = head.status.is_success();
+        if let Some(session) = named.as_deref().filter(|_| leaves && succeeds) {
+            http.ended(session);
         }
-        let session = head.headers.get(head::SESSION);
-        if let Some(session) = session
-            && !session
-                .to_str()
-                .is_ok_and(|session| http.begins(session, guest, self.guests.are_several()))
-        {
+        let begins =
+            |session: &str| !succeeds || http.begins(session, guest, self.guests.are_several());
+        if !is_its_own(named.as_deref(), &head.headers, begins) {
             return Err(broken(
                 "the server gave a session that cannot be its client's",
             ));
@@ -111,15 +101,19 @@ impl Front {
         let growing = Growing::new(Arc::clone(&self.house.limits.budget));
         if is_stream(&head.headers) {
             let told = Told::default();
-            let passing = Passed::new(http.longest, shown, growing, Arc::clone(&told));
+            let watched = Watched {
+                told: Arc::clone(&told),
+                call: (call.as_ref()).map(|due| (due.id.clone(), Arc::clone(&due.answered))),
+            };
+            let passing = Passed::new(http.longest, shown, growing, watched);
             // A subscription has no end of its own, and would hold a drain up.
             let listens = message.and_then(Message::method) == Some("subscriptions/listen");
             let (held, call) = if listens { (None, None) } else { (held, call) };
-            let frames = frames(body, passing, (held, answer.driver));
+            let frames = frames(body, passing, (held, answer.driver, in_use));
             // A caller that is let in no longer reads no more.
             let stay = self.guests.stay(&guest.pass);
             let frames = frames.take_until(async move { stay.over().await });
-            let body = until(frames, call.map(|id| (id, end)));
+            let body = until(frames, call);
             return Ok(Reply::Passing(given(&head, body), told));
         }
         let Ok(read) = timeout_at(end, read(body, http.longest, growing)).await else {
@@ -142,25 +136,14 @@ impl Front {
     }
 }
 
-/// A client's header fields, as far as they pass. One that comes twice is refused: the gate and the server could each
-/// look at another one.
-fn there(headers: &HeaderMap, has_body: bool) -> Result<HeaderMap, Denied> {
-    let mut fields = HeaderMap::new();
-    for accept in headers.get_all(header::ACCEPT) {
-        fields.append(header::ACCEPT, accept.clone());
-    }
-    for (name, value) in headers {
-        let name_of = name.as_str();
-        let repeats = OF_BODY.contains(&name_of) || name_of.starts_with(PARAM);
-        if !(THERE.contains(&name_of) || repeats && has_body) {
-            continue;
-        }
-        if fields.insert(name.clone(), value.clone()).is_some() {
-            let error = RpcError::new(INVALID_REQUEST, "a header field of MCP comes twice");
-            return Err(Denied::rpc(StatusCode::BAD_REQUEST, error));
-        }
-    }
-    Ok(fields)
+/// Whether the session of an answer can be that of its request. One that the request named may be over by now, or its
+/// caller have shown something newer, so it does not begin once more.
+fn is_its_own(named: Option<&str>, answer: &HeaderMap, begins: impl FnOnce(&str) -> bool) -> bool {
+    let Some(session) = answer.get(head::SESSION) else {
+        return true;
+    };
+    let fits = |session: &str| named.map_or_else(|| begins(session), |named| named == session);
+    session.to_str().is_ok_and(fits)
 }
 
 /// The whole of an answer, with its share of the memory.
@@ -184,130 +167,17 @@ async fn read(
     Ok((text, growing.into_share()))
 }
 
-/// The stream of a server's events, as its client may read them, with what it holds.
-fn frames<H: Send + 'static>(
-    body: Incoming,
-    mut passing: Passed,
-    held: H,
-) -> impl stream::Stream<Item = Result<Frame<Bytes>, BodyError>> + Send {
-    body.into_data_stream().map(move |data| {
-        let _ = &held;
-        Ok::<_, BodyError>(Frame::data(passing.pass(data?)?))
-    })
-}
-
-/// Ends the stream of a call in time, with an answer.
-fn until(
-    frames: impl stream::Stream<Item = Result<Frame<Bytes>, BodyError>> + Send + 'static,
-    call: Option<(Id, Instant)>,
-) -> Body {
-    let Some((id, end)) = call else {
-        return BodyExt::boxed_unsync(StreamBody::new(frames));
-    };
-    let late = stream::once(async move {
-        // What came last may be half an event.
-        let event = [
-            b"\n\n".as_slice(),
-            &Event::of(&failed(&id, Outcome::Timeout)),
-        ]
-        .concat();
-        (Instant::now() >= end).then(|| Ok::<_, BodyError>(Frame::data(event.into())))
-    });
-    let frames = frames.take_until(sleep_until(end));
-    BodyExt::boxed_unsync(StreamBody::new(
-        frames.chain(late.filter_map(std::future::ready)),
-    ))
-}
-
-/// What of a stream passes: without filter and pin all as it comes, otherwise whole events.
-struct Passed {
-    events: Events,
-    shown: Shown,
-    growing: Growing,
-    told: Told,
-    /// Events are still looked at, where all pass as they come.
-    looks: bool,
-}
-
-impl Passed {
-    fn new(longest: usize, shown: Shown, growing: Growing, told: Told) -> Self {
-        // Only an error is looked for then, and errors are short.
-        let longest = if shown.is_everything() {
-            SMALL
-        } else {
-            longest
-        };
-        Self {
-            events: Events::new(longest),
-            shown,
-            growing,
-            told,
-            looks: true,
-        }
-    }
-
-    fn pass(&mut self, data: Bytes) -> Result<Bytes, BodyError> {
-        if self.shown.is_everything() {
-            if self.looks {
-                match self.events.push(&data) {
-                    Ok(events) => events
-                        .iter()
-                        .filter_map(Event::message)
-                        .for_each(|said| tell(&self.told, &said)),
-                    Err(_) => self.looks = false,
-                }
-            }
-            return Ok(data);
-        }
-        if !self.growing.to(self.events.waiting() + data.len()) {
-            return Err("there is no memory for the server's event".into());
-        }
-        let mut out = Vec::new();
-        for event in self.events.push(&data)? {
-            let shaped = event.shaped(|message| {
-                let message = self.shown.answer(message);
-                tell(&self.told, &message);
-                message
-            });
-            out.extend_from_slice(&shaped);
-        }
-        // A stream may stand for hours: what was needed for an event goes with it.
-        let share = self.growing.leave(self.events.waiting());
-        Ok(budget::held(out, share))
-    }
-}
-
-/// Remembers the code of the error that a call was answered with.
-fn tell(told: &Told, said: &Message) {
-    if let (Kind::Response { .. }, Some(code)) = (&said.kind, said.error_code()) {
-        let _ = told.set(code);
-    }
-}
-
-/// The answer with the header fields that pass.
-fn given(head: &response::Parts, body: Body) -> Response<Body> {
-    let mut response = Response::new(body);
-    *response.status_mut() = head.status;
-    for name in BACK {
-        if let Some(value) = head.headers.get(name) {
-            let name = HeaderName::from_static(name);
-            response.headers_mut().insert(name, value.clone());
-        }
-    }
-    response
-}
-
 fn broken(text: &str) -> Denied {
     let refusal = Refusal::new(StatusCode::BAD_GATEWAY, "server_error", text);
     Denied::from(refusal).because(Outcome::UpstreamError)
 }
 
 /// The answer to a call that took too long.
-fn too_slow(call: Option<&Id>) -> Result<Reply, Denied> {
-    let Some(id) = call else {
+fn too_slow(call: Option<&Due>) -> Result<Reply, Denied> {
+    let Some(call) = call else {
         return Err(broken("the server gave no answer in time"));
     };
-    let message = failed(id, Outcome::Timeout);
+    let message = call.over();
     let error = message.error_code();
     Ok(Reply::Whole(
         json(StatusCode::OK, message.to_line().into()),
@@ -317,29 +187,29 @@ fn too_slow(call: Option<&Id>) -> Result<Reply, Denied> {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
+
     use super::*;
 
-    #[test]
-    fn fields_of_mcp_pass_once() {
-        let mut headers = HeaderMap::new();
-        for (name, value) in [
-            ("accept", "application/json"),
-            ("accept", "text/event-stream"),
-            ("authorization", "Bearer secret"),
-            ("cookie", "a=b"),
-            ("mcp-session-id", "one"),
-            ("mcp-param-region", "eu"),
-            ("mcp-name", "a"),
-        ] {
-            headers.append(name, value.parse().unwrap());
+    #[rstest::rstest]
+    #[case::none_in_none(None, None, (true, false))]
+    #[case::it_begins(None, Some("s"), (true, true))]
+    #[case::it_goes_on_or_has_ended(Some("s"), Some("s"), (true, false))]
+    #[case::another_one(Some("s"), Some("t"), (false, false))]
+    fn a_session_begins_only_with_an_answer_to_what_named_none(
+        #[case] named: Option<&str>,
+        #[case] given: Option<&'static str>,
+        #[case] expected: (bool, bool),
+    ) {
+        let mut answer = HeaderMap::new();
+        if let Some(given) = given {
+            answer.insert(head::SESSION, HeaderValue::from_static(given));
         }
-        let fields = there(&headers, true).unwrap();
-        assert_eq!(fields.len(), 5);
-        assert_eq!(fields.get_all("accept").iter().count(), 2);
-        assert_eq!(fields["mcp-session-id"], "one");
-        let bare = there(&headers, false).unwrap();
-        assert_eq!(bare.len(), 3, "what repeats a body is nothing without one");
-        headers.append("mcp-session-id", "another".parse().unwrap());
-        assert_eq!(there(&headers, true).unwrap_err().status(), 400);
+        let mut begun = false;
+        let fits = is_its_own(named, &answer, |_| {
+            begun = true;
+            true
+        });
+        assert_eq!((fits, begun), expected);
     }
 }

@@ -80,6 +80,13 @@ impl Waiting {
         }
     }
 
+    /// Whether the first event after that number is the answer, where there is one. It is not read by that.
+    #[must_use]
+    pub fn is_answer_next(&self, number: u64) -> Option<bool> {
+        let mut after = (self.entries.iter()).filter(|entry| entry.event.number > number);
+        after.next().map(|entry| entry.event.last)
+    }
+
     /// The first event after that number, which is read now.
     pub fn after(&mut self, number: u64) -> Option<Event> {
         let found = self.entries.iter_mut();
@@ -101,6 +108,14 @@ impl Waiting {
         let last = self.entries.back().filter(|entry| entry.event.last)?;
         let before = last.event.number - 1;
         self.after(before)
+    }
+
+    /// All but the answer goes, and no question of it is heard.
+    pub fn keep_answer(&mut self) {
+        while (self.entries.front()).is_some_and(|oldest| !oldest.event.last) {
+            self.drop_oldest();
+        }
+        self.entries.shrink_to_fit();
     }
 
     /// All of it goes.

@@ -4,11 +4,9 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::bed::{Bed, Client, message, messages, modern, text};
+use super::bed::{Bed, Client, message, messages, modern, open, text, until};
 use crate::gate::bed::PATIENCE;
 
 /// A client that can be asked everything.
@@ -196,18 +194,6 @@ async fn a_call_to_which_nobody_comes_back_is_cancelled() {
     assert_eq!(noted(&bed).matches("call quiz").count(), 1);
 }
 
-async fn until(stream: &mut TcpStream, what: &str) -> String {
-    let mut text = String::new();
-    let mut some = [0u8; 4096];
-    while !text.contains(what) {
-        let read = timeout(PATIENCE, stream.read(&mut some)).await;
-        let count = read.unwrap().unwrap();
-        assert_ne!(count, 0, "ended before {what}: {text}");
-        text.push_str(&String::from_utf8_lossy(&some[..count]));
-    }
-    text
-}
-
 /// While a call waits for its client nothing cancels it; while its client waits for it, the client's end does.
 #[tokio::test]
 async fn a_client_that_goes_gives_up_what_it_waits_for_and_nothing_else() {
@@ -219,9 +205,7 @@ async fn a_client_that_goes_gives_up_what_it_waits_for_and_nothing_else() {
         fields,
         ..client.clone()
     };
-    let mut stream = TcpStream::connect(client.at).await.unwrap();
-    let post = sends.post_text(&body.to_string());
-    stream.write_all(post.as_bytes()).await.unwrap();
+    let mut stream = open(&sends, &sends.post_text(&body.to_string())).await;
     let asked = until(&mut stream, "requestState").await;
     drop(stream);
     sleep(Duration::from_millis(500)).await;
@@ -230,9 +214,7 @@ async fn a_client_that_goes_gives_up_what_it_waits_for_and_nothing_else() {
     let asked: Value = serde_json::from_str(json).unwrap();
     let (body, fields) = modern(&json!(2), "tools/call", retry(&first, &asked, &answers()));
     let sends = Client { fields, ..client };
-    let mut stream = TcpStream::connect(sends.at).await.unwrap();
-    let post = sends.post_text(&body.to_string());
-    stream.write_all(post.as_bytes()).await.unwrap();
+    let stream = open(&sends, &sends.post_text(&body.to_string())).await;
     bed.noted("answer file:///a").await;
     sleep(Duration::from_millis(200)).await;
     drop(stream);

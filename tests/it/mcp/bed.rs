@@ -5,8 +5,10 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 use tokio::process::Command;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use crate::gate::bed::{Answer, Gate, PATIENCE, binary, raw};
 use crate::launch::bed::Launch;
@@ -169,6 +171,26 @@ impl Client {
         let answer = self.call(&json!(1), tool, word).await;
         text(&answer)
     }
+}
+
+/// A connection of its own with that request, whose answer is read as it comes.
+pub async fn open(client: &Client, request: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(client.at).await.unwrap();
+    stream.write_all(request.as_bytes()).await.unwrap();
+    stream
+}
+
+/// What comes until it has this.
+pub async fn until(stream: &mut TcpStream, what: &str) -> String {
+    let mut text = String::new();
+    let mut some = [0u8; 4096];
+    while !text.contains(what) {
+        let read = timeout(PATIENCE, stream.read(&mut some)).await;
+        let count = read.unwrap().unwrap();
+        assert_ne!(count, 0, "ended before {what}: {text}");
+        text.push_str(&String::from_utf8_lossy(&some[..count]));
+    }
+    text
 }
 
 /// A request of the stateless era: its text and its header lines.

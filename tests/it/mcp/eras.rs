@@ -3,12 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::bed::{Bed, Client, call, message, messages, modern, text};
-use crate::gate::bed::PATIENCE;
+use super::bed::{Bed, Client, call, message, messages, modern, open, text, until};
 
 fn tool(name: &str, word: &str) -> Value {
     json!({"name": name, "arguments": {"word": word}})
@@ -115,11 +112,7 @@ async fn a_client_with_a_session_is_served_by_a_stateless_server(#[case] isolati
 
     // What the server asks by input_required is asked in the session.
     let body = call(&json!(9), "ask", "").to_string();
-    let mut stream = TcpStream::connect(client.at).await.unwrap();
-    stream
-        .write_all(client.post_text(&body).as_bytes())
-        .await
-        .unwrap();
+    let mut stream = open(&client, &client.post_text(&body)).await;
     let asked = until(&mut stream, "roots/list").await;
     let mut data = asked
         .lines()
@@ -132,39 +125,6 @@ async fn a_client_with_a_session_is_served_by_a_stateless_server(#[case] isolati
     assert!(end.contains("root file:///a"), "{end}");
 }
 
-#[tokio::test]
-async fn a_resource_is_listened_to_once_and_until_its_client_wants_it_no_more() {
-    let bed = Bed::start(&[], &["modern", "note=DIR/note"]).await;
-    let client = bed.session().await;
-    let ask = |verb: &str| json!({"jsonrpc": "2.0", "id": 1, "method": format!("resources/{verb}"), "params": {"uri": "file:///a"}});
-    for _ in 0..3 {
-        assert_eq!(client.post(&ask("subscribe")).await.status, 200);
-    }
-    bed.noted("listen").await;
-    assert_eq!(client.text("echo", "x").await, "x");
-    let noted = std::fs::read_to_string(bed.path("note")).unwrap();
-    assert_eq!(noted.matches("listen").count(), 1, "{noted}");
-    assert_eq!(client.post(&ask("unsubscribe")).await.status, 200);
-    bed.noted("cancelled").await;
-    let long = json!({"jsonrpc": "2.0", "id": 1, "method": "resources/subscribe", "params": {"uri": "x".repeat(20_000)}});
-    let answer = message(&client.post(&long).await);
-    assert_eq!(answer["error"]["code"], -32602, "{answer}");
-}
-
-async fn until(stream: &mut TcpStream, what: &str) -> String {
-    let mut text = String::new();
-    let mut some = [0u8; 4096];
-    while !text.contains(what) {
-        let count = timeout(PATIENCE, stream.read(&mut some))
-            .await
-            .unwrap()
-            .unwrap();
-        assert_ne!(count, 0, "ended before {what}: {text}");
-        text.push_str(&String::from_utf8_lossy(&some[..count]));
-    }
-    text
-}
-
 #[rstest::rstest]
 #[case::old("legacy")]
 #[case::new("modern")]
@@ -174,54 +134,9 @@ async fn a_stateless_client_that_goes_gives_its_call_up(#[case] server: &str) {
     let client = bed.client();
     let (body, fields) = modern(&json!(1), "tools/call", tool("slow", "60"));
     let client = Client { fields, ..client };
-    let mut stream = TcpStream::connect(client.at).await.unwrap();
-    stream
-        .write_all(client.post_text(&body.to_string()).as_bytes())
-        .await
-        .unwrap();
+    let stream = open(&client, &client.post_text(&body.to_string())).await;
     bed.noted("call slow").await;
     sleep(Duration::from_millis(200)).await;
     drop(stream);
     bed.noted("cancelled").await;
-}
-
-#[rstest::rstest]
-#[case::old("legacy")]
-#[case::new("modern")]
-#[tokio::test]
-async fn a_subscription_hears_what_it_asked_for(#[case] server: &str) {
-    let bed = Bed::start(&["--mcp-isolation", "Shared"], &[server]).await;
-    let client = bed.client();
-    let params = json!({"notifications": {"toolsListChanged": true}});
-    let (body, fields) = modern(&json!("sub"), "subscriptions/listen", params);
-    let listens = Client {
-        fields,
-        ..client.clone()
-    };
-    let mut stream = TcpStream::connect(client.at).await.unwrap();
-    stream
-        .write_all(listens.post_text(&body.to_string()).as_bytes())
-        .await
-        .unwrap();
-    let begun = until(&mut stream, "acknowledged").await;
-    assert!(
-        begun.contains(r#""io.modelcontextprotocol/subscriptionId":"sub""#),
-        "{begun}"
-    );
-    let session = bed.session().await;
-    let listen = format!("GET /mcp HTTP/1.1\r\n{}\r\n", session.head());
-    let mut standing = TcpStream::connect(client.at).await.unwrap();
-    standing.write_all(listen.as_bytes()).await.unwrap();
-    until(&mut standing, "text/event-stream").await;
-    let answer = client
-        .modern(&json!(2), "tools/call", tool("change", ""))
-        .await;
-    assert_eq!(text(&message(&answer)), "changed");
-    let heard = until(&mut stream, "list_changed").await;
-    assert!(
-        heard.contains(r#""io.modelcontextprotocol/subscriptionId":"sub""#),
-        "{heard}"
-    );
-    let heard = until(&mut standing, "list_changed").await;
-    assert!(!heard.contains("subscriptionId"), "{heard}");
 }

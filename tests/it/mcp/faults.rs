@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use sealroom::seal::wire::RuntimeFault;
 use serde_json::json;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::bed::{Bed, call};
 use crate::gate::bed::PATIENCE;
@@ -70,4 +70,19 @@ async fn a_child_that_does_not_answer_is_told_of() {
     until_fault(&bed, Some(RuntimeFault::Hangs)).await;
     assert_eq!(bed.gate.admin_status("/runtimez").await.0, 200);
     hangs.abort();
+}
+
+/// Nobody else would tell who waits for it.
+#[rstest::rstest]
+#[case::no_utf8("latin")]
+#[case::nested_too_deep("deep")]
+#[tokio::test]
+async fn an_answer_that_cannot_be_read_is_an_error_at_once(#[case] tool: &str) {
+    let bed = Bed::start(&[], &["legacy"]).await;
+    let client = bed.session().await;
+    let answer = timeout(PATIENCE, client.call(&json!(1), tool, "")).await;
+    let answer = answer.expect("its client waits");
+    let about = (&answer["id"], &answer["error"]["code"]);
+    assert_eq!(about, (&json!(1), &json!(-32603)), "{answer}");
+    assert_eq!(client.text("echo", "x").await, "x");
 }

@@ -6,7 +6,7 @@
 #   back=FILE      the tool hang ends once FILE is there, and after the tool die it listens again once FILE is there
 #   refuses=FILE   gives an error instead of its tools while FILE is there
 #   stuck=FILE     hangs when it is asked for its tools while FILE is there
-#   note=FILE      appends which tools are called, and that a session is left
+#   note=FILE      appends which tools are called, which calls are cancelled, and that a session is left
 use strict;
 use warnings;
 use IO::Socket::INET;
@@ -81,7 +81,10 @@ while (my $peer = $listen->accept) {
         print $peer "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n: begun\n\n";
         if (!fork) { close $listen; sleep 100; exit }
     }
-    elsif (!defined $id) { answer($peer, '202 Accepted', $json, '', '') }
+    elsif (!defined $id) {
+        note("cancelled $1") if $method eq 'notifications/cancelled' && $body =~ /"requestId":(\d+)/;
+        answer($peer, '202 Accepted', $json, '', '');
+    }
     elsif ($method eq 'tools/list' && $option{refuses} && -e $option{refuses}) {
         note('refuses');
         answer($peer, '503 Service Unavailable', $json, qq({"jsonrpc":"2.0","id":$id,"error":{"code":-32603,"message":"try again"}}), '');

@@ -120,18 +120,25 @@ async fn keys_filter_and_audit_are_in_front_of_it() {
     assert_eq!(bye.status, 200);
 }
 
+/// In a session the end of a connection gives nothing up, so the server is told.
+#[rstest::rstest]
+#[case::in_a_stream("slow")]
+#[case::before_it_says_anything("hang")]
 #[tokio::test]
-async fn a_call_that_takes_too_long_is_answered_in_time() {
-    let bed = bed(&["--answer-seconds", "2"], &[]).await;
+async fn a_call_that_takes_too_long_is_answered_in_time(#[case] tool: &str) {
+    let options = ["note=DIR/note", "back=DIR/back"];
+    let bed = bed(&["--answer-seconds", "2"], &options).await;
     let client = bed.session().await;
     let begun = Instant::now();
-    let answer = client.post(&call(&json!(7), "slow", "")).await;
+    let answer = client.post(&call(&json!(7), tool, "")).await;
     assert!(begun.elapsed() < Duration::from_secs(5), "{answer:?}");
     let answer = message(&answer);
     assert_eq!(
         (&answer["id"], &answer["error"]["code"]),
         (&json!(7), &json!(-32603))
     );
+    std::fs::write(bed.path("back"), "").unwrap();
+    bed.noted("cancelled 7").await;
 }
 
 /// It has no end of its own, and takes no place from calls.
@@ -258,4 +265,6 @@ async fn a_server_that_hangs_is_not_ready_within_seconds_and_comes_back() {
     assert_eq!(client.text("echo", "x").await, "x");
     assert_eq!(hangs.await.unwrap(), "back", "it waits as long as it may");
     called_once(&bed, "hang");
+    // The gate's own session from before: it has another one now.
+    bed.noted("left").await;
 }

@@ -170,3 +170,20 @@ async fn one_keys_sessions_leave_children_to_another_key() {
     assert_eq!(reason, "TooManyChildren");
     let _of_bob = [begin(&bob).await, begin(&bob).await];
 }
+
+/// A client that vanishes says nothing, and the server that holds its session would hold it for ever.
+#[tokio::test]
+async fn a_session_that_nobody_uses_ends_at_a_server_that_holds_it() {
+    let flags = ["--mcp-idle-seconds", "1"];
+    let bed = super::http::bed(&flags, &["note=DIR/note"]).await;
+    let (gone, reads) = (bed.session().await, bed.session().await);
+    let mut events = Events::beside(&reads, None).await;
+    events.until(": begun").await;
+    bed.noted("left").await;
+    // As long again, and another look.
+    sleep(Duration::from_secs(3)).await;
+    assert_eq!(bed.noted_times("left"), 1);
+    let echo = call(&json!(1), "echo", "x");
+    assert_eq!(gone.post(&echo).await.status, 404);
+    assert_eq!(reads.post(&echo).await.status, 200, "it is in use");
+}

@@ -3,11 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 
-use super::bed::{Bed, Client, call, message, messages, modern};
+use super::bed::{Bed, Client, call, message, messages, modern, open, until};
 use crate::gate::bed::PATIENCE;
 
 /// A call during which the server logs at that level; the client wants the log from this one on.
@@ -63,9 +61,7 @@ async fn a_late_log_about_one_client_reaches_no_other(#[case] server: &str) {
         fields,
         ..bed.client()
     };
-    let mut stream = TcpStream::connect(client.at).await.unwrap();
-    let post = client.post_text(&body.to_string());
-    stream.write_all(post.as_bytes()).await.unwrap();
+    let stream = open(&client, &client.post_text(&body.to_string())).await;
     bed.noted("call mull").await;
     drop(stream);
     bed.noted("cancelled").await;
@@ -101,23 +97,10 @@ async fn a_change_of_a_list_says_nothing_else() {
     let answer = client.post(&call(&json!(1), "change", "diagnosis")).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     let listen = format!("GET /mcp HTTP/1.1\r\n{}\r\n", client.head());
-    let mut stream = TcpStream::connect(client.at).await.unwrap();
-    stream.write_all(listen.as_bytes()).await.unwrap();
+    let mut stream = open(&client, &listen).await;
     let heard = until(&mut stream, "\"params\":{}").await;
     assert!(heard.contains("list_changed"), "{heard}");
     assert!(!heard.contains("diagnosis"), "{heard}");
-}
-
-async fn until(stream: &mut TcpStream, what: &str) -> String {
-    let mut text = String::new();
-    let mut some = [0u8; 4096];
-    while !text.contains(what) {
-        let read = timeout(PATIENCE, stream.read(&mut some)).await;
-        let count = read.unwrap().unwrap();
-        assert_ne!(count, 0, "ended before {what}: {text}");
-        text.push_str(&String::from_utf8_lossy(&some[..count]));
-    }
-    text
 }
 
 /// Each session keeps it.

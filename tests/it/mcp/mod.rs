@@ -25,4 +25,6 @@ mod resources;
 mod sdk;
 mod sessions;
 mod streams;
+mod subscriptions;
+mod tasks;
 mod tricks;

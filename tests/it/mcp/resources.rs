@@ -191,6 +191,8 @@ async fn a_subscription_outlasts_its_child(#[case] isolation: &str) {
     assert_eq!(stream.agreed().await, ["file:///red"]);
     die(&client).await;
     assert_eq!(stream.update().await, "file:///red");
+    let lists = stream.next().await;
+    assert_eq!(lists["method"], "notifications/tools/list_changed");
     assert_eq!(bed.noted_times("tells file:///red"), 2);
     bed.gate.until("/readyz", 200).await;
     touch(&client, "file:///red").await;

@@ -180,17 +180,23 @@ async fn what_the_server_asks_meanwhile_is_answered() {
 }
 
 #[rstest::rstest]
-#[case::old("legacy")]
-#[case::new("modern")]
+#[case::old_own("legacy", "PerSession")]
+#[case::old_shared("legacy", "Shared")]
+#[case::new_own("modern", "PerSession")]
+#[case::new_shared("modern", "Shared")]
 #[tokio::test]
-async fn it_hears_that_the_tools_changed(#[case] server: &str) {
-    let (_keys, bed) = bed_with_key(&["--mcp-isolation", "Shared"], &[server]).await;
-    let (_client, mut told) = connect(&bed, session()).await;
+async fn it_hears_that_the_tools_changed(#[case] server: &str, #[case] isolation: &str) {
+    let (_keys, bed) = bed_with_key(&["--mcp-isolation", isolation], &[server]).await;
+    let (with_session, mut told) = connect(&bed, session()).await;
     let (client, _) = connect(&bed, stateless()).await;
     let filter = SubscriptionFilter::builder().tools_list_changed().build();
     let begun = timeout(PATIENCE, client.listen(filter)).await;
     let mut subscription = begun.unwrap().unwrap();
     assert_eq!(text(&client, "change", "").await, "changed");
+    if isolation == "PerSession" {
+        // Each hears it from its own child.
+        assert_eq!(text(&with_session, "change", "").await, "changed");
+    }
     assert_eq!(next(&mut told).await, "tools changed");
     let heard = timeout(PATIENCE, subscription.next()).await.unwrap();
     let Ok(Some(ServerNotification::ToolListChangedNotification(_))) = heard else {

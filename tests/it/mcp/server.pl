@@ -16,7 +16,9 @@
 #   wordy          prints 640 lines within nine seconds before it says anything
 #   disguise       lists its tools a second time under a name in another case
 #   note=FILE      appends what happens to it
-#   watch          says that it tells of single resources, and does, but not of file:///nowhere
+#   watch          says that it tells of single resources, and does, but not of file:///nowhere; in the newer era
+#                  file:///error is refused with an error of its own
+#   tasks          says that it has tasks of 2025-11-25, lists them, and makes one of a call that asks for it
 #   once=FILE      does not of file:///once either, once FILE is there, which it makes
 use strict;
 use warnings;
@@ -55,6 +57,12 @@ sub say_line { my ($line) = @_; my $left = "$line\n"; while (length $left) { my 
 sub result { my ($id, $json) = @_; say_line(qq({"jsonrpc":"2.0","id":$id,"result":$json})) }
 sub failure { my ($id, $code, $text) = @_; say_line(qq({"jsonrpc":"2.0","id":$id,"error":{"code":$code,"message":"$text"}})) }
 sub text { my ($text) = @_; $text =~ s/(["\\])/\\$1/g; qq({"content":[{"type":"text","text":"$text"}],"x-own":[1, 2.50]} ) }
+
+# Tells those of what they subscribed to, each with its own id.
+sub announce {
+    my ($what, $begin) = @_;
+    for my $id (grep { $subscribed{$_}{$what} } keys %subscribed) { say_line(qq({"jsonrpc":"2.0",$begin"_meta":{"io.modelcontextprotocol/subscriptionId":$id}}})) }
+}
 
 my @tools = qw(echo slow progress die hang pid garbage flood errors ask fork env reverse long secret change);
 push @tools, $option{also} if $option{also};
@@ -105,6 +113,8 @@ sub call {
             '{"jsonrpc":"2.0","id":null,"method":"x"}', "\x00\xff\xfe", '{"jsonrpc":"2.0","method":"notifications/nobody"}', ('[' x 5000);
         result($id, text('clean'));
     }
+    elsif ($name eq 'latin') { result($id, text("caf\xe9")) }
+    elsif ($name eq 'deep') { result($id, ('[' x 200) . (']' x 200)) }
     elsif ($name eq 'flood') {
         say_line(qq({"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":") . ('x' x 1000) . qq("}})) for 1 .. 20000;
         result($id, text('flooded'));
@@ -118,13 +128,20 @@ sub call {
     elsif ($name eq 'change') {
         my $changed = '"method":"notifications/tools/list_changed"';
         my $more = $word ? qq(,"params":{"x":"$word"}) : '';
-        if ($era eq 'modern') { say_line(qq({"jsonrpc":"2.0",$changed,"params":{"_meta":{"io.modelcontextprotocol/subscriptionId":$_}}})) for keys %subscribed }
+        if ($era eq 'modern') { announce('lists', qq($changed,"params":{)) }
         else { say_line(qq({"jsonrpc":"2.0",$changed$more})) }
         result($id, text('changed'));
     }
     elsif ($name eq 'touch') {
-        say_line(qq({"jsonrpc":"2.0","method":"notifications/resources/updated","params":{"uri":"$word"}}));
+        my $updated = qq("method":"notifications/resources/updated","params":{"uri":"$word");
+        if ($era eq 'modern') { announce($word, "$updated,") }
+        else { say_line(qq({"jsonrpc":"2.0",$updated}})) }
         result($id, text('touched'));
+    }
+    elsif ($name eq 'close') {
+        result($_, qq({"resultType":"complete","_meta":{"io.modelcontextprotocol/subscriptionId":$_}})) for keys %subscribed;
+        %subscribed = ();
+        result($id, text('closed'));
     }
     elsif ($name eq 'nag') {
         say_line(qq({"jsonrpc":"2.0","method":"notifications/tools/list_changed"})) for 1 .. 2000;
@@ -200,7 +217,8 @@ sub hides {
 }
 
 my $resources = $option{watch} ? '"resources":{"subscribe":true},' : '';
-my $hello = qq("capabilities":{"tools":{"listChanged":true},$resources"logging":{}},"instructions":"be kind");
+my $tasks = $option{tasks} ? '"tasks":{"list":{},"requests":{"tools":{"call":{}}}},' : '';
+my $hello = qq("capabilities":{"tools":{"listChanged":true},$resources$tasks"logging":{}},"instructions":"be kind");
 my $first = 1;
 sub handle {
     my ($line) = @_;
@@ -242,9 +260,21 @@ sub handle {
         elsif ($method eq 'tools/list') { result($id, qq({$done,@{[tools()]},"ttlMs":5,"cacheScope":"public"})) }
         elsif ($method eq 'tools/call') { call($id, $line) }
         elsif ($method eq 'subscriptions/listen') {
-            $subscribed{$id} = 1;
-            note('listen') if $line =~ /resourceSubscriptions/;
-            say_line(qq({"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":$id},"notifications":{"toolsListChanged":true}}}));
+            my ($uris) = $line =~ /"resourceSubscriptions":\[([^\]]*)\]/;
+            my @uris = ($uris // '') =~ /"([^"]*)"/g;
+            note('listen') if @uris;
+            if (grep { $_ eq 'file:///error' } @uris) { return failure($id, -32002, 'no such resource') }
+            my @agreed;
+            if ($line =~ /"toolsListChanged":true/) {
+                note('hears lists');
+                $subscribed{$id}{lists} = 1;
+                push @agreed, '"toolsListChanged":true';
+            }
+            @uris = grep { !hides($_) } @uris;
+            $subscribed{$id}{$_} = 1 for @uris;
+            push @agreed, '"resourceSubscriptions":[' . join(',', map { qq("$_") } @uris) . ']' if @uris;
+            my $agreed = join ',', @agreed;
+            say_line(qq({"jsonrpc":"2.0","method":"notifications/subscriptions/acknowledged","params":{"_meta":{"io.modelcontextprotocol/subscriptionId":$id},"notifications":{$agreed}}}));
         }
         else { note("strange $method"); failure($id, -32601, 'no such method') }
         return;
@@ -254,6 +284,8 @@ sub handle {
     elsif ($method eq 'tools/list' && unlisted($id)) { }
     elsif ($method eq 'tools/list' && $option{nagging} && $lists++) { note('asked again') }
     elsif ($method eq 'tools/list') { result($id, qq({@{[tools()]}})) }
+    elsif ($option{tasks} && lc $method eq 'tasks/list') { result($id, '{"tasks":[{"taskId":"of-another","status":"working"}]}') }
+    elsif ($option{tasks} && $line =~ /"task":\{/) { result($id, '{"task":{"taskId":"new","status":"working"}}') }
     elsif ($method eq 'tools/call') { call($id, $line) }
     elsif ($method =~ m{^resources/((?:un)?subscribe)$}) {
         my $what = $1 eq 'subscribe' ? 'tells' : 'hushes';

@@ -3,12 +3,11 @@
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::bed::{Bed, Client, call, message, messages, text};
-use crate::gate::bed::{PATIENCE, raw};
+use super::bed::{Bed, Client, call, message, messages, open, text, until};
+use crate::gate::bed::{Answer, PATIENCE, raw};
 
 /// Hundreds of clients with equal ids, whose answers come in reverse order.
 #[rstest::rstest]
@@ -158,27 +157,6 @@ async fn a_call_that_is_cancelled_is_cancelled_there() {
     assert!(messages(&answer).is_empty(), "{answer:?}");
 }
 
-/// A client of one connection, read as it comes.
-async fn open(client: &Client, request: &str) -> TcpStream {
-    let mut stream = TcpStream::connect(client.at).await.unwrap();
-    stream.write_all(request.as_bytes()).await.unwrap();
-    stream
-}
-
-async fn until(stream: &mut TcpStream, what: &str) -> String {
-    let mut text = String::new();
-    let mut some = [0u8; 4096];
-    while !text.contains(what) {
-        let count = timeout(PATIENCE, stream.read(&mut some))
-            .await
-            .unwrap()
-            .unwrap();
-        assert_ne!(count, 0, "ended before {what}: {text}");
-        text.push_str(&String::from_utf8_lossy(&some[..count]));
-    }
-    text
-}
-
 #[tokio::test]
 async fn what_the_server_asks_is_answered_by_the_client_that_it_asks() {
     let bed = Bed::start(&[], &["legacy", "note=DIR/note"]).await;
@@ -309,31 +287,51 @@ async fn calls_that_wait_for_their_slot_keep_their_share_of_the_bodies_memory() 
     slow.abort();
 }
 
+/// A call that takes three seconds: its stream, and the event after which that can be taken up again.
+async fn begun(client: &Client) -> (TcpStream, String) {
+    let body = call(&json!(9), "slow", "3").to_string();
+    let mut stream = open(client, &client.post_text(&body)).await;
+    let head = until(&mut stream, "\ndata: ").await;
+    let id = head.lines().find_map(|line| line.strip_prefix("id: "));
+    (stream, id.unwrap().trim().to_owned())
+}
+
+async fn resume(client: &Client, after: &str) -> Answer {
+    let head = client.head();
+    let request = format!("GET /mcp HTTP/1.1\r\n{head}last-event-id: {after}\r\n\r\n");
+    raw(client.at, &request).await
+}
+
 #[tokio::test]
 async fn a_stream_that_broke_is_taken_up_again() {
     let bed = Bed::start(&[], &["legacy", "note=DIR/note"]).await;
     let client = bed.session().await;
-    let body = call(&json!(9), "slow", "3").to_string();
-    let mut stream = open(&client, &client.post_text(&body)).await;
-    let head = until(&mut stream, "id: ").await;
-    let id = head
-        .lines()
-        .find_map(|line| line.strip_prefix("id: "))
-        .unwrap()
-        .trim()
-        .to_owned();
+    let (stream, id) = begun(&client).await;
     drop(stream);
-    let resume = format!(
-        "GET /mcp HTTP/1.1\r\n{}last-event-id: {id}\r\n\r\n",
-        client.head()
-    );
-    let answer = raw(client.at, &resume).await;
+    let answer = resume(&client, &id).await;
     assert_eq!(text(&message(&answer)), "slept", "{answer:?}");
     let noted = std::fs::read_to_string(bed.path("note")).unwrap();
     assert!(
         !noted.contains("cancelled"),
         "a lost connection cancels nothing: {noted}"
     );
-    let again = raw(client.at, &resume).await;
-    assert_eq!(again.status, 400, "it was read: {again:?}");
+    let again = resume(&client, &id).await;
+    assert_eq!(text(&message(&again)), "slept", "{again:?}");
+    let last = id.replace("-0", "-1");
+    let over = resume(&client, &last).await;
+    assert_eq!(over.status, 400, "it says that it has all: {over:?}");
+}
+
+/// The gate has written all of it, and nobody tells it that its client did not get that.
+#[tokio::test]
+async fn an_answer_that_went_with_its_connection_is_there_for_who_comes_back() {
+    let mut bed = Bed::start(&[], &["legacy"]).await;
+    let client = bed.session().await;
+    let (stream, id) = begun(&client).await;
+    let line = bed.audited("tools/call").await;
+    assert_eq!(line["outcome"], "ok", "{line}");
+    // A reset: there is something in it that was not read.
+    drop(stream);
+    let answer = resume(&client, &id).await;
+    assert_eq!(text(&message(&answer)), "slept", "{answer:?}");
 }
