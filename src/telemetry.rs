@@ -9,21 +9,52 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Metric, Registry};
-use tracing_subscriber::{EnvFilter, fmt};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Starts the log: JSON lines on stderr, level from `SEALROOM_LOG` (default `info`).
+/// Starts the log: JSON lines on stderr. `SEALROOM_LOG` holds levels by target, such as `warn,sealroom=debug`.
 ///
 /// Libraries that could print addresses, headers or bodies stay at `warn` unless named in the variable.
 pub fn init() {
-    let filter = EnvFilter::try_from_env("SEALROOM_LOG")
-        .unwrap_or_else(|_| EnvFilter::new("warn,sealroom=info"));
-    let _ = fmt()
+    let lines = fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_writer(std::io::stderr);
+    let named = std::env::var("SEALROOM_LOG").unwrap_or_default();
+    let _ = tracing_subscriber::registry()
+        .with(lines)
+        .with(levels(&named))
         .try_init();
+}
+
+/// What is not understood leaves the log as it is by default.
+fn levels(named: &str) -> Targets {
+    let named = Some(named).filter(|named| !named.trim().is_empty());
+    named.and_then(understood).unwrap_or_else(|| {
+        Targets::new()
+            .with_default(LevelFilter::WARN)
+            .with_target("sealroom", LevelFilter::INFO)
+    })
+}
+
+/// Levels by comma, each for a target or for all others, which have `error` where none is named.
+///
+/// As [`Targets`] reads them, space would belong to a target, a word that is no level would be one, and all others off.
+fn understood(named: &str) -> Option<Targets> {
+    let mut levels = Targets::new().with_default(LevelFilter::ERROR);
+    for part in named.split(',').map(str::trim) {
+        levels = match part.split_once('=') {
+            Some((target, level)) => {
+                levels.with_target(target.trim(), level.trim().parse::<LevelFilter>().ok()?)
+            }
+            None if part.is_empty() => levels,
+            None => levels.with_default(part.parse::<LevelFilter>().ok()?),
+        };
+    }
+    Some(levels)
 }
 
 /// A metric that is empty and in the registry.
@@ -127,7 +158,36 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
+    use tracing::Level;
+
     use super::*;
+
+    #[rstest::rstest]
+    #[case::nothing("", [Level::INFO, Level::WARN])]
+    #[case::nonsense("sealroom=loud", [Level::INFO, Level::WARN])]
+    #[case::one_level("debug", [Level::DEBUG, Level::DEBUG])]
+    #[case::by_target("error,sealroom=debug", [Level::DEBUG, Level::ERROR])]
+    #[case::with_space(" error, sealroom = debug ,", [Level::DEBUG, Level::ERROR])]
+    #[case::the_rest_unnamed("sealroom=debug", [Level::DEBUG, Level::ERROR])]
+    #[case::no_level("verbose", [Level::INFO, Level::WARN])]
+    #[case::no_level_beside_one("debug,verbose", [Level::INFO, Level::WARN])]
+    #[case::space(" ", [Level::INFO, Level::WARN])]
+    fn levels_of_us_and_of_libraries(#[case] named: &str, #[case] most: [Level; 2]) {
+        let levels = levels(named);
+        for (target, most) in ["sealroom::gate", "hyper::proto"].into_iter().zip(most) {
+            assert!(levels.would_enable(target, &most), "{target} {most}");
+            let more = [
+                Level::ERROR,
+                Level::WARN,
+                Level::INFO,
+                Level::DEBUG,
+                Level::TRACE,
+            ];
+            for level in more.iter().filter(|level| **level > most) {
+                assert!(!levels.would_enable(target, level), "{target} {level}");
+            }
+        }
+    }
 
     #[test]
     fn passes_are_counted_by_kind_and_outcome() {

@@ -38,9 +38,8 @@ impl Totals {
         }
     }
 
-    /// As CSV (RFC 4180). `untold` counts the requests of which the engine told no tokens: refused ones, broken
-    /// ones, streams without `stream_options.include_usage` where the engine says nothing else. Those that take none are
-    /// requests alone.
+    /// As CSV (RFC 4180). `untold` counts the requests of which the engine told no tokens: refused and broken ones. Those
+    /// that take none are requests alone.
     ///
     /// # Errors
     /// The writer's.

@@ -75,7 +75,7 @@ impl Mode {
             Route::ChatCompletions | Route::Completions => self == Self::Completion,
             Route::Embeddings => self == Self::Embedding,
             Route::Rerank => self == Self::Rerank,
-            Route::Models => true,
+            Route::Models | Route::Model => true,
         }
     }
 
@@ -128,9 +128,9 @@ mod tests {
     use super::*;
 
     #[rstest::rstest]
-    #[case(Mode::Completion, &[Route::ChatCompletions, Route::Completions, Route::Models])]
-    #[case(Mode::Embedding, &[Route::Embeddings, Route::Models])]
-    #[case(Mode::Rerank, &[Route::Rerank, Route::Models])]
+    #[case(Mode::Completion, &[Route::ChatCompletions, Route::Completions, Route::Models, Route::Model])]
+    #[case(Mode::Embedding, &[Route::Embeddings, Route::Models, Route::Model])]
+    #[case(Mode::Rerank, &[Route::Rerank, Route::Models, Route::Model])]
     fn a_mode_has_its_routes_and_asks_on_one(#[case] mode: Mode, #[case] expected: &[Route]) {
         let served = Route::ALL.iter().filter(|route| mode.serves(**route));
         assert_eq!(served.copied().collect::<Vec<_>>(), expected);

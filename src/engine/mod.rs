@@ -68,6 +68,15 @@ engines! {
     Ollama "ollama" => ollama::Ollama,
 }
 
+/// What is wrong with a request that an engine takes for a fault of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unfit {
+    /// A text is longer than it reads at once.
+    TooLong,
+    /// An image, for a model that reads none.
+    Image,
+}
+
 /// What is particular to one engine.
 pub trait Particulars: Sync {
     /// Program and arguments in the runtime's container.
@@ -106,11 +115,16 @@ pub trait Particulars: Sync {
     /// The engine's path for a route of the gate; `None` where it has none, and the gate answers 404.
     fn path(&self, route: Route) -> Option<&'static str>;
 
-    /// Whether these words, of an answer that says 500, say that a text of the request was too long.
-    fn says_too_long(&self, words: &str) -> bool;
+    /// What these words, of an answer that says 500, find wrong with the request.
+    fn blames(&self, words: &str) -> Option<Unfit>;
 
     /// Whether it refuses requests without a `model`, so that the gate writes the served name into them.
     fn needs_model(&self) -> bool;
+
+    /// The member by which a request for a stream gets its tokens told at the stream's end; `None` where they are told in
+    /// any case. The gate writes it behind all others of a request that has not asked, and takes out of the answer what
+    /// its client did not ask for.
+    fn asks_for_tokens(&self, route: Route) -> Option<&'static str>;
 
     /// Why it cannot serve for this, with what to write instead.
     ///
@@ -211,6 +225,11 @@ mod tests {
                     .path(*route)
                     .is_none_or(|path| path.starts_with("/v1/"))
             );
+            if let Some(member) = particulars.asks_for_tokens(*route) {
+                let body: serde_json::Value =
+                    serde_json::from_str(&format!("{{{member}}}")).unwrap();
+                assert_eq!(body["stream_options"]["include_usage"], true);
+            }
         }
     }
 

@@ -13,6 +13,8 @@ pub enum Route {
     Rerank,
     /// `GET /v1/models`, which the gate answers itself.
     Models,
+    /// `GET /v1/models/` and a served name, which it answers itself too: one entry of that list.
+    Model,
 }
 
 impl Route {
@@ -23,9 +25,11 @@ impl Route {
         Self::Embeddings,
         Self::Rerank,
         Self::Models,
+        Self::Model,
     ];
 
-    /// The path, as clients, the audit and the metrics name it: never the client's own text.
+    /// The path, as clients, the audit and the metrics name it: never the client's own text. One model has the path of
+    /// the list.
     #[must_use]
     pub fn path(self) -> &'static str {
         match self {
@@ -33,7 +37,7 @@ impl Route {
             Self::Completions => "/v1/completions",
             Self::Embeddings => "/v1/embeddings",
             Self::Rerank => "/v1/rerank",
-            Self::Models => "/v1/models",
+            Self::Models | Self::Model => "/v1/models",
         }
     }
 }

@@ -14,7 +14,7 @@ use super::callers::Callers;
 use super::core::{Core, Drain};
 use super::engine_view::RuntimeView;
 use super::metrics::Metrics;
-use super::models::Files;
+use super::models::Known;
 use super::ready;
 use super::rounds::{NotObeyed, Rounds};
 use super::tls::Tls;
@@ -42,7 +42,7 @@ pub struct Admin {
     /// For `/challenge`.
     pub rounds: Rounds,
     /// For the report: what is missing to ask the models of the pod's program.
-    pub models: Files,
+    pub models: Known,
 }
 
 impl Admin {

@@ -21,6 +21,9 @@ const BUDGET_BODIES: usize = 8;
 /// Most bytes of bodies in memory, if one body may not be larger.
 pub const BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
+/// Behind a body, for what the gate may write into it: else all of it would be copied for that, outside the budget.
+const SPARE: usize = 128;
+
 /// The memory for bodies.
 #[derive(Debug)]
 pub struct Bodies {
@@ -119,7 +122,8 @@ where
     B: http_body::Body<Data = Bytes> + Unpin,
 {
     let declared = body.size_hint().exact().unwrap_or_default();
-    let mut bytes = Vec::with_capacity(most.min(usize::try_from(declared).unwrap_or(most)));
+    let declared = most.min(usize::try_from(declared).unwrap_or(most));
+    let mut bytes = Vec::with_capacity(declared + SPARE);
     while let Some(frame) = body.frame().await {
         let data = frame.map_err(|_| NotWhole::Broken)?.into_data();
         let data = data.unwrap_or_default();

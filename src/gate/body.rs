@@ -3,11 +3,10 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use bytes::Bytes;
 use serde::Deserialize;
 use serde::de::{Deserializer, Error, MapAccess, Visitor};
 
-use super::walk::{Found, Most, Walk};
+use super::walk::{Found, Most, Says, Walk};
 
 /// What one look at a JSON object tells: everything that the gate decides by, and all of the object is read for it.
 ///
@@ -25,11 +24,13 @@ pub struct Peek {
     pub common: Option<&'static str>,
     /// A member that could end the engine, or make it stand still or take memory without bound.
     pub costly: Option<&'static str>,
+    /// It asks for a stream, and not for the tokens that it takes.
+    pub unasked: bool,
 }
 
 /// Members that an engine takes as they come, and what each may be at most. What they do was seen with llama-server of
 /// Debian (libllama 0.7.0).
-const MOST: [(&str, Most); 11] = [
+const MOST: [(&str, Most); 13] = [
     // Its reader calls itself for each parenthesis and each rule in a rule: 100,000 end the engine.
     ("grammar", size(16 * 1024)),
     // Reserved as so many tokens of four bytes in each sampler: 2,147,483,647 took 8.6 GB.
@@ -54,6 +55,9 @@ const MOST: [(&str, Most); 11] = [
     ("prompt", parts(64)),
     ("input", parts(2_048)),
     ("documents", parts(2_048)),
+    // llama-server's other names of the last two.
+    ("content", parts(2_048)),
+    ("texts", parts(2_048)),
 ];
 
 /// Members of llama-server that are about its slots, which all callers share. Each is refused whatever its value.
@@ -127,7 +131,12 @@ impl<'de> Visitor<'de> for Members {
                         .find(|(name, _)| name.eq_ignore_ascii_case(other));
                     // Engines read a value as deep as it is: the limit on depth holds for all of them.
                     let most = bound.map_or(Most::ANYTHING, |(_, most)| *most);
-                    members.next_value_seed(Walk::value(&mut found, most))?;
+                    let says = match other {
+                        "STREAM" => Says::Stream,
+                        "STREAM_OPTIONS" => Says::StreamOptions,
+                        _ => Says::Nothing,
+                    };
+                    members.next_value_seed(Walk::value(&mut found, most).saying(says))?;
                     if std::mem::take(&mut found.over) {
                         costly = bound.map(|(name, _)| *name);
                     }
@@ -143,30 +152,9 @@ impl<'de> Visitor<'de> for Members {
             adapters,
             common,
             costly,
+            unasked: found.streams && !found.asks_tokens,
         })
     }
-}
-
-/// A body that [`Peek`] has read and that names no model, with this one as its first member.
-///
-/// A `"model": null` stays behind it: whoever takes the last of two members leaves a text as it is for a null.
-#[must_use]
-pub fn with_model(body: Bytes, model: &str) -> Bytes {
-    let text = body.trim_ascii_start();
-    let rest = text.get(1..).unwrap_or_default();
-    let name = serde_json::Value::from(model).to_string();
-    let comma = if rest.trim_ascii_start().starts_with(b"}") {
-        ""
-    } else {
-        ","
-    };
-    let begin = format!("{{\"model\":{name}{comma}");
-    let mut named = Vec::with_capacity(begin.len() + rest.len());
-    named.extend_from_slice(begin.as_bytes());
-    named.extend_from_slice(rest);
-    // Only one of both is there while the request waits: the memory for bodies counts it once.
-    drop(body);
-    named.into()
 }
 
 #[cfg(test)]
@@ -247,6 +235,8 @@ mod tests {
     #[case(&format!(r#"{{"prompt":"{}"}}"#, "x".repeat(100_000)), None)]
     #[case(&format!(r#"{{"input":[{}"x"]}}"#, r#""x","#.repeat(2_048)), Some("input"))]
     #[case(&format!(r#"{{"documents":[{}"x"]}}"#, r#""x","#.repeat(2_048)), Some("documents"))]
+    #[case(&format!(r#"{{"content":[{}"x"]}}"#, r#""x","#.repeat(2_048)), Some("content"))]
+    #[case(&format!(r#"{{"texts":[{}"x"]}}"#, r#""x","#.repeat(2_048)), Some("texts"))]
     #[case(r#"{"Top_Logprobs":101}"#, Some("top_logprobs"))]
     #[case(&format!(r#"{{"samplers":"{}"}}"#, "d".repeat(33)), Some("samplers"))]
     #[case(&format!(r#"{{"samplers":["d"{}]}}"#, r#","d""#.repeat(32)), Some("samplers"))]
@@ -275,16 +265,5 @@ mod tests {
     #[case::nothing("")]
     fn what_could_be_read_otherwise_is_refused(#[case] body: &str) {
         assert!(serde_json::from_str::<Peek>(body).is_err());
-    }
-
-    #[rstest::rstest]
-    #[case("{}", r#"{"model":"a/b"}"#)]
-    #[case(" { } ", r#"{"model":"a/b" } "#)]
-    #[case(r#"{"prompt":"x"}"#, r#"{"model":"a/b","prompt":"x"}"#)]
-    fn a_model_is_written_into_what_names_none(#[case] body: &str, #[case] expected: &str) {
-        let named = with_model(Bytes::copy_from_slice(body.as_bytes()), "a/b");
-        assert_eq!(named, expected);
-        let peek: Peek = serde_json::from_slice(&named).unwrap();
-        assert_eq!(peek.model.as_deref(), Some("a/b"));
     }
 }

@@ -1,7 +1,7 @@
 use rstest::rstest;
 use serde_json::json;
 
-use super::super::tokens::tests::{NOW, PROVIDER, expected};
+use super::super::tokens::provider::{NOW, PROVIDER, expected};
 use super::*;
 
 struct Case {

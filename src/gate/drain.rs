@@ -12,6 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
+use super::client::REST;
 use super::core::{Core, Drain, DrainFor};
 use super::doors::Doors;
 use super::drain_state::DrainNumber;
@@ -68,7 +69,7 @@ async fn go(core: Arc<Core>, number: DrainNumber, config: Config) {
     if core.runtime().warm && core.admits().is_ok() {
         sleep(config.lame_duck.min(config.waits())).await;
     }
-    let mut next = Drain::Refusing;
+    let (mut next, mut busy) = (Drain::Refusing, Instant::now());
     loop {
         if !core.advance(number, next) {
             return;
@@ -77,10 +78,24 @@ async fn go(core: Arc<Core>, number: DrainNumber, config: Config) {
             break;
         }
         sleep(LOOK).await;
-        next = match begun.elapsed() {
-            spent if spent >= config.limit || core.in_flight() == 0 => Drain::Done,
-            spent if spent >= config.waits() => Drain::Emptying,
-            _ => Drain::Refusing,
+        if core.in_flight() > 0 {
+            busy = Instant::now();
+        }
+        let spent = begun.elapsed();
+        // A connection that could not be told to end rests first, and its next request is served, as long as any is. Its
+        // rest began within a look after the last one that saw a request.
+        let rested = spent >= config.waits()
+            || core.doors.carrying() == 0
+            || busy.elapsed() > REST + 2 * LOOK;
+        if rested && core.end_drain(number) {
+            break;
+        }
+        next = if spent >= config.limit {
+            Drain::Done
+        } else if spent >= config.waits() {
+            Drain::Emptying
+        } else {
+            Drain::Refusing
         };
     }
     tracing::info!(left = core.in_flight(), "drained");
@@ -158,6 +173,8 @@ pub async fn ask(socket: &Path, limit: Duration) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::session::Session;
+    use crate::seal::state;
 
     #[rstest::rstest]
     #[case(1, 1)]
@@ -169,6 +186,36 @@ mod tests {
             lame_duck: Duration::ZERO,
         };
         assert_eq!(config.delivery(), Duration::from_secs(seconds));
+    }
+
+    #[rstest::rstest]
+    #[case::its_rest(10_000, REST + 2 * LOOK, 2_000)]
+    #[case::half_of_the_time(1_000, Duration::from_millis(500), 900)]
+    #[tokio::test]
+    async fn a_connection_that_was_not_told_holds_it_up_for(
+        #[case] limit: u64,
+        #[case] least: Duration,
+        #[case] most: u64,
+    ) {
+        let config = state::Config {
+            when_stale: state::WhenStale::Serve,
+            grace: Duration::ZERO,
+            own_node: state::OwnNode::Report,
+        };
+        let core = Core::new(state::Machine::new(config, "pod", Session::random()));
+        let core = Arc::new(core);
+        let door = core.doors.enter();
+        let _carries = door.carries();
+        let config = Config {
+            limit: Duration::from_millis(limit),
+            lame_duck: Duration::ZERO,
+        };
+        let begun = Instant::now();
+        start(&core, DrainFor::Pod, config);
+        done(&core).await;
+        let took = begun.elapsed();
+        assert!(took >= least, "{took:?}");
+        assert!(took < Duration::from_millis(most), "{took:?}");
     }
 
     #[tokio::test]

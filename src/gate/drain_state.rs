@@ -7,7 +7,8 @@ pub enum Drain {
     No,
     /// Not ready any more: requests that still arrive are served, and their connections told to end.
     LameDuck,
-    /// New requests are refused; those that wait for a slot wait on.
+    /// New requests are refused, except the next one over a connection that could not be told to end; those that wait
+    /// for a slot wait on.
     Refusing,
     /// Those that wait are refused too: the time that is left is for those under way.
     Emptying,

@@ -19,6 +19,12 @@ pub struct Events {
     open: BytesMut,
     /// The next byte is an event's first, or one behind `open`.
     begins: bool,
+    ends: EventEnds,
+}
+
+/// Where events end: with an empty line.
+#[derive(Debug, Default)]
+pub struct EventEnds {
     /// The last byte ended a line.
     line_ended: bool,
 }
@@ -46,7 +52,7 @@ impl Default for Events {
         Self {
             open: BytesMut::new(),
             begins: true,
-            line_ended: false,
+            ends: EventEnds::default(),
         }
     }
 }
@@ -74,8 +80,11 @@ impl Events {
                     }
                 }
             }
-            match self.end_of_event(&piece[at..]) {
-                Some(length) => at += length,
+            match self.ends.find(&piece[at..]) {
+                Some(length) => {
+                    self.begins = true;
+                    at += length;
+                }
                 None => return passes(&piece, piece.len(), false),
             }
         }
@@ -86,13 +95,15 @@ impl Events {
     pub fn is_open(&self) -> bool {
         !self.open.iter().all(u8::is_ascii_whitespace)
     }
+}
 
-    /// How many bytes the event has that goes on here; nothing where it does not end.
-    fn end_of_event(&mut self, rest: &[u8]) -> Option<usize> {
+impl EventEnds {
+    /// How many bytes the event still has that goes on here; nothing where it does not end.
+    pub fn find(&mut self, rest: &[u8]) -> Option<usize> {
         for (index, byte) in rest.iter().copied().enumerate() {
             match byte {
                 b'\n' if self.line_ended => {
-                    (self.begins, self.line_ended) = (true, false);
+                    self.line_ended = false;
                     return Some(index + 1);
                 }
                 b'\n' => self.line_ended = true,

@@ -187,7 +187,7 @@ fn operation(route: Route) -> Option<&'static str> {
         Route::Embeddings => Some("embeddings"),
         // None of the well-known values fits.
         Route::Rerank => Some("rerank"),
-        Route::Models => None,
+        Route::Models | Route::Model => None,
     }
 }
 

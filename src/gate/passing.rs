@@ -1,23 +1,22 @@
 //! An answer on its way: frame by frame, counted, and given up when the engine falls silent.
 
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use http_body::{Body as _, Frame, SizeHint};
-use tokio::time::{Instant, Sleep, sleep_until};
+use tokio::time::Instant;
 
 use super::answer::{Body, BodyError};
-use super::asked::Asked;
 use super::audit::{Outcome, Record};
-use super::core::{Core, InFlight};
-use super::counts::Counts;
-use super::events::{Events, Heard};
+use super::core::InFlight;
 use super::queue::Slot;
-use super::reply::{self, NoReply, Source};
-use super::usage::Ends;
+use super::reply::{self, NoReply};
+
+mod flow;
+
+pub use flow::Flow;
 
 /// For the engine's next bytes: reading a long prompt comes before the first.
 pub const ENGINE_PATIENCE: Duration = Duration::from_secs(900);
@@ -29,82 +28,6 @@ pub fn next_by(end: Instant) -> Instant {
 
 /// Held until the last byte: the request counts, and takes its place among those at once.
 pub type Entered = (InFlight, Slot);
-
-/// What an answer of the engine holds while it flows.
-pub struct Flow {
-    core: Arc<Core>,
-    idle: Pin<Box<Sleep>>,
-    end: Instant,
-    ends: Ends,
-    /// What it tells of other callers is taken out.
-    counts: Counts,
-    /// Of a stream, in which the engine may tell of a fault of its own.
-    events: Option<Events>,
-    /// What has passed is followed by such a fault.
-    faulty: bool,
-    /// What becomes of it tells something of the engine.
-    asked: Asked,
-    /// Dropped with the answer: the engine sees its client go, and the request no longer counts.
-    source: Source,
-    _entered: Entered,
-}
-
-impl Flow {
-    /// Of what was `asked`, until `end` at the latest.
-    #[must_use]
-    pub fn new(
-        core: Arc<Core>,
-        source: Source,
-        asked: Asked,
-        entered: Entered,
-        end: Instant,
-    ) -> Self {
-        let idle = Box::pin(sleep_until(next_by(end)));
-        Self {
-            core,
-            idle,
-            end,
-            ends: Ends::default(),
-            counts: Counts::default(),
-            events: source.streams.then(Events::default),
-            faulty: false,
-            asked,
-            source,
-            _entered: entered,
-        }
-    }
-
-    fn streams(&self) -> bool {
-        self.source.streams
-    }
-
-    /// More has come: what passes of it, and how many events of a stream have ended with that.
-    fn hear(&mut self, data: Bytes) -> (Bytes, u64) {
-        self.idle.as_mut().reset(next_by(self.end));
-        self.core.sign_of_life();
-        self.asked.heard();
-        let Heard { passes, error } = match &mut self.events {
-            Some(events) => events.hear(data),
-            None => Heard {
-                passes: data,
-                error: false,
-            },
-        };
-        self.faulty = error;
-        // Read before what tells is taken out of it.
-        let events = self.ends.push(&passes);
-        let passes = self.counts.blank(passes);
-        match self.source.share.take() {
-            Some(share) => (share.of(passes), events),
-            None => (passes, events),
-        }
-    }
-
-    /// Whether the stream has more to say than what has passed: a fault, or an event that has only begun.
-    fn withholds(&self) -> bool {
-        self.faulty || self.events.as_ref().is_some_and(Events::is_open)
-    }
-}
 
 /// A body that passes frame by frame, counted; its end settles the request's record.
 pub struct Passing {
@@ -161,8 +84,8 @@ impl http_body::Body for Passing {
             match ready!(polled).map(|polled| polled.map(Frame::into_data)) {
                 Some(Ok(Ok(data))) => {
                     let data = this.pass(data);
-                    // Of an event that has only begun nothing passes yet.
-                    if data.is_empty() && this.withholds() {
+                    // Nothing passes of an event that has only begun, nor of one that nobody asked for.
+                    if data.is_empty() && !this.is_end_stream() {
                         continue;
                     }
                     return Poll::Ready(Some(Ok(Frame::data(data))));
@@ -185,7 +108,11 @@ impl http_body::Body for Passing {
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        if self.flow.as_ref().is_none_or(Flow::passes_all) {
+            self.body.size_hint()
+        } else {
+            SizeHint::default()
+        }
     }
 }
 
@@ -227,6 +154,11 @@ impl Passing {
                 let (data, events) = flow.hear(data);
                 self.record.began();
                 self.record.heard(events);
+                let told = flow.unasked();
+                if told.is_some() {
+                    // The client that has read all else may not wait for the end.
+                    self.record.used(told);
+                }
                 data
             }
             None => data,
@@ -240,7 +172,7 @@ impl Passing {
 
     fn end(&mut self) {
         if let Some(flow) = &mut self.flow {
-            self.record.used(flow.ends.usage());
+            self.record.used(flow.usage());
             flow.asked.ended();
         }
         self.record.settle(Outcome::Ok);

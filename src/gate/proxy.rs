@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::BodyExt;
-use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::Patience;
@@ -14,7 +13,6 @@ use super::arriving::Arriving;
 use super::asked::{Asked, Asks};
 use super::audit::{Audit, Outcome, Record};
 use super::bodies::{Bodies, Taken};
-use super::body::{Peek, with_model};
 use super::budgets::{self, Budgets, Standing, till};
 use super::callers::Callers;
 use super::core::{Core, Drain};
@@ -24,10 +22,24 @@ use super::passing::{ENGINE_PATIENCE, Entered, Flow, Passing};
 use super::queue::{self, NoSlot, Queue, Slot};
 use super::reply::{self, NoReply, Source};
 use super::room::Room;
-use super::routes::Route;
+use super::routes::{self, Route};
 use super::served::{Models, Served};
 use super::upstream::Upstream;
 use crate::engine::Particulars;
+
+mod look;
+
+use look::look;
+
+/// A request that the engine is to have.
+struct Ready {
+    body: Taken,
+    path: &'static str,
+    entered: Entered,
+    asked: Asked,
+    /// It asks for tokens that its client did not ask for.
+    unasked: bool,
+}
 
 /// The API.
 pub struct Proxy {
@@ -144,8 +156,9 @@ impl Proxy {
         let caller = self.callers.check(request.headers()).map_err(refused)?;
         record.called(&caller);
         let route = route.map_err(refused)?;
-        if route == Route::Models {
-            return Ok((self.list(), None));
+        if matches!(route, Route::Models | Route::Model) {
+            let listed = self.listed(request.uri().path(), record);
+            return Ok((listed.map_err(refused)?, None));
         }
         if let Some(only) = only {
             // Said before a body is read in vain.
@@ -153,8 +166,14 @@ impl Proxy {
         }
         let purse = till::admit(self.budgets.as_ref(), &caller, &self.metrics, standing);
         let purse = purse.map_err(refused)?;
-        let (body, path, entered, mut asked) = match self.take(route, request, record).await {
-            Ok(taken) => taken,
+        let Ready {
+            body,
+            path,
+            entered,
+            mut asked,
+            unasked,
+        } = match self.take(route, request, record).await {
+            Ok(ready) => ready,
             Err(refusal) => {
                 till::give_back(purse, standing);
                 return Err(refused(refusal));
@@ -165,7 +184,8 @@ impl Proxy {
         match self.ask(body, path).await {
             Ok((response, source, end)) => {
                 asked.replied(response.status());
-                let flow = Flow::new(Arc::clone(&self.core), source, asked, entered, end);
+                let core = Arc::clone(&self.core);
+                let flow = Flow::new(core, source, asked, entered, end, unasked);
                 Ok((response, Some(flow)))
             }
             Err((refusal, outcome)) => {
@@ -225,8 +245,8 @@ impl Proxy {
         route: Route,
         request: Request<Arriving>,
         record: &mut Record,
-    ) -> Result<(Taken, &'static str, Entered, Asked), Refusal> {
-        let in_flight = self.core.enter().ok_or_else(draining)?;
+    ) -> Result<Ready, Refusal> {
+        let in_flight = self.core.enter(request.extensions()).ok_or_else(draining)?;
         self.ready()?;
         if self.queue.is_full() {
             // Said before a body is read in vain.
@@ -234,17 +254,18 @@ impl Proxy {
         }
         let Taken { bytes, budget } = self.bodies.read(request.into_body(), &self.metrics).await?;
         record.read(bytes.len() as u64);
-        let (model, named) = self.look(&bytes)?;
-        record.asks(model);
-        let path = self.path(route, model)?;
-        let bytes = if named || !self.engine.needs_model() {
-            bytes
-        } else {
-            with_model(bytes, &model.name)
-        };
+        let looked = look(&self.models, &bytes)?;
+        record.asks(looked.model);
+        let path = self.path(route, looked.model)?;
+        let (bytes, unasked) = looked.written(bytes, self.engine, route);
         let slot = self.slot().await?;
-        let asked = self.asks.begin(&model.name);
-        Ok((Taken { bytes, budget }, path, (in_flight, slot), asked))
+        Ok(Ready {
+            body: Taken { bytes, budget },
+            path,
+            entered: (in_flight, slot),
+            asked: self.asks.begin(&looked.model.name),
+            unasked,
+        })
     }
 
     /// Waits for a slot, while the pod serves.
@@ -263,53 +284,18 @@ impl Proxy {
         self.metrics.no_slot(why, "model", self.queue.retry_after())
     }
 
-    /// Refuses a body that must not reach the engine; tells which model it is for, and whether it names it.
-    fn look(&self, body: &[u8]) -> Result<(&Served, bool), Refusal> {
-        let Ok(peek) = serde_json::from_slice::<Peek>(body) else {
-            let message = "the body is not a JSON object with at most one model, a string";
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "invalid_json",
-                message,
-            ));
+    /// The list of the models, or the one of it that this path names.
+    fn listed(&self, path: &str, record: &mut Record) -> Result<Response<Body>, Refusal> {
+        let json = match routes::model_name(path) {
+            None => self.models.to_json(),
+            Some(name) => {
+                let model = self.models.named(&name);
+                let model = model.ok_or_else(|| look::unknown(&self.models))?;
+                record.asks(model);
+                model.to_json()
+            }
         };
-        let named = peek.model.is_some();
-        let model = match &peek.model {
-            Some(name) => self.models.named(name).ok_or_else(|| {
-                let message = self.models.offered();
-                Refusal::new(StatusCode::NOT_FOUND, "model_not_found", message)
-            }),
-            None => self.models.only().ok_or_else(|| {
-                let message = format!("name a model: {}", self.models.offered());
-                Refusal::new(StatusCode::BAD_REQUEST, "model_required", message)
-            }),
-        }?;
-        if peek.remote {
-            let message = "the pod fetches nothing: send images as data: URLs";
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "remote_url", message));
-        }
-        if peek.adapters {
-            let message = "the object says which adapters count, and by how much: leave lora out";
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "adapters_fixed",
-                message,
-            ));
-        }
-        if let Some(member) = peek.common {
-            let message =
-                format!("{member} is about what the engine keeps of all requests: leave it out");
-            return Err(Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "not_offered",
-                message,
-            ));
-        }
-        if let Some(member) = peek.costly {
-            let message = format!("the body asks for more by {member} than an engine can bear");
-            return Err(Refusal::new(StatusCode::BAD_REQUEST, "too_costly", message));
-        }
-        Ok((model, named))
+        Ok(json_response(StatusCode::OK, &json))
     }
 
     /// The engine's path for a route; refuses as the OpenAI API does who asks a model for what it does not do.
@@ -320,14 +306,6 @@ impl Proxy {
             let message = format!("this model {}", mode.does());
             Refusal::new(StatusCode::NOT_FOUND, "wrong_mode", message)
         })
-    }
-
-    fn list(&self) -> Response<Body> {
-        let models = self.models.iter().map(
-            |model| json!({"id": model.name, "object": "model", "created": 0, "owned_by": "sealroom"}),
-        );
-        let models: Vec<Value> = models.collect();
-        json_response(StatusCode::OK, &json!({"object": "list", "data": models}))
     }
 }
 

@@ -20,7 +20,7 @@ use super::core::Core;
 use super::passing::next_by;
 use super::room::{Room, Share};
 use super::upstream::{Answer, UpstreamError};
-use crate::engine::Particulars;
+use crate::engine::{Particulars, Unfit};
 
 /// Of an answer in one piece this much is read before the client hears anything, so that a broken one becomes an
 /// error. What is longer passes as it comes, and so does what finds no room in the memory of all such answers.
@@ -108,9 +108,19 @@ async fn fault(incoming: Incoming, engine: &dyn Particulars) -> NoReply {
     let words = timeout(WORDS_PATIENCE, Limited::new(incoming, WORDS).collect()).await;
     let words = words.ok().and_then(Result::ok).map(|read| read.to_bytes());
     let words = words.unwrap_or_default();
-    if std::str::from_utf8(&words).is_ok_and(|words| engine.says_too_long(words)) {
-        let message = "a text of the request is longer than the model reads at once";
-        let refusal = Refusal::new(StatusCode::BAD_REQUEST, "input_too_long", message);
+    let words = std::str::from_utf8(&words).unwrap_or_default();
+    if let Some(unfit) = engine.blames(words) {
+        let (code, message) = match unfit {
+            Unfit::TooLong => (
+                "input_too_long",
+                "a text of the request is longer than the model reads at once",
+            ),
+            Unfit::Image => (
+                "no_images",
+                "the model reads no images: its object has no projector",
+            ),
+        };
+        let refusal = Refusal::new(StatusCode::BAD_REQUEST, code, message);
         return (refusal, Outcome::Ok);
     }
     tracing::warn!(status = 500, "engine");

@@ -12,7 +12,8 @@ impl Route {
     /// In HTTP/2 every request has a scheme, and mostly an authority (RFC 9113, section 8.3.1); in HTTP/1 only one
     /// for a proxy has. Nothing here is chosen by either.
     ///
-    /// The raw path is compared byte by byte: nothing is decoded, no slash is folded, no dot is resolved.
+    /// The raw path is compared byte by byte: nothing is decoded, no slash is folded, no dot is resolved. What model a path
+    /// names, and whether there is such a model, is the caller's to find out.
     ///
     /// # Errors
     /// 404 for everything that is no route, 400 for a proxy's request form, an upgrade, a query string, or a body in
@@ -44,21 +45,43 @@ impl Route {
         let route = Self::ALL
             .iter()
             .copied()
-            .find(|route| uri.path() == route.path() && method == route.method())
-            .ok_or_else(|| Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route"))?;
+            .find(|route| route.is_at(uri.path()) && method == route.method())
+            .ok_or_else(not_found)?;
         if uri.query().is_some() {
             return Err(bad("query", "no route here takes a query string"));
         }
         Ok(route)
     }
 
-    fn method(self) -> Method {
-        if self == Self::Models {
-            Method::GET
-        } else {
-            Method::POST
+    fn is_at(self, path: &str) -> bool {
+        match self {
+            Self::Model => model_name(path).is_some(),
+            _ => path == self.path(),
         }
     }
+
+    fn method(self) -> Method {
+        match self {
+            Self::Models | Self::Model => Method::GET,
+            _ => Method::POST,
+        }
+    }
+}
+
+/// What is asked for is not there.
+pub(super) fn not_found() -> Refusal {
+    Refusal::new(StatusCode::NOT_FOUND, "not_found", "no such route")
+}
+
+/// The name in the path of one model, if it is of the form that served names have. It is for comparing with these alone.
+///
+/// OpenAI's clients write a slash as `%2F`, older ones as it is; of what is in a served name they encode nothing else.
+pub(super) fn model_name(path: &str) -> Option<String> {
+    let name = path.strip_prefix(Route::Model.path())?.strip_prefix('/')?;
+    let name = name.replace("%2F", "/");
+    let in_names = |byte: u8| byte.is_ascii_alphanumeric() || b"._:/-".contains(&byte);
+    let begins = name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    (begins && name.bytes().all(in_names)).then_some(name)
 }
 
 /// Whether a body comes in chunks at most. Others might find its end elsewhere where a coding stands beside them
@@ -89,6 +112,9 @@ mod tests {
     #[case("POST", "/v1/embeddings", Route::Embeddings)]
     #[case("POST", "/v1/rerank", Route::Rerank)]
     #[case("GET", "/v1/models", Route::Models)]
+    #[case("GET", "/v1/models/assistant", Route::Model)]
+    #[case("GET", "/v1/models/lab%2Fvectors:1", Route::Model)]
+    #[case("GET", "/v1/models/lab/vectors:1", Route::Model)]
     fn routes_are_found(#[case] method: &str, #[case] uri: &str, #[case] route: Route) {
         assert_eq!(find(method, uri), Ok(route));
     }
@@ -115,7 +141,16 @@ mod tests {
     #[case::encoded_slash("POST", "/v1%2fcompletions", 404)]
     #[case::parameter("POST", "/v1/completions;a=b", 404)]
     #[case::upper_case("POST", "/V1/completions", 404)]
-    #[case::model("GET", "/v1/models/assistant", 404)]
+    #[case::post_model("POST", "/v1/models/assistant", 404)]
+    #[case::delete_model("DELETE", "/v1/models/assistant", 404)]
+    #[case::no_model("GET", "/v1/models/", 404)]
+    #[case::model_behind_a_slash("GET", "/v1/models//assistant", 404)]
+    #[case::model_behind_an_encoded_slash("GET", "/v1/models/%2Fassistant", 404)]
+    #[case::model_in_dots("GET", "/v1/models/../slots", 404)]
+    #[case::model_in_encoded_dots("GET", "/v1/models/%2E%2E%2Fslots", 404)]
+    #[case::model_with_an_encoded_letter("GET", "/v1/models/%61ssistant", 404)]
+    #[case::model_encoded_twice("GET", "/v1/models/lab%252Fvectors", 404)]
+    #[case::model_and_query("GET", "/v1/models/assistant?a=b", 400)]
     #[case::query("POST", "/v1/completions?a=b", 400)]
     #[case::empty_query("POST", "/v1/completions?", 400)]
     #[case::absolute("POST", "http://model/v1/completions", 400)]

@@ -2,6 +2,8 @@
 
 use std::str::FromStr;
 
+use serde_json::{Value, json};
+
 use crate::engine::Mode;
 use crate::types::AtLeastOne;
 
@@ -60,10 +62,25 @@ impl FromStr for Served {
     }
 }
 
+impl Served {
+    /// As the OpenAI API shows a model.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        json!({"id": self.name, "object": "model", "created": 0, "owned_by": "sealroom"})
+    }
+}
+
 /// All models of a gate, in the order in which clients see them.
 pub type Models = AtLeastOne<Served>;
 
 impl Models {
+    /// As the OpenAI API lists them.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        let data: Vec<Value> = self.iter().map(Served::to_json).collect();
+        json!({"object": "list", "data": data})
+    }
+
     /// The model of exactly that name.
     #[must_use]
     pub fn named(&self, name: &str) -> Option<&Served> {

@@ -1,111 +1,18 @@
-use jsonwebtoken::EncodingKey;
-use jsonwebtoken::jwk::Jwk;
-use rcgen::{
-    KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
-};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, EncodingKey};
 use rstest::rstest;
-use serde_json::json;
-use std::sync::LazyLock;
+use serde_json::{Value, json};
 
 use super::super::mounted::tests::lay;
+use super::jwt::MAX_TOKEN;
+use super::provider::{NOW, PROVIDER, Provider, claims, expected};
 use super::*;
-
-pub(crate) const NOW: i64 = 1_800_000_000;
-
-/// A provider with a key of each kind.
-pub(crate) struct Provider {
-    keys: [(Algorithm, EncodingKey); 4],
-    /// The library makes no JWK of a key in the form that holds its public half.
-    ed: Value,
-}
-
-pub(crate) static PROVIDER: LazyLock<Provider> = LazyLock::new(Provider::new);
-
-impl Provider {
-    fn new() -> Self {
-        let der = |kind| KeyPair::generate_for(kind).unwrap().serialize_der();
-        // Behind the head of PKCS #8 is the PKCS #1 key that the library takes.
-        let rsa = EncodingKey::from_rsa_der(&der(&PKCS_RSA_SHA256)[26..]);
-        let p256 = EncodingKey::from_ec_der(&der(&PKCS_ECDSA_P256_SHA256));
-        let p384 = EncodingKey::from_ec_der(&der(&PKCS_ECDSA_P384_SHA384));
-        let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-        let ed = EncodingKey::from_ed_der(pair.serialized_der());
-        let x = URL_SAFE_NO_PAD.encode(pair.public_key_raw());
-        Self {
-            keys: [
-                (Algorithm::RS256, rsa),
-                (Algorithm::ES256, p256),
-                (Algorithm::ES384, p384),
-                (Algorithm::EdDSA, ed),
-            ],
-            ed: json!({ "kty": "OKP", "crv": "Ed25519", "x": x }),
-        }
-    }
-
-    /// The public keys, each with its algorithm's name as its id.
-    pub(crate) fn jwks(&self) -> Value {
-        let jwk = |(algorithm, key): &(Algorithm, EncodingKey)| {
-            let mut jwk = match algorithm {
-                Algorithm::EdDSA => self.ed.clone(),
-                _ => {
-                    serde_json::to_value(Jwk::from_encoding_key(key, *algorithm).unwrap()).unwrap()
-                }
-            };
-            jwk["kid"] = json!(format!("{algorithm:?}"));
-            jwk.as_object_mut().unwrap().remove("alg");
-            jwk
-        };
-        json!({ "keys": self.keys.iter().map(jwk).collect::<Vec<_>>() })
-    }
-
-    fn sign(&self, header: &str, claims: &str, algorithm: Algorithm) -> String {
-        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
-        let signed = format!("{}.{}", encode(header), encode(claims));
-        let of_kind = |(own, _): &&(Algorithm, EncodingKey)| {
-            *own == algorithm
-                || (*own == Algorithm::RS256 && format!("{algorithm:?}").ends_with("S512"))
-        };
-        let (_, key) = self.keys.iter().find(of_kind).unwrap();
-        let signature = crypto::sign(signed.as_bytes(), key, algorithm).unwrap();
-        format!("{signed}.{signature}")
-    }
-
-    /// A good token with these changes; null takes a claim away.
-    pub(crate) fn token(&self, changes: &Value) -> String {
-        self.sign(
-            r#"{"alg":"RS256","kid":"RS256"}"#,
-            &claims(changes),
-            Algorithm::RS256,
-        )
-    }
-}
-
-fn claims(changes: &Value) -> String {
-    let mut claims = json!({
-        "iss": "https://sso", "aud": "assistant", "exp": NOW + 300, "iat": NOW, "sub": "ada",
-    });
-    for (name, value) in changes.as_object().unwrap() {
-        claims[name] = value.clone();
-    }
-    claims
-        .as_object_mut()
-        .unwrap()
-        .retain(|_, value| !value.is_null());
-    claims.to_string()
-}
-
-pub(crate) fn expected() -> Expected {
-    Expected {
-        issuer: "https://sso".to_owned(),
-        audiences: vec!["other".to_owned(), "assistant".to_owned()],
-        user_claim: "sub".to_owned(),
-    }
-}
 
 fn run_with(token: &str, jwks: &Value, expected: &Expected) -> Result<String, TokenError> {
     let keys = KeySet::parse(jwks.to_string().as_bytes()).unwrap();
     let now = Timestamp::from_second(NOW).unwrap();
-    verify(token.as_bytes(), &keys, expected, now).map(|(person, _)| person.0)
+    verify(token.as_bytes(), &keys, expected, now).map(|(person, _)| person.as_str().to_owned())
 }
 
 fn run(token: &str) -> Result<String, TokenError> {
@@ -283,7 +190,7 @@ fn a_file_that_is_no_key_set_leaves_the_keys_and_one_that_is_gone_does_not() {
     let check = || {
         tokens
             .check(token.as_bytes(), now)
-            .map(|(person, _)| person.0)
+            .map(|(person, _)| person.as_str().to_owned())
     };
     let reload = |version: &str, text: &str| {
         lay(dir.path(), version, "jwks.json", text);

@@ -2,9 +2,16 @@
 //!
 //! Sources: the OpenAI API's `usage`, in the last part of an answer or in the last event of a stream that asked
 //! for it, and before the vectors or ranks where llama-server writes it first; llama-server's `timings`, which its
-//! streams end with in any case (`tools/server/README.md`).
+//! streams end with in any case (`tools/server/README.md`). Where an engine's streams have none unasked, the gate asks, and
+//! [`Unasked`] keeps that from the client.
+
+use std::ops::Range;
 
 use serde::Deserialize;
+
+mod unasked;
+
+pub use unasked::Unasked;
 
 /// Of either end. The engines write both into the first or the last few hundred bytes, before `data: [DONE]`.
 const KEPT: usize = 4 * 1024;
@@ -79,30 +86,37 @@ impl Ends {
 }
 
 fn usage(text: &[u8]) -> Option<Usage> {
-    last::<OpenAi>(text, b"\"usage\":").map(|usage| Usage {
+    said(text).map(|(usage, _)| usage)
+}
+
+/// The last `usage`, and where the member stands.
+fn said(text: &[u8]) -> Option<(Usage, Range<usize>)> {
+    let (usage, at) = last::<OpenAi>(text, b"\"usage\":")?;
+    let usage = Usage {
         prompt: usage.prompt_tokens,
         completion: usage.completion_tokens,
-    })
+    };
+    Some((usage, at))
 }
 
 fn timings(text: &[u8]) -> Option<Usage> {
-    last::<Timings>(text, b"\"timings\":").map(|timings| Usage {
+    last::<Timings>(text, b"\"timings\":").map(|(timings, _)| Usage {
         prompt: timings.cache_n.saturating_add(timings.prompt_n),
         completion: timings.predicted_n,
     })
 }
 
-/// The value after the last `member` that is one; `"usage":null` stands in all events but the last.
-fn last<'a, T: Deserialize<'a>>(text: &'a [u8], member: &[u8]) -> Option<T> {
+/// The value after the last `member` that is one, and where both stand; `"usage":null` stands in all events but the last.
+fn last<'a, T: Deserialize<'a>>(text: &'a [u8], member: &[u8]) -> Option<(T, Range<usize>)> {
     let starts = text.windows(member.len()).enumerate().rev();
     starts
         .filter(|(_, window)| *window == member)
         .find_map(|(at, _)| {
-            let rest = text.get(at + member.len()..)?;
-            serde_json::Deserializer::from_slice(rest)
-                .into_iter::<T>()
-                .next()?
-                .ok()
+            let begin = at + member.len();
+            let rest = serde_json::Deserializer::from_slice(text.get(begin..)?);
+            let mut values = rest.into_iter::<T>();
+            let value = values.next()?.ok()?;
+            Some((value, at..begin + values.byte_offset()))
         })
 }
 

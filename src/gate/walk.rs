@@ -16,6 +16,23 @@ pub struct Found {
     pub over: bool,
     /// How many members are named `$ref`, as references of JSON schemas are.
     pub references: usize,
+    /// A stream is asked for.
+    pub streams: bool,
+    /// And the tokens that it takes.
+    pub asks_tokens: bool,
+}
+
+/// Which of the members that say something of a stream a value is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Says {
+    /// None of them.
+    Nothing,
+    /// `stream`.
+    Stream,
+    /// `stream_options`.
+    StreamOptions,
+    /// `include_usage` of these options.
+    IncludeUsage,
 }
 
 /// A walk through one value.
@@ -26,6 +43,7 @@ pub struct Walk<'a> {
     /// It is that of a member that names a URL.
     url: bool,
     most: Most,
+    says: Says,
 }
 
 /// What a value may be at most.
@@ -61,7 +79,13 @@ impl<'a> Walk<'a> {
             fetches: false,
             url: false,
             most,
+            says: Says::Nothing,
         }
+    }
+
+    /// The value is that member's.
+    pub fn saying(self, says: Says) -> Self {
+        Self { says, ..self }
     }
 
     fn within(&mut self, url: bool) -> Walk<'_> {
@@ -70,6 +94,7 @@ impl<'a> Walk<'a> {
             fetches: self.fetches,
             url,
             most: Most::ANYTHING,
+            says: Says::Nothing,
         }
     }
 
@@ -95,10 +120,17 @@ impl<'de> Visitor<'de> for Walk<'_> {
     }
 
     fn visit_unit<E>(self) -> Result<bool, E> {
+        // No options at all; of a switch, null says nothing.
+        self.found.asks_tokens &= self.says != Says::StreamOptions;
         Ok(false)
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<bool, E> {
+    fn visit_bool<E>(self, on: bool) -> Result<bool, E> {
+        match self.says {
+            Says::Stream => self.found.streams = on,
+            Says::IncludeUsage => self.found.asks_tokens = on,
+            Says::Nothing | Says::StreamOptions => {}
+        }
         Ok(false)
     }
 
@@ -151,7 +183,11 @@ impl<'de> Visitor<'de> for Walk<'_> {
             let url = name.eq_ignore_ascii_case("url")
                 || end.is_some_and(|end| end.eq_ignore_ascii_case(b"_url"));
             self.found.references += usize::from(name == "$ref");
-            map.next_value_seed(self.within(url))?;
+            let says = match self.says {
+                Says::StreamOptions if name.to_uppercase() == "INCLUDE_USAGE" => Says::IncludeUsage,
+                _ => Says::Nothing,
+            };
+            map.next_value_seed(self.within(url).saying(says))?;
         }
         Ok(false)
     }

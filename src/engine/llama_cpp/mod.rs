@@ -13,7 +13,7 @@ use serde_json::json;
 use super::choice::ready_on_200;
 use super::{
     Entry, Health, LayoutError, Listens, Mode, Particulars, Place, Question, Route, Settings,
-    Sockets, Tokens, Tuning, Weights,
+    Sockets, Tokens, Tuning, Unfit, Weights,
 };
 use crate::gguf::ChatFamily;
 
@@ -83,13 +83,25 @@ impl Particulars for LlamaCpp {
         Some(route.path())
     }
 
-    /// `input (701 tokens) is too large to process. increase the physical batch size`, of an embedding or a ranking.
-    fn says_too_long(&self, words: &str) -> bool {
-        words.contains("too large to process")
+    /// `input (701 tokens) is too large to process. increase the physical batch size`, of an embedding or a ranking, and
+    /// `image input is not supported - hint: if this is unexpected, you may need to provide the mmproj`.
+    fn blames(&self, words: &str) -> Option<Unfit> {
+        if words.contains("too large to process") {
+            Some(Unfit::TooLong)
+        } else {
+            words
+                .contains("image input is not supported")
+                .then_some(Unfit::Image)
+        }
     }
 
     fn needs_model(&self) -> bool {
         false
+    }
+
+    /// Its streams end with `timings`.
+    fn asks_for_tokens(&self, _: Route) -> Option<&'static str> {
+        None
     }
 
     fn can_serve_for(&self, _: Mode) -> Result<(), String> {

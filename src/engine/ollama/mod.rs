@@ -7,29 +7,20 @@
 mod name;
 mod store;
 mod template;
+mod variables;
 
 use http::StatusCode;
 
 use super::choice::ready_on_200;
 use super::{
     Entry, Health, LayoutError, Listens, Mode, Particulars, Place, Question, Route, Settings,
-    Sockets, Tokens, Tuning, Weights,
+    Sockets, Tokens, Tuning, Unfit, Weights,
 };
-use crate::gguf::{ChatFamily, KvType};
+use crate::gguf::ChatFamily;
 use name::Name;
 
 /// The port that Ollama's own clients know.
 pub const PORT: u16 = 11_434;
-
-/// Variables that may come from the container: the typed settings, and nothing else of Ollama's. What names other
-/// hosts (`OLLAMA_REMOTES`), writes prompts into the log (`OLLAMA_DEBUG`) or listens elsewhere is not among them.
-const SETTINGS: [&str; 5] = [
-    "OLLAMA_CONTEXT_LENGTH",
-    "OLLAMA_NUM_PARALLEL",
-    "OLLAMA_KV_CACHE_TYPE",
-    "OLLAMA_FLASH_ATTENTION",
-    "OLLAMA_MAX_LOADED_MODELS",
-];
 
 /// See the module.
 #[derive(Clone, Copy, Debug)]
@@ -41,47 +32,15 @@ impl Particulars for Ollama {
     }
 
     fn environment(&self, settings: &Settings) -> Vec<(&'static str, String)> {
-        let [context, parallel, cache, flash, loaded] = SETTINGS;
-        let mut set = vec![
-            (context, settings.tuning.context.to_string()),
-            (parallel, settings.tuning.parallel.to_string()),
-        ];
-        if settings.tuning.cache_k != KvType::default() {
-            // One type for keys and values, and only with flash attention.
-            set.push((cache, settings.tuning.cache_k.as_str().to_owned()));
-            set.push((flash, "1".to_owned()));
-        }
-        // A store with one model has nothing to count.
-        set.extend(
-            settings
-                .tuning
-                .max_loaded
-                .map(|most| (loaded, most.to_string())),
-        );
-        set
+        variables::environment(settings)
     }
 
     fn passes(&self, variable: &str) -> bool {
-        SETTINGS.contains(&variable)
+        variables::SETTINGS.contains(&variable)
     }
 
     fn fixed(&self, place: &Place<'_>) -> Vec<(&'static str, String)> {
-        let text = |value: &str| value.to_owned();
-        vec![
-            ("OLLAMA_HOST", format!("127.0.0.1:{}", place.port)),
-            ("OLLAMA_MODELS", place.store.to_owned()),
-            // The store is not Ollama's to tidy up.
-            ("OLLAMA_NOPRUNE", text("1")),
-            // No cloud models, no web search, no look for recommendations.
-            ("OLLAMA_NO_CLOUD", text("1")),
-            ("OLLAMA_NOHISTORY", text("1")),
-            // Once loaded, loaded, unless another model needs the place: readiness was proven with it.
-            ("OLLAMA_KEEP_ALIVE", text("-1")),
-            // The gate bounds what waits.
-            ("OLLAMA_MAX_QUEUE", text("512")),
-            // Beside these its own list has loopback only; no browser comes as far as this port.
-            ("OLLAMA_ORIGINS", text("http://127.0.0.1")),
-        ]
+        variables::fixed(place)
     }
 
     fn listens(&self) -> Listens {
@@ -120,12 +79,19 @@ impl Particulars for Ollama {
     }
 
     /// It cuts texts or answers 400.
-    fn says_too_long(&self, _: &str) -> bool {
-        false
+    fn blames(&self, _: &str) -> Option<Unfit> {
+        None
     }
 
     fn needs_model(&self) -> bool {
         true
+    }
+
+    /// Otherwise no event of its streams has them (`middleware/openai.go`). Go's `encoding/json` reads it into the same value
+    /// as the client's own `stream_options` before it: of two `include_usage` the last counts, and the other members stay.
+    fn asks_for_tokens(&self, route: Route) -> Option<&'static str> {
+        matches!(route, Route::ChatCompletions | Route::Completions)
+            .then_some(r#""stream_options":{"include_usage":true}"#)
     }
 
     fn can_serve_for(&self, mode: Mode) -> Result<(), String> {
@@ -211,37 +177,5 @@ mod tests {
     ) {
         assert_eq!(Ollama.confuses(one, other), confused);
         assert_eq!(Ollama.confuses(other, one), confused);
-    }
-
-    #[test]
-    fn how_many_are_loaded_is_said_of_several_models_only() {
-        let loaded = |settings: &Settings| {
-            let set = Ollama.environment(settings);
-            let found = set.into_iter().find(|(name, _)| name.contains("LOADED"));
-            found.map(|(_, value)| value)
-        };
-        let mut settings = Settings::sample();
-        assert_eq!(loaded(&settings), None);
-        settings.tuning.max_loaded = Some(2);
-        assert_eq!(loaded(&settings).as_deref(), Some("2"));
-    }
-
-    #[test]
-    fn it_listens_on_loopback_and_keeps_to_itself() {
-        let place = Place {
-            port: 7,
-            store: "/store",
-        };
-        let fixed = Ollama.fixed(&place);
-        let value = |name: &str| {
-            let found = fixed.iter().find(|(key, _)| *key == name);
-            found.map(|(_, value)| value.as_str())
-        };
-        assert_eq!(value("OLLAMA_HOST"), Some("127.0.0.1:7"));
-        assert_eq!(value("OLLAMA_MODELS"), Some("/store"));
-        for name in ["OLLAMA_NO_CLOUD", "OLLAMA_NOPRUNE"] {
-            assert_eq!(value(name), Some("1"), "{name}");
-        }
-        assert_eq!(value("OLLAMA_KEEP_ALIVE"), Some("-1"));
     }
 }

@@ -13,7 +13,7 @@ const PACE: u64 = 50;
 /// What is known of a request that the engine had.
 #[derive(Clone, Copy, Debug)]
 pub struct Work {
-    /// What the engine says, at the end of a whole answer.
+    /// What the engine says, last of an answer.
     pub usage: Option<Usage>,
     /// Of the answer; 499 where the client went before it.
     pub status: u16,

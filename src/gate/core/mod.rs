@@ -10,12 +10,14 @@ mod running;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use http::Extensions;
 use tokio::sync::watch;
 
 use super::doors::Doors;
 pub use super::drain_state::{Drain, DrainFor};
 use super::drain_state::{DrainNumber, DrainState};
 use super::engine_view::RuntimeView;
+use super::listen::Unwarned;
 use crate::seal::lease::{Runtime, Word};
 use crate::seal::state::Machine;
 use crate::seal::wire::{Mcp, Report, State};
@@ -161,11 +163,16 @@ impl Core {
         self
     }
 
-    /// Counts a request until the guard goes; `None` when the drain refuses new ones.
+    /// Counts a request until the guard goes; `None` when the drain refuses it: new ones first, last those over
+    /// connections that were to end and could not say so.
     #[must_use]
-    pub fn enter(self: &Arc<Self>) -> Option<InFlight> {
+    pub fn enter(self: &Arc<Self>, extensions: &Extensions) -> Option<InFlight> {
+        let refusing = match extensions.get::<Unwarned>() {
+            Some(Unwarned) => Drain::Emptying,
+            None => Drain::Refusing,
+        };
         self.change(|inner, _| {
-            let open = inner.drain.stage < Drain::Refusing;
+            let open = inner.drain.stage < refusing;
             inner.in_flight += usize::from(open);
             open
         })
@@ -188,6 +195,12 @@ impl Core {
     #[must_use]
     pub fn advance(&self, drain: DrainNumber, to: Drain) -> bool {
         self.change(|inner, _| inner.drain.advance(drain, to))
+    }
+
+    /// Ends this drain where nothing is under way, and says whether. Both in one, so that nothing enters in between.
+    #[must_use]
+    pub fn end_drain(&self, drain: DrainNumber) -> bool {
+        self.change(|inner, _| inner.in_flight == 0 && inner.drain.advance(drain, Drain::Done))
     }
 
     /// What is known about an MCP server, and why it must not be served, if there is a reason.

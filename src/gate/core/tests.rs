@@ -43,3 +43,19 @@ fn the_pods_end_outlives_its_launch() {
     assert!(core.advance(number, Drain::Done));
     assert_eq!(drain(&core), Drain::Done);
 }
+
+#[test]
+fn what_has_entered_is_not_ended_with_the_rest() {
+    let core = Arc::new(core());
+    let number = core.drain(DrainFor::Pod).unwrap();
+    assert!(core.advance(number, Drain::Refusing));
+    let mut extensions = Extensions::new();
+    extensions.insert(Unwarned);
+    let entered = core.enter(&extensions).unwrap();
+    assert!(!core.end_drain(number));
+    assert_eq!(drain(&core), Drain::Refusing);
+    drop(entered);
+    assert!(core.end_drain(number));
+    assert_eq!(drain(&core), Drain::Done);
+    assert!(core.enter(&extensions).is_none());
+}

@@ -1,5 +1,5 @@
-//! One model as the gate's flag writes it: `name=assistant,port=11500,url=http://10.96.3.7:8080/v1[,key=FILE]`, and
-//! with TLS `url=https://…,host=NAME,ca=FILE`; pure.
+//! One model as the gate's flag writes it: `name=assistant,port=11500,url=http://10.96.3.7:8080/v1[,key=FILE]`, with TLS
+//! `url=https://…,host=NAME,ca=FILE`, and with `watch=connect` where nobody else sees whether it is there; pure.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -22,6 +22,8 @@ pub struct Config {
     pub tls: Option<TlsConfig>,
     /// The file with its key.
     pub key: Option<PathBuf>,
+    /// Whether it is tried again and again if somebody takes connections there.
+    pub watch: bool,
 }
 
 /// How a model's certificate is checked.
@@ -37,7 +39,7 @@ pub struct TlsConfig {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ConfigError {
     /// A part is not `word=value` with a known word.
-    #[error("{0:?} is none of name=, port=, url=, key=, host= and ca=")]
+    #[error("{0:?} is none of name=, port=, url=, key=, host=, ca= and watch=")]
     Part(String),
     /// A word twice.
     #[error("{0}= is written twice")]
@@ -54,6 +56,9 @@ pub enum ConfigError {
     /// Only one half of what TLS needs, or TLS without it.
     #[error("host= and ca= go with an https URL, both of them")]
     Tls,
+    /// Watched in a way that is none.
+    #[error("watch={0}: write connect")]
+    Watch(String),
 }
 
 #[derive(Default)]
@@ -64,6 +69,7 @@ struct Parts {
     key: Option<String>,
     host: Option<String>,
     ca: Option<String>,
+    watch: Option<String>,
 }
 
 impl FromStr for Config {
@@ -81,6 +87,7 @@ impl FromStr for Config {
                 "key" => ("key", &mut parts.key),
                 "host" => ("host", &mut parts.host),
                 "ca" => ("ca", &mut parts.ca),
+                "watch" => ("watch", &mut parts.watch),
                 _ => return Err(unknown()),
             };
             if value.is_empty() {
@@ -103,6 +110,11 @@ impl FromStr for Config {
             }),
             _ => return Err(ConfigError::Tls),
         };
+        let watch = match parts.watch.as_deref() {
+            None => false,
+            Some("connect") => true,
+            Some(other) => return Err(ConfigError::Watch(other.to_owned())),
+        };
         Ok(Self {
             name,
             port: number.ok_or(ConfigError::Port(port))?,
@@ -110,6 +122,7 @@ impl FromStr for Config {
             path,
             tls,
             key: parts.key.map(PathBuf::from),
+            watch,
         })
     }
 }
@@ -140,7 +153,9 @@ mod tests {
         assert_eq!(plain.at, "10.96.3.7:8080".parse().unwrap());
         assert_eq!((plain.port, plain.path.as_str()), (11_500, "/v1"));
         assert_eq!(plain.key, Some("/k/0/value".into()));
-        assert_eq!(plain.tls, None);
+        assert_eq!((plain.tls, plain.watch), (None, false));
+        let watched = "name=a,port=1,url=http://10.0.0.1:1/v1,watch=connect";
+        assert!(watched.parse::<Config>().unwrap().watch);
         let tls: Config = "name=a,port=1,url=https://[fd00::7]:80/openai/v1/,host=a.b.svc,ca=/ca"
             .parse()
             .unwrap();
@@ -169,6 +184,7 @@ mod tests {
     #[case::tls_alone("name=a,port=1,url=https://10.0.0.1:1/v1", "host= and ca=")]
     #[case::ca_alone("name=a,port=1,url=https://10.0.0.1:1/v1,ca=/c", "host= and ca=")]
     #[case::ca_in_the_clear("name=a,port=1,url=http://10.0.0.1:1/v1,host=a,ca=/c", "host= and ca=")]
+    #[case::watched("name=a,port=1,url=http://10.0.0.1:1/v1,watch=true", "write connect")]
     fn what_is_wrong_is_named(#[case] text: &str, #[case] says: &str) {
         let error = text.parse::<Config>().unwrap_err().to_string();
         assert!(error.contains(says), "{error}");

@@ -2,18 +2,14 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 
 use http::HeaderValue;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 
-use super::offer::Offer;
 use crate::gate::mounted::{self, Mounted};
 
-/// How often the files are looked at again.
-const EVERY: Duration = Duration::from_secs(1);
 /// Longest key in bytes.
 const MAX_KEY: usize = 4096;
 /// Largest bundle of certificates in bytes.
@@ -79,16 +75,6 @@ pub fn key(path: &Path) -> Entry<HeaderValue> {
 /// How a model's certificate is checked.
 pub fn ca(path: &Path) -> Entry<Arc<ClientConfig>> {
     Entry::new(path, "CA", MAX_CA, client)
-}
-
-/// Looks at a model's files again and again.
-pub async fn reload(offer: Arc<Offer>) {
-    loop {
-        tokio::time::sleep(EVERY).await;
-        let offer = Arc::clone(&offer);
-        // Mounted files are in memory, but reading them is still a blocking call.
-        let _ = tokio::task::spawn_blocking(move || offer.reload()).await;
-    }
 }
 
 /// Without the line's end that editors leave.

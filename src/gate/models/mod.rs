@@ -8,6 +8,7 @@ mod config;
 mod dial;
 mod entry;
 mod offer;
+mod watch;
 
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -106,21 +107,21 @@ pub async fn bind(models: Vec<Config>) -> Result<Vec<Bound>, (SocketAddr, std::i
 /// The models with their ports, each with what is needed to ask it.
 pub struct Offers(Vec<(Arc<Offer>, TcpListener)>);
 
-/// What the models' files are, for whoever reports it.
-pub struct Files(Vec<Arc<Offer>>);
+/// What is known of the models, for whoever reports it.
+pub struct Known(Vec<Arc<Offer>>);
 
-impl Files {
-    /// The files that are not there or cannot be used, in the order of the models.
+impl Known {
+    /// What is not there or cannot be used, in the order of the models.
     #[must_use]
     pub fn lack(&self) -> Vec<Lack> {
         self.0.iter().flat_map(|offer| offer.lack()).collect()
     }
 }
 
-impl fmt::Debug for Files {
+impl fmt::Debug for Known {
     /// How many models: what they are asked with is nobody's to see.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Files").field(&self.0.len()).finish()
+        f.debug_tuple("Known").field(&self.0.len()).finish()
     }
 }
 
@@ -135,17 +136,17 @@ pub fn offer(bound: Vec<Bound>, core: &Arc<Core>, counts: &Counts) -> Offers {
 }
 
 impl Offers {
-    /// What is known about their files.
+    /// What is known of them, now and later.
     #[must_use]
-    pub fn files(&self) -> Files {
-        Files(self.0.iter().map(|(offer, _)| Arc::clone(offer)).collect())
+    pub fn known(&self) -> Known {
+        Known(self.0.iter().map(|(offer, _)| Arc::clone(offer)).collect())
     }
 }
 
-/// Serves the models, and looks at their files again and again.
+/// Serves the models, and looks at them again and again.
 pub fn serve(tasks: &mut JoinSet<()>, offers: Offers, core: &Arc<Core>) {
     for (offer, listener) in offers.0 {
-        tasks.spawn(entry::reload(Arc::clone(&offer)));
+        tasks.spawn(watch::watch(Arc::clone(&offer)));
         let doors = Arc::clone(core);
         tasks.spawn(listen::serve(
             listener,

@@ -14,13 +14,14 @@ use super::carry::{Carried, Place};
 use super::config::{Config, TlsConfig};
 use super::dial::dial;
 use super::entry::{self, Entry};
+use super::watch::Reach;
 use super::{AT_ONCE, Asked, Counts, Of};
 use crate::gate::answer::{Body, Refusal};
 use crate::gate::arriving::Arriving;
 use crate::gate::core::Core;
 use crate::gate::passing::ENGINE_PATIENCE;
-use crate::gate::routes::Route;
-use crate::seal::wire::{Lack, ModelFile};
+use crate::gate::routes::{self, Route};
+use crate::seal::wire::{Lack, Need};
 
 /// Largest body of a request. It is never in memory as a whole.
 const MAX_BODY: usize = 16 * 1024 * 1024;
@@ -43,6 +44,7 @@ pub struct Offer {
     host: HeaderValue,
     key: Option<Entry<HeaderValue>>,
     ca: Option<Entry<Arc<ClientConfig>>>,
+    reach: Reach,
     core: Arc<Core>,
     counts: Counts,
     places: Arc<Semaphore>,
@@ -60,6 +62,7 @@ impl Offer {
             host: host.try_into().unwrap_or(HeaderValue::from_static("model")),
             key: config.key.as_deref().map(entry::key),
             ca: config.tls.as_ref().map(|tls| entry::ca(&tls.ca)),
+            reach: Reach::default(),
             places: Arc::new(Semaphore::new(AT_ONCE)),
             config,
             core,
@@ -77,15 +80,29 @@ impl Offer {
         }
     }
 
+    /// Tries whether somebody takes connections at its address, where that is wanted and while the pod may ask it. Else
+    /// nothing is known of it.
+    pub async fn reach(&self) {
+        if self.config.watch && self.core.admits().is_ok() {
+            self.reach.dial(self.config.at, &self.config.name).await;
+        } else {
+            self.reach.forget();
+        }
+    }
+
     /// What it cannot be asked without, and is not there or cannot be used.
     pub fn lack(&self) -> impl Iterator<Item = Lack> {
         let no_key = self.key.as_ref().is_some_and(|key| key.get().is_none());
         let no_ca = self.ca.as_ref().is_some_and(|ca| ca.get().is_none());
         let port = self.config.port;
-        [(no_key, ModelFile::Key), (no_ca, ModelFile::Ca)]
-            .into_iter()
+        let needs = [
+            (no_key, Need::Key),
+            (no_ca, Need::Ca),
+            (self.reach.away(), Need::Listener),
+        ];
+        (needs.into_iter())
             .filter(|(lacks, _)| *lacks)
-            .map(move |(_, file)| Lack { port, file })
+            .map(move |(_, what)| Lack { port, what })
     }
 
     /// Answers one request of the program.
@@ -107,6 +124,10 @@ impl Offer {
             .map_err(|reason| Refusal::not_sealed(&reason))?;
         let (head, body) = request.into_parts();
         let route = Route::find(head.version, &head.method, &head.uri, &head.headers)?;
+        if route == Route::Model {
+            // The list tells a program as much.
+            return Err(routes::not_found());
+        }
         let key = self.key()?;
         let tls = self.tls()?;
         if body.size_hint().lower() > MAX_BODY as u64 {
@@ -226,4 +247,50 @@ fn some(of: &HeaderMap, names: &[header::HeaderName]) -> HeaderMap {
         }
     }
     kept
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+    use std::time::Duration;
+
+    use prometheus_client::registry::Registry;
+
+    use super::*;
+    use crate::seal::session::Session;
+    use crate::seal::state;
+
+    fn core() -> Core {
+        let config = state::Config {
+            when_stale: state::WhenStale::Serve,
+            grace: Duration::ZERO,
+            own_node: state::OwnNode::Report,
+        };
+        Core::new(state::Machine::new(config, "pod", Session::random()))
+    }
+
+    #[rstest::rstest]
+    #[case::a_pod_that_may_ask(core().unsealed(), 1)]
+    #[case::a_pod_that_may_not(core(), 0)]
+    #[tokio::test]
+    async fn nobody_at_an_address_is_known_of(#[case] core: Core, #[case] lacks: usize) {
+        // Nobody takes connections at port 1.
+        let config = Config {
+            name: "assistant".to_owned(),
+            port: 11500,
+            at: SocketAddr::from(([127, 0, 0, 1], 1)),
+            path: "/v1".to_owned(),
+            tls: None,
+            key: None,
+            watch: true,
+        };
+        let counts = Counts::register(&mut Registry::default());
+        let offer = Offer::new(config, Arc::new(core), counts);
+        for _ in 0..3 {
+            offer.reach.dial(offer.config.at, "assistant").await;
+        }
+        assert_eq!(offer.lack().count(), 1);
+        offer.reach().await;
+        assert_eq!(offer.lack().count(), lacks);
+    }
 }

@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use super::settings::{OWN_NODE, OwnNode};
 use crate::seal::check::{MAX_DETAIL, Malformed};
-use crate::seal::wire::{Closure, Opening, Target, TargetReport};
+use crate::seal::probe::Observation;
+use crate::seal::verdict::report;
+use crate::seal::wire::{Closure, Opening, Target, TargetReport, Verdict};
 
 /// Why a challenge is not obeyed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +67,28 @@ pub struct Findings {
     pub nonce: String,
     /// One per target.
     pub targets: Vec<TargetReport>,
+}
+
+/// What the observations mean, each for the target in its place.
+pub(super) fn found(targets: &[Target], observations: &[Observation]) -> Vec<TargetReport> {
+    targets
+        .iter()
+        .zip(observations)
+        .map(|(target, observation)| report(target, observation))
+        .collect()
+}
+
+/// The names of the targets that were reached and must not be.
+pub(super) fn reached(targets: &[TargetReport], own_node: OwnNode) -> Option<String> {
+    let names: Vec<&str> = targets
+        .iter()
+        .filter(|target| target.verdict == Verdict::Reached)
+        .filter(|target| {
+            own_node == OwnNode::Require || target.required || !target.name.starts_with(OWN_NODE)
+        })
+        .map(|target| target.name.as_str())
+        .collect();
+    (!names.is_empty()).then(|| names.join(", "))
 }
 
 /// The opening that a round's knowledge amounts to. An order's own words come first: the operator knows what

@@ -2,7 +2,8 @@ use std::io::ErrorKind;
 
 use super::*;
 use crate::seal::check::{Malformed, new_nonce};
-use crate::seal::wire::{Control, Proto, TargetKind, VERSION};
+use crate::seal::lease::Word;
+use crate::seal::wire::{Control, Proto, State, TargetKind, VERSION};
 
 mod openings;
 mod orders;

@@ -39,6 +39,8 @@ async fn routes_pass_and_tricks_do_not() {
         ("GET /health HTTP/1.1", 404),
         ("GET /metrics HTTP/1.1", 404),
         ("GET /props HTTP/1.1", 404),
+        ("GET /v1/models/../../props HTTP/1.1", 404),
+        ("GET /v1/models/assistant?x=1 HTTP/1.1", 400),
         ("OPTIONS /v1/completions HTTP/1.1", 404),
         ("POST /v1/completions?x=1 HTTP/1.1", 400),
         ("POST http://assistant/v1/completions HTTP/1.1", 400),

@@ -11,8 +11,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::bed::{Gate, PATIENCE, get, posted, raw};
-use super::engine::chunk;
+use super::bed::{Gate, PATIENCE, get, raw, streaming};
+use super::full::full;
 use super::seal::serving;
 use super::tls::Ca;
 
@@ -31,10 +31,7 @@ async fn as_many_requests_as_may_wait_have_their_lines() {
     const CONNECTIONS: usize = 20;
     let flags = ["--max-concurrent", "1", "--max-queued", "1100"];
     let (gate, engine, _launch) = serving(&flags).await;
-    let chunks = engine.stream();
-    let mut held = posted(gate.api, PATH, BODY).await;
-    chunks.send(chunk("data: 0\n\n")).await.unwrap();
-    assert_ne!(held.read(&mut [0u8; 1024]).await.unwrap(), 0);
+    let (_chunks, _held) = streaming(&gate, &engine, "").await;
 
     let mut waiting = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
@@ -103,14 +100,7 @@ async fn what_is_no_request_is_counted() {
 
 #[tokio::test]
 async fn connections_beyond_the_limit_are_counted() {
-    // 2 x 1 + 64 connections.
-    let gate = Gate::start(&["--max-concurrent", "1", "--max-queued", "0"]).await;
-    let mut held = Vec::new();
-    for _ in 0..66 {
-        let mut client = TcpStream::connect(gate.api).await.unwrap();
-        client.write_all(b"GET /v1/mod").await.unwrap();
-        held.push(client);
-    }
+    let (gate, _held) = full().await;
     let begun = std::time::Instant::now();
     while raw(gate.api, "").await.status != 503 {
         assert!(

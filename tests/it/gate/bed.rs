@@ -1,35 +1,32 @@
 //! A real gate process, an engine and a launch played by the test, and the operator's signed challenges.
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use sealroom::seal::lease::{Runtime, Word};
 use sealroom::seal::session::Session;
-use sealroom::seal::sign::{CHALLENGE, SigningKey};
-use sealroom::seal::wire::{
-    Challenge, Closure, Control, Opening, Proto, Report, State, Target, TargetKind,
-};
+use sealroom::seal::sign::SigningKey;
+use sealroom::seal::wire::Report;
 use tempfile::TempDir;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader, Lines};
-use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixStream};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::process::{Child, ChildStdout, Command};
 use tokio::time::{sleep, timeout};
+
+mod client;
+mod launch;
+mod operator;
+
+pub use client::{Answer, answer, get, post, posted, raw, request, streaming};
+pub use launch::FakeLaunch;
+pub use operator::target;
 
 /// Longest wait for anything; the machine may be busy.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 /// Files that a gate may have open when it starts: fewer than it may allow itself.
 pub const FILES: u32 = 512;
 pub const POD: &str = "0b9f3c1e-0000-4000-8000-000000000001";
-
-/// An answer over a raw connection.
-#[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub body: String,
-}
 
 pub struct Gate {
     pub dir: TempDir,
@@ -51,21 +48,6 @@ pub struct Gate {
 
 pub fn binary() -> &'static str {
     env!("CARGO_BIN_EXE_sealroom")
-}
-
-pub fn target(name: &str, addr: SocketAddr, required: bool) -> Target {
-    Target {
-        name: name.to_owned(),
-        required,
-        kind: TargetKind::Canary,
-        addr,
-        proto: Proto::Tcp,
-        control: if required {
-            Control::Ok { rtt_micros: 100 }
-        } else {
-            Control::None
-        },
-    }
 }
 
 impl Gate {
@@ -161,80 +143,6 @@ impl Gate {
         socket.listen(8).unwrap()
     }
 
-    /// A challenge as the operator makes it when all is well.
-    pub fn challenge(&mut self) -> Challenge {
-        self.seq += 1;
-        Challenge {
-            v: 1,
-            pod_uid: POD.to_owned(),
-            nonce: sealroom::seal::check::new_nonce(),
-            session: Some(self.session),
-            seq: self.seq,
-            validity_ms: 90_000,
-            closure: Closure::Equal,
-            open: None,
-            targets: vec![target("canary/own-node/tcp4", self.shut, true)],
-        }
-    }
-
-    pub async fn send(&self, challenge: &Challenge) -> Answer {
-        self.post(&self.signed(challenge)).await
-    }
-
-    /// What the operator puts on the wire, to be recorded.
-    pub fn signed(&self, challenge: &Challenge) -> String {
-        let envelope = self.key.sign(CHALLENGE, challenge).unwrap();
-        serde_json::to_string(&envelope).unwrap()
-    }
-
-    pub async fn post(&self, signed: &str) -> Answer {
-        post(self.admin, "/challenge", signed, "").await
-    }
-
-    pub async fn round(&mut self) -> Report {
-        let challenge = self.challenge();
-        self.report_of(&challenge).await
-    }
-
-    pub async fn report_of(&self, challenge: &Challenge) -> Report {
-        let answer = self.send(challenge).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-        serde_json::from_str(&answer.body).unwrap()
-    }
-
-    /// Good rounds until the state is Proven.
-    pub async fn prove(&mut self) {
-        self.prove_for(90_000).await;
-    }
-
-    pub async fn prove_for(&mut self, validity_ms: u64) {
-        let begun = Instant::now();
-        while begun.elapsed() < PATIENCE {
-            let mut challenge = self.challenge();
-            challenge.validity_ms = validity_ms;
-            if self.report_of(&challenge).await.state == State::Proven {
-                return;
-            }
-            sleep(Duration::from_millis(650)).await;
-        }
-        panic!("not proven: {:?}", self.sealz().await);
-    }
-
-    /// The operator knows that it is open.
-    pub async fn order_open(&mut self, reason: &str) -> Report {
-        let mut challenge = self.challenge();
-        let detail = "a canary saw the nonce".to_owned();
-        challenge.open = Some(Opening {
-            reason: reason.to_owned(),
-            detail,
-        });
-        self.report_of(&challenge).await
-    }
-
-    pub async fn sealz(&self) -> Report {
-        serde_json::from_str(&get(self.admin, "/sealz").await.body).unwrap()
-    }
-
     pub async fn admin_status(&self, path: &str) -> (u16, String) {
         let answer = get(self.admin, path).await;
         (answer.status, answer.body.trim().to_owned())
@@ -281,120 +189,5 @@ impl Gate {
             .unwrap()
             .unwrap();
         serde_json::from_str(&line).unwrap()
-    }
-}
-
-/// A launch played by the test.
-pub struct FakeLaunch {
-    stream: BufReader<UnixStream>,
-}
-
-impl FakeLaunch {
-    pub async fn connect(lease: &Path) -> Self {
-        Self::connect_with(lease, &["Kernel"]).await
-    }
-
-    pub async fn connect_with(lease: &Path, locks: &[&str]) -> Self {
-        let stream = UnixStream::connect(lease).await.unwrap();
-        let mut launch = Self {
-            stream: BufReader::new(stream),
-        };
-        launch
-            .say(&Runtime::Hello {
-                locks: locks.iter().map(|lock| (*lock).to_owned()).collect(),
-            })
-            .await;
-        launch
-    }
-
-    /// A gate that has hung up already is noticed by [`FakeLaunch::word`].
-    pub async fn say(&mut self, what: &Runtime) {
-        let line = serde_json::to_string(what).unwrap() + "\n";
-        let _ = self.stream.get_mut().write_all(line.as_bytes()).await;
-    }
-
-    /// The gate's next word; `None` when it hung up.
-    pub async fn word(&mut self) -> Option<Word> {
-        let mut line = String::new();
-        match timeout(PATIENCE, self.stream.read_line(&mut line))
-            .await
-            .unwrap()
-        {
-            Ok(0) | Err(_) => None,
-            Ok(_) => Some(serde_json::from_str(&line).unwrap()),
-        }
-    }
-
-    pub async fn wait_for(&mut self, word: Word) {
-        let begun = Instant::now();
-        loop {
-            let got = self.word().await;
-            if got.as_ref() == Some(&word) {
-                return;
-            }
-            assert!(begun.elapsed() < PATIENCE, "{got:?}, not {word:?}");
-        }
-    }
-
-    pub async fn run_engine(&mut self) {
-        self.wait_for(Word::Granted).await;
-        self.say(&Runtime::Starting).await;
-        self.say(&Runtime::Running).await;
-    }
-}
-
-pub async fn get(addr: SocketAddr, path: &str) -> Answer {
-    raw(
-        addr,
-        &format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"),
-    )
-    .await
-}
-
-pub async fn post(addr: SocketAddr, path: &str, body: &str, fields: &str) -> Answer {
-    raw(addr, &request(path, body, fields)).await
-}
-
-/// A POST as text; `fields` are further header lines.
-pub fn request(path: &str, body: &str, fields: &str) -> String {
-    let length = body.len();
-    format!(
-        "POST {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {length}\r\n{fields}\r\n{body}"
-    )
-}
-
-/// A connection on which a POST was sent.
-pub async fn posted(addr: SocketAddr, path: &str, body: &str) -> TcpStream {
-    let mut client = TcpStream::connect(addr).await.unwrap();
-    let text = request(path, body, "");
-    client.write_all(text.as_bytes()).await.unwrap();
-    client
-}
-
-/// Sends text and reads the answer to the end of the connection.
-pub async fn raw(addr: SocketAddr, text: &str) -> Answer {
-    let mut stream = TcpStream::connect(addr).await.unwrap();
-    // The gate may answer and close before it has taken everything.
-    let _ = stream.write_all(text.as_bytes()).await;
-    let mut all = Vec::new();
-    let mut chunk = [0u8; 4096];
-    while let Ok(Ok(count @ 1..)) = timeout(PATIENCE, stream.read(&mut chunk)).await {
-        all.extend_from_slice(&chunk[..count]);
-    }
-    answer(&String::from_utf8_lossy(&all))
-}
-
-/// The answer that this text is.
-pub fn answer(text: &str) -> Answer {
-    let (head, body) = text.split_once("\r\n\r\n").unwrap_or((text, ""));
-    let status = head
-        .split(' ')
-        .nth(1)
-        .and_then(|code| code.parse().ok())
-        .unwrap_or(0);
-    Answer {
-        status,
-        head: head.to_ascii_lowercase(),
-        body: body.to_owned(),
     }
 }

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use super::bed::{Answer, FakeLaunch, Gate, post, raw, request};
+use super::bed::{Answer, FakeLaunch, Gate, post, raw, request, streaming};
 use super::engine::{Engine, chunk};
 use super::seal::serving;
 
@@ -161,12 +161,7 @@ async fn what_is_refused_does_not_count() {
     launch.run_engine().await;
     gate.until("/readyz", 200).await;
 
-    let chunks = engine.stream();
-    let mut held = TcpStream::connect(gate.api).await.unwrap();
-    let text = request(PATH, BODY, &bearer("b"));
-    held.write_all(text.as_bytes()).await.unwrap();
-    chunks.send(chunk("data: 0\n\n")).await.unwrap();
-    assert_ne!(held.read(&mut [0u8; 1024]).await.unwrap(), 0);
+    let (chunks, mut held) = streaming(&gate, &engine, &bearer("b")).await;
     for _ in 0..3 {
         let answer = ask(&gate, "a").await;
         assert_eq!(answer.status, 429, "{answer:?}");
@@ -187,12 +182,7 @@ async fn what_is_refused_does_not_count() {
 async fn who_waits_has_a_place_in_the_budget_and_gives_it_back() {
     let flags = ["--requests-per-minute", "2", "--max-concurrent", "1"];
     let (_secret, gate, engine, _launch) = keyed(&flags).await;
-    let chunks = engine.stream();
-    let mut held = TcpStream::connect(gate.api).await.unwrap();
-    let text = request(PATH, BODY, &bearer("b"));
-    held.write_all(text.as_bytes()).await.unwrap();
-    chunks.send(chunk("data: 0\n\n")).await.unwrap();
-    assert_ne!(held.read(&mut [0u8; 1024]).await.unwrap(), 0);
+    let (chunks, mut held) = streaming(&gate, &engine, &bearer("b")).await;
     let mut waiting = Vec::new();
     for _ in 0..2 {
         let mut client = TcpStream::connect(gate.api).await.unwrap();

@@ -30,7 +30,7 @@ fn of(key: &str) -> String {
 }
 
 /// What the chunks of a body hold together (RFC 9112, section 7.1).
-fn without_chunks(mut body: &str) -> String {
+pub fn without_chunks(mut body: &str) -> String {
     let mut text = String::new();
     while let Some((size, rest)) = body.split_once("\r\n") {
         let size = usize::from_str_radix(size, 16).unwrap();

@@ -11,7 +11,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
-use super::bed::{Answer, FakeLaunch, Gate, PATIENCE, binary, post, posted, request};
+use super::bed::{Answer, FakeLaunch, Gate, PATIENCE, binary, post, request, streaming};
 use super::engine::{ANSWER, chunk};
 use super::seal::serving;
 
@@ -36,9 +36,14 @@ impl Kept {
     /// The head of a whole answer in one piece.
     async fn ask(&mut self) -> String {
         self.send().await;
+        self.until(ANSWER).await
+    }
+
+    /// What comes up to this end.
+    async fn until(&mut self, end: &str) -> String {
         let mut text = String::new();
         let mut some = [0u8; 1024];
-        while !text.ends_with(ANSWER) {
+        while !text.ends_with(end) {
             let count = timeout(PATIENCE, self.0.read(&mut some)).await.unwrap();
             let count = count.unwrap();
             assert_ne!(count, 0, "{text}");
@@ -156,14 +161,50 @@ async fn a_lame_duck_serves_and_sends_its_clients_away() {
     assert!(late.contains("retry-after: "), "{late}");
 }
 
+/// A stream that began before the drain told its client nothing of it.
+#[rstest::rstest]
+#[case::behind_the_lame_duck(Duration::ZERO)]
+#[case::shortly_before_its_end(Duration::from_millis(600))]
+#[tokio::test]
+async fn a_connection_that_could_not_be_told_to_end_gets_one_more_answer(#[case] end: Duration) {
+    let (gate, engine, mut launch) = serving(&["--lame-duck-seconds", "1"]).await;
+    let chunks = engine.stream();
+    let mut client = Kept::to(&gate).await;
+    client.send().await;
+    chunks.send(chunk("data: 0\n\n")).await.unwrap();
+    client.until("data: 0\n\n\r\n").await;
+    let mut hook = hook(&gate);
+    gate.until("/readyz", 503).await;
+    if end.is_zero() {
+        until_refused(&gate).await;
+    }
+    sleep(end).await;
+    chunks.send(chunk("data: last\n\n")).await.unwrap();
+    drop(chunks);
+    client.until("data: last\n\n\r\n0\r\n\r\n").await;
+    until_refused(&gate).await;
+    sleep(Duration::from_millis(200)).await;
+
+    assert!(
+        hook.try_wait().unwrap().is_none(),
+        "a request may be on its way"
+    );
+    let head = client.ask().await;
+    assert!(head.starts_with("http/1.1 200 "), "{head}");
+    assert!(head.contains("connection: close"), "{head}");
+    assert_eq!(client.rest().await, "");
+    let begun = Instant::now();
+    launch.wait_for(Word::Drained).await;
+    let ended = timeout(PATIENCE, hook.wait()).await.unwrap().unwrap();
+    assert_eq!(ended.code(), Some(0));
+    assert!(begun.elapsed() < SOON);
+}
+
 #[tokio::test]
 async fn a_drain_ends_at_its_limit() {
     // A grace of 4 s leaves 3 s for streams.
     let (mut gate, engine, mut launch) = serving(&["--drain-seconds", "4"]).await;
-    let chunks = engine.stream();
-    let mut client = posted(gate.api, "/v1/completions", BODY).await;
-    chunks.send(chunk("data: 0\n\n")).await.unwrap();
-    assert_ne!(client.read(&mut [0u8; 1024]).await.unwrap(), 0);
+    let (_chunks, _client) = streaming(&gate, &engine, "").await;
     terminate(&gate.child);
     launch.wait_for(Word::Drained).await;
     assert_eq!(
@@ -237,10 +278,7 @@ async fn a_runtime_that_ends_alone_drains_only_for_itself() {
 #[tokio::test]
 async fn an_opening_outweighs_the_drain() {
     let (mut gate, engine, mut launch) = serving(&[]).await;
-    let chunks = engine.stream();
-    let mut client = posted(gate.api, "/v1/completions", BODY).await;
-    chunks.send(chunk("data: 0\n\n")).await.unwrap();
-    assert_ne!(client.read(&mut [0u8; 1024]).await.unwrap(), 0);
+    let (_chunks, mut client) = streaming(&gate, &engine, "").await;
     let mut hook = hook(&gate);
     gate.until("/readyz", 503).await;
     gate.order_open("EgressOpen").await;

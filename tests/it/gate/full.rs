@@ -15,7 +15,7 @@ const CONNECTIONS: usize = 66;
 const PARTING: usize = 64;
 
 /// A gate, and the clients that fill it.
-async fn full() -> (Gate, Vec<TcpStream>) {
+pub(super) async fn full() -> (Gate, Vec<TcpStream>) {
     let gate = Gate::start(&["--max-concurrent", "1", "--max-queued", "0"]).await;
     let mut held = Vec::new();
     // They are taken in the order in which they come.

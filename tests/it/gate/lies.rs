@@ -58,14 +58,17 @@ async fn its_faults_become_errors_in_our_words() {
     assert_eq!(answer.status, 400);
     assert!(answer.body.contains("256 tokens"));
     assert_eq!(gate.audit_line().await["outcome"], "ok");
-    // One of these faults the engine takes for its own.
+    // Some of these faults the engine takes for its own.
     let long = "input (701 tokens) is too large to process. increase the physical batch size (current batch size: 512)";
-    engine.answer(500, &format!(r#"{{"error":{{"message":"{long}"}}}}"#));
-    let answer = post(gate.api, PATH, BODY, "").await;
-    assert_eq!(answer.status, 400, "{answer:?}");
-    assert!(answer.body.contains("input_too_long"), "{answer:?}");
-    assert!(!answer.body.contains("701") && !answer.head.contains("retry-after"));
-    assert_eq!(gate.audit_line().await["outcome"], "ok");
+    let image = "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj";
+    for (words, code) in [(long, "input_too_long"), (image, "no_images")] {
+        engine.answer(500, &format!(r#"{{"error":{{"message":"{words}"}}}}"#));
+        let answer = post(gate.api, PATH, BODY, "").await;
+        assert_eq!(answer.status, 400, "{answer:?}");
+        assert!(answer.body.contains(code), "{answer:?}");
+        assert!(!answer.body.contains(words) && !answer.head.contains("retry-after"));
+        assert_eq!(gate.audit_line().await["outcome"], "ok");
+    }
 }
 
 #[tokio::test]

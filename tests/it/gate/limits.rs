@@ -7,8 +7,9 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{sleep, timeout};
 
-use super::bed::{FILES, Gate, PATIENCE, post, posted, raw};
+use super::bed::{FILES, Gate, PATIENCE, post, posted, raw, streaming};
 use super::engine::chunk;
+use super::full::full;
 use super::seal::serving;
 
 const BODY: &str = r#"{"prompt":"x"}"#;
@@ -16,10 +17,7 @@ const BODY: &str = r#"{"prompt":"x"}"#;
 #[tokio::test]
 async fn requests_at_once_are_bounded() {
     let (gate, engine, _launch) = serving(&["--max-concurrent", "1", "--max-queued", "0"]).await;
-    let chunks = engine.stream();
-    let mut client = posted(gate.api, "/v1/completions", BODY).await;
-    chunks.send(chunk("data: 0\n\n")).await.unwrap();
-    assert_ne!(client.read(&mut [0u8; 64]).await.unwrap(), 0);
+    let (chunks, mut client) = streaming(&gate, &engine, "").await;
     let answer = post(gate.api, "/v1/completions", BODY, "").await;
     assert_eq!(answer.status, 429);
     assert!(answer.head.contains("retry-after: 1"), "{answer:?}");
@@ -33,14 +31,7 @@ async fn requests_at_once_are_bounded() {
 
 #[tokio::test]
 async fn connections_at_once_are_bounded() {
-    // 2 x 1 + 64 connections.
-    let gate = Gate::start(&["--max-concurrent", "1", "--max-queued", "0"]).await;
-    let mut held = Vec::new();
-    for _ in 0..66 {
-        let mut client = TcpStream::connect(gate.api).await.unwrap();
-        client.write_all(b"GET /v1/mod").await.unwrap();
-        held.push(client);
-    }
+    let (gate, _held) = full().await;
     let begun = Instant::now();
     loop {
         let answer = raw(gate.api, "").await;

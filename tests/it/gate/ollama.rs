@@ -1,7 +1,39 @@
 //! The gate before an engine on a port of loopback.
 
-use super::bed::{FakeLaunch, Gate, get, post, raw};
-use super::engine::Engine;
+use tokio::io::AsyncReadExt;
+use tokio::time::timeout;
+
+use super::bed::{FakeLaunch, Gate, PATIENCE, answer, get, post, posted, raw};
+use super::cached::without_chunks;
+use super::engine::{Engine, chunk};
+
+const TOLD: &str = r#","usage":{"prompt_tokens":7,"completion_tokens":2,"total_tokens":9}"#;
+const ZEROS: &str = r#","usage":{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}"#;
+
+/// A stream as Ollama 0.17.4 writes it: two pieces of text, each with this behind it, and in the end the tokens or nothing.
+fn stream(of_each: &str, told: Option<&str>) -> String {
+    let event = |choices: &str, behind: &str| {
+        format!("data: {{\"model\":\"assistant\",\"choices\":[{choices}]{behind}}}\n\n")
+    };
+    let text = event(r#"{"delta":{"content":"Paris"}}"#, of_each).repeat(2);
+    let told = told.map(|told| event("", told)).unwrap_or_default();
+    format!("{text}{told}data: [DONE]\n\n")
+}
+
+/// What a client reads where the engine answers with this stream, in pieces of seven bytes.
+async fn streamed(gate: &Gate, engine: &Engine, path: &str, body: &str, stream: &str) -> String {
+    let chunks = engine.stream();
+    let mut client = posted(gate.api, path, body).await;
+    for piece in stream.as_bytes().chunks(7) {
+        let piece = std::str::from_utf8(piece).unwrap();
+        chunks.send(chunk(piece)).await.unwrap();
+    }
+    drop(chunks);
+    let mut all = String::new();
+    let read = client.read_to_string(&mut all);
+    timeout(PATIENCE, read).await.unwrap().unwrap();
+    without_chunks(&answer(&all).body)
+}
 
 async fn serving(locks: &[&str]) -> (Gate, Engine, FakeLaunch) {
     serving_with(&[], locks).await
@@ -73,6 +105,90 @@ async fn a_request_that_names_no_model_means_the_one_there_is() {
         assert_eq!(answer.status, status, "{body}: {answer:?}");
     }
     assert_eq!(engine.requests().len(), 3, "no trick reached the engine");
+}
+
+#[rstest::rstest]
+#[case::chat("/v1/chat/completions", "")]
+#[case::completions("/v1/completions", ZEROS)]
+#[tokio::test]
+async fn a_streams_tokens_count_and_who_did_not_ask_for_them_reads_none(
+    #[case] path: &str,
+    #[case] of_each: &str,
+) {
+    let budget = ["--tokens-per-minute", "10"];
+    let (mut gate, engine, _launch) = serving_with(&budget, &["KernelStream"]).await;
+    let body = r#"{"model":"assistant","stream":true,"stream_options":{"x":1},"y":1.50}"#;
+    let whole = stream(of_each, Some(TOLD));
+    let read = streamed(&gate, &engine, path, body, &whole).await;
+    assert_eq!(read, stream("", None), "as if nobody had asked");
+    let asked = r#"{"model":"assistant","stream":true,"stream_options":{"x":1},"y":1.50,"stream_options":{"include_usage":true}}"#;
+    assert_eq!(engine.requests()[0].2, asked);
+
+    let line = gate.audit_line().await;
+    let tokens = (&line["promptTokens"], &line["completionTokens"]);
+    assert_eq!(tokens, (&7.into(), &2.into()), "{line}");
+    let bytes = (&line["bytesIn"], &line["bytesOut"]);
+    assert_eq!(bytes, (&body.len().into(), &read.len().into()), "{line}");
+    let text = get(gate.metrics, "/metrics").await.body;
+    let counted = r#"gen_ai_token_type="output"} 2.0"#;
+    assert!(text.contains(counted), "{counted} is not in\n{text}");
+    let next = post(gate.api, path, r#"{"model":"assistant"}"#, "").await;
+    let left = "x-ratelimit-remaining-tokens: 1";
+    assert!(next.head.lines().any(|line| line == left), "{next:?}");
+}
+
+#[tokio::test]
+async fn who_hangs_up_before_the_end_pays_what_was_told() {
+    let (mut gate, engine, _launch) = serving(&["KernelStream"]).await;
+    let chunks = engine.stream();
+    let body = r#"{"model":"assistant","stream":true}"#;
+    let mut client = posted(gate.api, "/v1/chat/completions", body).await;
+    let told = stream("", Some(TOLD)).replace("data: [DONE]", ": on");
+    chunks.send(chunk(&told)).await.unwrap();
+    let mut all = Vec::new();
+    // What comes behind the tokens tells that the gate has read them.
+    while !String::from_utf8_lossy(&all).contains(": on") {
+        let read = timeout(PATIENCE, client.read_buf(&mut all)).await;
+        assert!(read.unwrap().unwrap() > 0, "it ended");
+    }
+    drop(client);
+    timeout(PATIENCE, chunks.closed()).await.unwrap();
+    let line = gate.audit_line().await;
+    assert_eq!(line["outcome"], "clientClosed", "{line}");
+    let tokens = (&line["promptTokens"], &line["completionTokens"]);
+    assert_eq!(tokens, (&7.into(), &2.into()), "{line}");
+}
+
+#[tokio::test]
+async fn who_asks_for_a_streams_tokens_reads_them() {
+    let (mut gate, engine, _launch) = serving(&["KernelStream"]).await;
+    let path = "/v1/completions";
+    let body = r#"{"model":"assistant","stream":true,"stream_options":{"include_usage":true}}"#;
+    let whole = stream(ZEROS, Some(TOLD));
+    assert_eq!(streamed(&gate, &engine, path, body, &whole).await, whole);
+    assert_eq!(engine.requests()[0].2, body, "as it came");
+    assert_eq!(gate.audit_line().await["promptTokens"], 7);
+}
+
+#[tokio::test]
+async fn a_stream_that_ends_within_an_event_is_no_whole_one() {
+    let (mut gate, engine, _launch) = serving(&["KernelStream"]).await;
+    let body = r#"{"model":"assistant","stream":true}"#;
+    let begun = stream("", None).replace("data: [DONE]\n\n", "data: {\"choices\":[");
+    let path = "/v1/chat/completions";
+    let chunks = engine.stream();
+    let mut client = posted(gate.api, path, body).await;
+    chunks.send(chunk(&begun)).await.unwrap();
+    drop(chunks);
+    let mut all = Vec::new();
+    // The connection is cut.
+    let read = client.read_to_end(&mut all);
+    let _ = timeout(PATIENCE, read).await.unwrap();
+    let all = String::from_utf8(all).unwrap();
+    assert!(all.contains("engine_error"), "an event tells why: {all}");
+    assert!(!all.contains(r#"{"choices":["#), "half an event: {all}");
+    let line = gate.audit_line().await;
+    assert_eq!(line["outcome"], "upstreamError", "{line}");
 }
 
 #[tokio::test]

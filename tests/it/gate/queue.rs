@@ -6,24 +6,14 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::sync::mpsc::Sender;
 use tokio::time::timeout;
 
-use super::bed::{Answer, Gate, PATIENCE, post, request};
-use super::engine::{Chunk, Engine, chunk};
+use super::bed::{Answer, Gate, PATIENCE, post, request, streaming};
+use super::engine::chunk;
 use super::seal::serving;
 
 const PATH: &str = "/v1/completions";
 const BODY: &str = r#"{"prompt":"x"}"#;
-
-/// A client with the gate's only slot: its answer has begun and ends when the sender goes.
-async fn holding(gate: &Gate, engine: &Engine) -> (TcpStream, Sender<Chunk>) {
-    let chunks = engine.stream();
-    let mut client = asking(gate, BODY).await;
-    chunks.send(chunk("data: 0\n\n")).await.unwrap();
-    assert_ne!(client.read(&mut [0u8; 1024]).await.unwrap(), 0);
-    (client, chunks)
-}
 
 async fn asking(gate: &Gate, body: &str) -> TcpStream {
     let mut client = TcpStream::connect(gate.api).await.unwrap();
@@ -69,7 +59,7 @@ fn refused(answer: &Answer, code: &str) {
 async fn a_request_waits_for_its_slot_and_a_full_queue_refuses_at_once() {
     let (mut gate, engine, _launch) =
         serving(&["--max-concurrent", "1", "--max-queued", "1"]).await;
-    let (held, chunks) = holding(&gate, &engine).await;
+    let (chunks, held) = streaming(&gate, &engine, "").await;
     let waiting = asking(&gate, r#"{"prompt":"waits"}"#).await;
     until_waiting(&gate, 1).await;
     refused(&post(gate.api, PATH, BODY, "").await, "queue_full");
@@ -94,7 +84,7 @@ async fn a_request_waits_for_its_slot_and_a_full_queue_refuses_at_once() {
 async fn patience_ends_with_429() {
     let flags = ["--max-concurrent", "1", "--queue-seconds", "1"];
     let (gate, engine, _launch) = serving(&flags).await;
-    let (_held, _chunks) = holding(&gate, &engine).await;
+    let (_chunks, _held) = streaming(&gate, &engine, "").await;
     refused(&post(gate.api, PATH, BODY, "").await, "queue_timeout");
     gate.until_metric(r#"sealroom_gate_refused_total{reason="queue_timeout"} 1"#)
         .await;
@@ -105,7 +95,7 @@ async fn patience_ends_with_429() {
 async fn a_client_that_goes_leaves_its_place() {
     let (mut gate, engine, _launch) =
         serving(&["--max-concurrent", "1", "--max-queued", "1"]).await;
-    let (_held, chunks) = holding(&gate, &engine).await;
+    let (chunks, _held) = streaming(&gate, &engine, "").await;
     let gone = asking(&gate, r#"{"prompt":"goes"}"#).await;
     // A client that is gone before its request is looked at has sent none.
     until_waiting(&gate, 1).await;
@@ -139,7 +129,7 @@ async fn a_drain_serves_those_who_wait_while_there_is_time() {
         "0",
     ];
     let (gate, engine, _launch) = serving(&flags).await;
-    let (_held, chunks) = holding(&gate, &engine).await;
+    let (chunks, _held) = streaming(&gate, &engine, "").await;
     let waiting = asking(&gate, BODY).await;
     until_waiting(&gate, 1).await;
     terminate(&gate);
@@ -162,7 +152,7 @@ async fn half_a_drain_ends_those_who_wait_and_not_what_is_under_way() {
     // A grace of 8 s leaves 6 s.
     let flags = ["--max-concurrent", "1", "--drain-seconds", "8"];
     let (mut gate, engine, _launch) = serving(&flags).await;
-    let (mut held, chunks) = holding(&gate, &engine).await;
+    let (chunks, mut held) = streaming(&gate, &engine, "").await;
     let waiting = asking(&gate, BODY).await;
     until_waiting(&gate, 1).await;
     terminate(&gate);
@@ -179,7 +169,7 @@ async fn half_a_drain_ends_those_who_wait_and_not_what_is_under_way() {
 #[tokio::test]
 async fn an_opening_cuts_those_who_wait() {
     let (mut gate, engine, _launch) = serving(&["--max-concurrent", "1"]).await;
-    let (_held, _chunks) = holding(&gate, &engine).await;
+    let (_chunks, _held) = streaming(&gate, &engine, "").await;
     let mut waiting = asking(&gate, BODY).await;
     until_waiting(&gate, 1).await;
     gate.order_open("EgressOpen").await;
@@ -210,7 +200,7 @@ async fn bodies_that_wait_take_bounded_memory() {
     // Eight bodies of 64 KiB: what a body of unknown length does not fill is free again while it waits.
     let flags = ["--max-concurrent", "1", "--max-body-bytes", "65536"];
     let (gate, engine, _launch) = serving(&flags).await;
-    let (_held, chunks) = holding(&gate, &engine).await;
+    let (chunks, _held) = streaming(&gate, &engine, "").await;
     let mut waiting = Vec::new();
     for _ in 0..9 {
         let mut client = TcpStream::connect(gate.api).await.unwrap();

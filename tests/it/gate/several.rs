@@ -1,6 +1,6 @@
 //! The gate before an engine with two models: requests choose by name.
 
-use super::bed::{FakeLaunch, Gate, get, post};
+use super::bed::{FakeLaunch, Gate, get, post, raw};
 use super::engine::Engine;
 use super::ollama::serving_with;
 
@@ -26,6 +26,55 @@ async fn every_model_answers_before_the_pod_is_ready_and_the_first_one_last() {
         ("POST /v1/completions", true),
     ];
     assert_eq!(asked, expected);
+}
+
+/// As OpenAI's clients ask for it: with slashes encoded, or in older ones as they are.
+#[tokio::test]
+async fn one_model_is_found_by_its_name_in_the_path() {
+    let (mut gate, engine, _launch) = serving().await;
+    let list: serde_json::Value =
+        serde_json::from_str(&get(gate.api, "/v1/models").await.body).unwrap();
+    gate.audit_line().await;
+    let vectors = ("lab/vectors:1", Some(1_usize), "sha256:22");
+    for (path, (name, at, digest)) in [
+        ("assistant", ("assistant", Some(0), "sha256:11")),
+        ("lab%2Fvectors:1", vectors),
+        ("lab/vectors:1", vectors),
+        ("vectors:1", ("", None, "")),
+        ("Assistant", ("", None, "")),
+        ("assistant/", ("", None, "")),
+    ] {
+        let answer = get(gate.api, &format!("/v1/models/{path}")).await;
+        let told: serde_json::Value = serde_json::from_str(&answer.body).unwrap();
+        let line = gate.audit_line().await;
+        assert_eq!(line["route"], "/v1/models", "{line}");
+        if let Some(at) = at {
+            assert_eq!((answer.status, &told), (200, &list["data"][at]), "{path}");
+            assert_eq!(line["model"], name, "{line}");
+            assert_eq!(line["digest"], digest, "{line}");
+        } else {
+            assert_eq!(answer.status, 404, "{path}: {answer:?}");
+            assert_eq!(told["error"]["code"], "model_not_found", "{path}");
+            assert!(line["model"].is_null(), "{line}");
+        }
+    }
+    for (method, path) in [
+        ("GET", "/v1/models/"),
+        ("GET", "/v1/models//assistant"),
+        ("GET", "/v1/models/../models"),
+        ("GET", "/v1/models/%61ssistant"),
+        ("GET", "/v1/models/lab%252Fvectors:1"),
+        ("HEAD", "/v1/models/assistant"),
+        ("POST", "/v1/models/assistant"),
+        ("DELETE", "/v1/models/assistant"),
+    ] {
+        let text = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = raw(gate.api, &text).await;
+        assert_eq!(answer.status, 404, "{method} {path}: {answer:?}");
+        let line = gate.audit_line().await;
+        assert_eq!(line["route"], "other", "{line}");
+    }
+    assert!(engine.requests().is_empty(), "the gate answers for itself");
 }
 
 #[tokio::test]

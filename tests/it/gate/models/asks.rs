@@ -1,6 +1,6 @@
 //! One question and its answer: the key, the routes, the refusals.
 
-use sealroom::seal::wire::{Lack, ModelFile};
+use sealroom::seal::wire::{Lack, Need};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::time::{Duration, sleep};
@@ -56,7 +56,7 @@ async fn a_key_that_is_missing_is_told_until_it_is_there() {
     let mut pod = Pod::start(model.at, "http", "").await;
     let lack = [Lack {
         port: pod.offered.port(),
-        file: ModelFile::Key,
+        what: Need::Key,
     }];
     assert_eq!(pod.gate.sealz().await.models_lack, lack);
     pod.gate.prove().await;
@@ -79,6 +79,7 @@ async fn only_the_openai_routes_lead_out() {
         ("GET /v1/models", 200),
         ("POST /v1/embeddings", 200),
         ("GET /v1/chat/completions", 404),
+        ("GET /v1/models/assistant", 404),
         ("POST /v1/files", 404),
         ("GET /metrics", 404),
         ("POST /v1/../admin", 404),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::ServerConfig;
 use rustls::pki_types::PrivateKeyDer;
-use sealroom::seal::wire::{Lack, ModelFile};
+use sealroom::seal::wire::{Lack, Need};
 
 use super::played::Model;
 use super::pod::Pod;
@@ -39,9 +39,9 @@ async fn a_ca_that_is_missing_is_told_and_found_when_it_comes() {
     let file = dir.path().join("value");
     let more = format!(",host=assistant.team-a.svc,ca={}", file.display());
     let mut pod = Pod::start(model.at, "https", &more).await;
-    let lack = [ModelFile::Key, ModelFile::Ca].map(|file| Lack {
+    let lack = [Need::Key, Need::Ca].map(|what| Lack {
         port: pod.offered.port(),
-        file,
+        what,
     });
     assert_eq!(pod.gate.sealz().await.models_lack, lack);
     pod.key("secret").await;
