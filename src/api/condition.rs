@@ -158,6 +158,8 @@ reasons! {
     CaMissing,
     /// A model is there and does not serve.
     ModelNotReady,
+    /// Nobody takes connections at the address of a model's Service.
+    ModelUnreachable,
 
     // ToolsPinned
     /// The tools are those of the pin.

@@ -1,5 +1,7 @@
 //! `sealroom operator`.
 
+mod client;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,9 +31,6 @@ use crate::driver::metrics::BoardMetrics;
 use crate::driver::{self, Board};
 use crate::seal::sign::SigningKey;
 use crate::telemetry::{self, Metrics};
-
-/// How the operator names itself to the API server.
-const USER_AGENT: &str = concat!("sealroom-operator/", env!("CARGO_PKG_VERSION"));
 
 /// For an answer of the API server: far longer than any takes, so that nobody waits for one that never comes.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -87,7 +86,7 @@ impl Args {
 
     async fn work(self) -> anyhow::Result<()> {
         if let Some(secret) = self.secret.as_deref().filter(|_| self.generate_key) {
-            let client = client(Some(PATIENCE), true).await?;
+            let client = client::asking(PATIENCE, true).await?;
             let made = keys::generate(client, &self.namespace, secret).await?;
             tracing::info!(secret, made, "the signing key is there");
             return Ok(());
@@ -106,7 +105,7 @@ impl Args {
             std::future::pending(),
         ));
         // The lease has its own client: short patience, no retries behind our back.
-        let lease = client(Some(SHORT_PATIENCE), false).await?;
+        let lease = client::asking(SHORT_PATIENCE, false).await?;
         let mut candidate = Candidate::new(lease, &self.namespace, self.identity.clone());
         health.set_ready(true);
         let mut stop = Box::pin(stopped()?);
@@ -117,8 +116,8 @@ impl Args {
         tracing::info!(identity = self.identity, "leading");
         health.set_ready(false);
         let clients = Clients {
-            watching: client(None, true).await?,
-            asking: client(Some(PATIENCE), true).await?,
+            watching: client::watching().await?,
+            asking: client::asking(PATIENCE, true).await?,
         };
         let ended = tokio::select! {
             () = candidate.hold() => Err(anyhow::anyhow!("lost the lease")),
@@ -279,26 +278,6 @@ fn prove(
         .await
         .context("failed to drive the proofs")
     }
-}
-
-/// A client that says who it is. Without `patience` it waits for ever, as watches must.
-async fn client(patience: Option<Duration>, retries: bool) -> anyhow::Result<Client> {
-    let mut config = kube::Config::infer()
-        .await
-        .context("failed to find the API server")?;
-    config.headers.push((
-        http::header::USER_AGENT,
-        http::HeaderValue::from_static(USER_AGENT),
-    ));
-    config.default_retry = retries;
-    if let Some(patience) = patience {
-        config.connect_timeout = Some(patience);
-        config.read_timeout = Some(patience);
-        config.write_timeout = Some(patience);
-        // From the request on: how long its connection was idle before does not count.
-        config.reset_reader_on_write = true;
-    }
-    Client::try_from(config).context("failed to make a client")
 }
 
 fn stopped() -> anyhow::Result<impl Future<Output = ()>> {

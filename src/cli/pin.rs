@@ -94,6 +94,7 @@ fn hash(server: &McpServer) -> Result<&str, String> {
     let bound = reason(ConditionType::ModelsBound);
     let holds_nothing_up = [
         Reason::ModelNotReady,
+        Reason::ModelUnreachable,
         Reason::SecretMissing,
         Reason::ConfigMapMissing,
     ];
@@ -180,8 +181,8 @@ mod tests {
         serde_json::from_value(server).unwrap()
     }
 
-    /// The conditions of a server in front of a model whose key is not there.
-    fn keyless() -> Value {
+    /// The conditions of a server whose model cannot be asked for this reason.
+    fn without(model: &str) -> Value {
         let condition = |kind: &str, status: &str, reason: &str| {
             json!({
                 "type": kind, "status": status, "reason": reason, "message": "",
@@ -190,7 +191,7 @@ mod tests {
         };
         json!({ "conditions": [
             condition("Ready", "False", "ModelsNotBound"),
-            condition("ModelsBound", "False", "SecretMissing"),
+            condition("ModelsBound", "False", model),
             condition("ToolsPinned", "Unknown", UNPINNED),
         ] })
     }
@@ -199,7 +200,8 @@ mod tests {
     #[case::ready("Succeeded", UNPINNED, json!({}), None)]
     #[case::pinned("Succeeded", "Pinned", json!({}), None)]
     #[case::without_its_model("ModelsNotBound", UNPINNED, json!({}), None)]
-    #[case::without_its_models_key("ModelsNotBound", UNPINNED, keyless(), None)]
+    #[case::without_its_models_key("ModelsNotBound", UNPINNED, without("SecretMissing"), None)]
+    #[case::without_its_models_pods("ModelsNotBound", UNPINNED, without("ModelUnreachable"), None)]
     #[case::drifted("ToolsDrifted", "ToolsDrifted", json!({ "readyReplicas": 0 }), None)]
     #[case::drifted_in_a_rollout("ToolsDrifted", "ToolsDrifted", json!({ "updatedReplicas": 1 }), None)]
     #[case::drifted_all_of_them("ToolsDrifted", "ToolsDrifted", json!({ "updatedReplicas": 1, "readyReplicas": 0 }), Some("ToolsDrifted"))]

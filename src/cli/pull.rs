@@ -61,8 +61,8 @@ pub struct Args {
     /// Address of a host, repeatable; where given, no name is looked up
     #[arg(long, value_name = "HOST=IP", value_parser = parse_resolve)]
     resolve: Vec<(String, IpAddr)>,
-    /// Ranges fetched at once; only 1 so far
-    #[arg(long, default_value_t = 1, hide = true, value_parser = clap::value_parser!(u8).range(1..=1))]
+    /// Files fetched at once, at most 16; an artifact has one, so more than 1 changes nothing
+    #[arg(long, value_name = "FILES", default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
     parallel: u8,
     /// Wait for a missing secret, a refused password, an unknown CA or a silent registry to be mended
     #[arg(long)]

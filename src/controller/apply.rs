@@ -1,50 +1,38 @@
 //! The only writer of children: server-side apply by one field manager, after the question whose they are.
 
 use std::fmt::Debug;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::apps::v1::Deployment;
-use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::api::{DeleteParams, PostParams, Preconditions};
 use kube::runtime::events::{Recorder, Reporter};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::difference;
-use super::names::{APPLIED, MANAGED_BY, MANAGER, short_hash};
+use super::names::{APPLIED, MANAGER, short_hash};
 
+mod ack;
 mod contest;
 mod error;
+mod halt;
 mod make;
+mod ours;
 mod template;
 mod wrote;
 
+pub use ack::Ack;
 pub use error::ApplyError;
 pub use wrote::UNSEEN;
 
 use contest::Contests;
 use error::fault;
-use template::foreign;
-use wrote::Memory;
-
-/// What became of a child.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ack {
-    /// It is as wanted.
-    Unchanged,
-    /// It was written, or was a moment ago and the store does not show it yet.
-    Written,
-    /// Somebody else changes its pod template again and again, so that its pods would be none of ours.
-    Contested {
-        /// Who, what, and what to do: printable, at most 1,024 characters.
-        message: String,
-        /// When it may be taken back again.
-        after: Duration,
-    },
-}
+use ours::must_be_ours;
+use template::{Foreign, Harm, foreign, lacking};
+use wrote::{Memory, Sight};
 
 /// A namespaced kind that can be written.
 pub trait Child:
@@ -121,11 +109,11 @@ impl Applier {
         owner: Option<&str>,
     ) -> Result<Ack, ApplyError> {
         if let Some(there) = there {
-            must_be_ours(&*there, owner)?;
+            must_be_ours(&*there, wanted, owner)?;
             return Ok(Ack::Unchanged);
         }
         let key = key(wanted);
-        if self.wrote.unseen::<K>(&key, "", None) {
+        if self.wrote.sight::<K>(&key, "", None) == Sight::Unseen {
             return Ok(Ack::Written);
         }
         let api = self.api(wanted);
@@ -140,12 +128,12 @@ impl Applier {
                     .get(&wanted.name_any())
                     .await
                     .map_err(|source| fault(wanted, source))?;
-                must_be_ours(&there, owner)?;
+                must_be_ours(&there, wanted, owner)?;
                 there
             }
             Err(source) => return Err(fault(wanted, source)),
         };
-        self.wrote.remember(key, String::new(), &made, false);
+        self.wrote.remember(key, String::new(), &made, None);
         Ok(Ack::Written)
     }
 
@@ -166,30 +154,6 @@ impl Applier {
             Err(kube::Error::Api(status)) if status.is_not_found() || status.is_conflict() => {
                 Ok(())
             }
-            Err(source) => Err(fault(there, source)),
-        }
-    }
-
-    /// Ends the pods of a Deployment of which nothing else can be said. Applying takes the field back.
-    ///
-    /// # Errors
-    /// [`ApplyError`]; nothing was written then.
-    pub async fn halt(&self, there: &Deployment, owner: &str) -> Result<(), ApplyError> {
-        let spec = there.spec.as_ref();
-        if spec.is_some_and(|spec| spec.replicas == Some(0)) {
-            return Ok(());
-        }
-        must_be_ours(there, Some(owner))?;
-        let body = json!({"metadata": {"uid": there.uid()}, "spec": {"replicas": 0}});
-        let params = PatchParams {
-            field_manager: Some(MANAGER.to_owned()),
-            ..PatchParams::default()
-        };
-        let api = self.api(there);
-        let (name, patch) = (there.name_any(), Patch::Merge(&body));
-        match api.patch(&name, &params, &patch).await {
-            Ok(_) => Ok(()),
-            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
             Err(source) => Err(fault(there, source)),
         }
     }
@@ -222,29 +186,27 @@ fn value<K: Child>(of: &K) -> Value {
     serde_json::to_value(of).unwrap_or_default()
 }
 
-fn matches<K: Child>(body: &Value, there: &K, compare: Compare) -> bool {
-    let there = value(there);
-    difference::satisfied(body, &there)
-        && (compare == Compare::Ours || difference::identical(&body["spec"], &there["spec"]))
-        && foreign(body, &there).is_none()
+/// What of a child is not as it is wanted: the worst of it.
+fn amiss(body: &Value, there: &Value, compare: Compare) -> Option<Foreign> {
+    let foreign = foreign(body, there);
+    let unlike = |found: &Foreign| found.harm == Harm::Unlike;
+    if foreign.as_ref().is_some_and(unlike) {
+        return foreign;
+    }
+    let added = || {
+        let same = compare == Compare::Ours || difference::identical(&body["spec"], &there["spec"]);
+        (!same).then(|| ".spec".to_owned())
+    };
+    let lacks = difference::first(body, there).or_else(added);
+    lacks.map(|path| lacking(&path)).or(foreign)
 }
 
-fn must_be_ours<K: Child>(there: &K, owner: Option<&str>) -> Result<(), ApplyError> {
-    let ours = match owner {
-        Some(uid) => there
-            .owner_references()
-            .iter()
-            .any(|owner| owner.uid == uid),
-        None => there.labels().get(MANAGED_BY).map(String::as_str) == Some(MANAGER),
-    };
-    if ours {
-        Ok(())
-    } else {
-        Err(ApplyError::NameConflict {
-            kind: K::kind(&()).into_owned(),
-            name: there.name_any(),
-        })
-    }
+/// What of a child writing could change, and its status could not.
+fn facts(there: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let facts = [&there["metadata"]["labels"], &there["spec"]];
+    facts.map(Value::to_string).hash(&mut hasher);
+    hasher.finish()
 }
 
 fn key<K: Child>(of: &K) -> String {

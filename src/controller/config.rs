@@ -9,6 +9,10 @@ use serde::Deserialize;
 use crate::engine::Engine;
 use crate::types::ImageRef;
 
+mod seal;
+
+pub use seal::{SealConfig, ServiceName};
+
 /// The configuration. Unknown fields are refused.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -67,66 +71,6 @@ pub struct Registry {
     /// Reserved: another host to ask instead.
     #[serde(default, skip_serializing)]
     pub rewrite: Option<String>,
-}
-
-/// How seals are proven. The defaults are the contract's.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase", deny_unknown_fields, default)]
-pub struct SealConfig {
-    /// Seconds between two rounds of one pod.
-    pub round_seconds: u64,
-    /// How many rounds a proof is valid.
-    pub validity_rounds: u64,
-    /// Seconds between a gate's own probes.
-    pub probe_seconds: u64,
-    /// Seconds that a stale gate goes on under `whenStale: Refuse`.
-    pub grace_seconds: u64,
-    /// Challenges a second at most, over all pods.
-    pub max_challenges_per_second: u64,
-    /// The signing key, PKCS#8 PEM.
-    pub key_file: PathBuf,
-    /// Further public keys that gates and canaries shall trust, for rotation: at most one.
-    pub trusted_key_files: Vec<PathBuf>,
-    /// Labels of the canaries' pods, in the operator's namespace.
-    pub canary_selector: BTreeMap<String, String>,
-    /// The canaries' Service.
-    pub canary_service: String,
-    /// The cluster's DNS Service.
-    pub dns_service: ServiceName,
-}
-
-/// A Service by name.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct ServiceName {
-    /// Its namespace.
-    pub namespace: String,
-    /// Its name.
-    pub name: String,
-}
-
-impl Default for SealConfig {
-    fn default() -> Self {
-        let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        Self {
-            round_seconds: 30,
-            validity_rounds: 3,
-            probe_seconds: 5,
-            grace_seconds: 30,
-            max_challenges_per_second: 200,
-            key_file: "/etc/sealroom/key/key.pem".into(),
-            trusted_key_files: Vec::new(),
-            canary_selector: BTreeMap::from([
-                label("app.kubernetes.io/name", "sealroom"),
-                label("app.kubernetes.io/component", "canary"),
-            ]),
-            canary_service: "sealroom-canary".to_owned(),
-            dns_service: ServiceName {
-                namespace: "kube-system".to_owned(),
-                name: "kube-dns".to_owned(),
-            },
-        }
-    }
 }
 
 /// Why a configuration is refused.
@@ -244,70 +188,5 @@ impl Config {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-
-    pub(crate) const TEXT: &str = "
-image: registry.internal:5000/sealroom@sha256:1111111111111111111111111111111111111111111111111111111111111111
-engines:
-  llamaCpp: { image: 'registry.internal:5000/llama@sha256:2222222222222222222222222222222222222222222222222222222222222222' }
-  ollama: { image: 'registry.internal:5000/ollama@sha256:4444444444444444444444444444444444444444444444444444444444444444' }
-registries:
-  - host: registry.internal:5000
-    addresses: ['192.0.2.10']
-    peers: [{ ipBlock: { cidr: 192.0.2.10/32 } }]
-    ports: [{ port: 5000, protocol: TCP }]
-    ca: CERTIFICATE
-    rewrite: null
-seal: { roundSeconds: 30 }
-unsealedNamespaces: [lab]
-metricsFrom: [{ namespaceSelector: { matchLabels: { kubernetes.io/metadata.name: monitoring } } }]
-imagePullSecrets: [mirror]
-";
-
-    #[test]
-    fn parses_with_defaults() {
-        let config = Config::parse(TEXT).unwrap();
-        assert_eq!(config.seal.validity_rounds, 3);
-        assert!(config.registry("registry.internal:5000").is_some());
-        assert!(config.registry("elsewhere").is_none());
-        assert!(config.engine_image(Engine::Ollama).is_some());
-    }
-
-    #[test]
-    fn a_platform_may_have_one_engine() {
-        let (first, rest) = TEXT.split_once("  ollama:").unwrap();
-        let (_, rest) = rest.split_once('\n').unwrap();
-        let config = Config::parse(&format!("{first}{rest}")).unwrap();
-        assert!(config.engine_image(Engine::LlamaCpp).is_some());
-        assert_eq!(config.engine_image(Engine::Ollama), None);
-    }
-
-    #[rstest::rstest]
-    #[case::unknown_field("unsealedNamespaces", "unsealedNamespace", "unsealedNamespace")]
-    #[case::unknown_engine("  ollama:", "  olama:", "engines.olama")]
-    #[case::engine_by_tag(
-        "llama@sha256:2222222222222222222222222222222222222222222222222222222222222222",
-        "llama:latest",
-        "engines.llamaCpp.image"
-    )]
-    #[case::second_engine_by_tag(
-        "ollama@sha256:4444444444444444444444444444444444444444444444444444444444444444",
-        "ollama:latest",
-        "engines.ollama.image"
-    )]
-    #[case::no_peers(
-        "[{ ipBlock: { cidr: 192.0.2.10/32 } }]",
-        "[]",
-        "at least one of peers"
-    )]
-    #[case::never("roundSeconds: 30", "roundSeconds: 0", "seal.roundSeconds")]
-    #[case::address("192.0.2.10'", "registry'", "failed to parse")]
-    fn refuses(#[case] from: &str, #[case] to: &str, #[case] says: &str) {
-        assert!(TEXT.contains(from));
-        let error = Config::parse(&TEXT.replace(from, to))
-            .unwrap_err()
-            .to_string();
-        assert!(error.contains(says), "{error}");
-    }
-}
+#[path = "config_tests.rs"]
+pub(crate) mod tests;

@@ -6,16 +6,25 @@ use serde_json::Value;
 /// makes no difference; the length and order of lists do.
 #[must_use]
 pub fn satisfied(wanted: &Value, there: &Value) -> bool {
+    first(wanted, there).is_none()
+}
+
+/// The path of the first field in which it is not so, such as `.spec.replicas`: names alone, no values.
+#[must_use]
+pub fn first(wanted: &Value, there: &Value) -> Option<String> {
     match (wanted, there) {
-        (Value::Object(wanted), Value::Object(there)) => wanted.iter().all(|(key, value)| {
-            there
-                .get(key)
-                .map_or_else(|| is_empty(value), |now| satisfied(value, now))
+        (Value::Object(wanted), Value::Object(there)) => wanted.iter().find_map(|(key, value)| {
+            let below = match there.get(key) {
+                Some(now) => first(value, now),
+                None => (!is_empty(value)).then(String::new),
+            };
+            below.map(|below| format!(".{key}{below}"))
         }),
-        (Value::Array(wanted), Value::Array(there)) => {
-            wanted.len() == there.len() && wanted.iter().zip(there).all(|(a, b)| satisfied(a, b))
+        (Value::Array(wanted), Value::Array(there)) if wanted.len() == there.len() => {
+            let mut pairs = wanted.iter().zip(there).enumerate();
+            pairs.find_map(|(at, (a, b))| first(a, b).map(|below| format!("[{at}]{below}")))
         }
-        (a, b) => a == b || same_quantity(a, b),
+        (a, b) => (a != b && !same_quantity(a, b)).then(String::new),
     }
 }
 
@@ -116,6 +125,19 @@ mod tests {
     #[case::text(json!({"a": "b"}), json!({"a": "c"}), false)]
     fn compares(#[case] wanted: Value, #[case] there: Value, #[case] same: bool) {
         assert_eq!(satisfied(&wanted, &there), same);
+    }
+
+    #[rstest::rstest]
+    #[case::field(json!({"spec": {"replicas": 1, "x": "y"}}), json!({"spec": {"replicas": 2, "x": "y"}}), ".spec.replicas")]
+    #[case::missing(json!({"a": {"b": {"c": 1}}}), json!({"a": {}}), ".a.b")]
+    #[case::entry(json!({"ports": [{"port": 1}, {"port": 2}]}), json!({"ports": [{"port": 1}, {"port": 3}]}), ".ports[1].port")]
+    #[case::longer_list(json!({"ports": [1]}), json!({"ports": [1, 2]}), ".ports")]
+    fn the_first_difference_is_named(
+        #[case] wanted: Value,
+        #[case] there: Value,
+        #[case] path: &str,
+    ) {
+        assert_eq!(first(&wanted, &there).as_deref(), Some(path));
     }
 
     #[test]

@@ -1,13 +1,13 @@
 //! How one pass of a reconciler ends, and when the next one begins.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
 use std::time::Duration;
-
-use kube::runtime::controller::Action;
 
 use super::apply::Ack;
 use crate::api::Reason;
+
+mod backoff;
+
+pub use backoff::Backoff;
 
 /// The watch shows what was written, and triggers; this is for an event that was missed.
 const SHOWN: Duration = Duration::from_secs(10);
@@ -17,6 +17,8 @@ const SHOWN: Duration = Duration::from_secs(10);
 pub enum Outcome {
     /// Everything is as written; the next change triggers.
     Done,
+    /// The same, and after that time there may be something to do or to say although nothing changes.
+    DoneFor(Duration),
     /// Something is on its way: look again after that time unless a change triggers before.
     Waiting {
         /// Why, as the conditions say it.
@@ -72,6 +74,7 @@ impl Outcome {
     pub fn of_pods(written: Ack) -> Self {
         match written {
             Ack::Unchanged => Self::Done,
+            Ack::Later(after) => Self::DoneFor(after),
             Ack::Written => Self::Waiting {
                 reason: Reason::RollingOut,
                 message: "the Deployment was written".to_owned(),
@@ -83,15 +86,23 @@ impl Outcome {
         }
     }
 
-    /// Nothing else is to be done, and something may be to say after that time.
+    /// The same of an object that has this child, too.
+    #[must_use]
+    pub fn with(self, child: Ack) -> Self {
+        match (self, child) {
+            (Self::Done | Self::DoneFor(_), contested @ Ack::Contested { .. }) => {
+                Self::of_pods(contested)
+            }
+            (outcome, child) => outcome.by(child.again()),
+        }
+    }
+
+    /// Where nothing else is to be done, it is looked at again after that time at the latest.
     #[must_use]
     pub fn by(self, again: Option<Duration>) -> Self {
         match (self, again) {
-            (Self::Done, Some(after)) => Self::Waiting {
-                reason: Reason::RollingOut,
-                message: "a pod has not begun yet".to_owned(),
-                after,
-            },
+            (Self::Done, Some(after)) => Self::DoneFor(after),
+            (Self::DoneFor(before), Some(after)) => Self::DoneFor(before.min(after)),
             (outcome, _) => outcome,
         }
     }
@@ -100,7 +111,7 @@ impl Outcome {
     #[must_use]
     pub fn as_str(&self) -> &'static str {
         match self {
-            Self::Done => "done",
+            Self::Done | Self::DoneFor(_) => "done",
             Self::Waiting { .. } => "waiting",
             Self::Stalled(_) => "stalled",
             Self::Transient { .. } => "transient",
@@ -108,86 +119,11 @@ impl Outcome {
     }
 }
 
-/// Counts failures per object: 1 s, doubled each time, at most five minutes.
-#[derive(Debug, Default)]
-pub struct Backoff {
-    failures: Mutex<HashMap<String, u32>>,
-}
-
-/// More objects than that share one count: memory stays bounded whatever fails.
-const TRACKED: usize = 4_096;
-const LONGEST: Duration = Duration::from_secs(300);
-
-impl Backoff {
-    /// When to look at the object again after this outcome.
-    pub fn action(&self, key: &str, outcome: &Outcome) -> Action {
-        match outcome {
-            Outcome::Transient { .. } => Action::requeue(self.failed(key)),
-            Outcome::Waiting { after, .. } => {
-                self.forget(key);
-                Action::requeue(*after)
-            }
-            Outcome::Stalled(stall) => {
-                self.forget(key);
-                stall
-                    .recheck
-                    .map_or_else(Action::await_change, Action::requeue)
-            }
-            Outcome::Done => {
-                self.forget(key);
-                Action::await_change()
-            }
-        }
-    }
-
-    /// Counts one failure and returns how long to wait.
-    pub fn failed(&self, key: &str) -> Duration {
-        let mut failures = self.lock();
-        let key = if failures.len() < TRACKED || failures.contains_key(key) {
-            key
-        } else {
-            "others"
-        };
-        let count = failures.entry(key.to_owned()).or_insert(0);
-        let wait = Duration::from_secs(1 << (*count).min(9));
-        *count = count.saturating_add(1);
-        wait.min(LONGEST)
-    }
-
-    /// Forgets the failures of an object that went well or is gone.
-    pub fn forget(&self, key: &str) {
-        self.lock().remove(key);
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, u32>> {
-        self.failures
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use kube::runtime::controller::Action;
+
     use super::*;
-
-    #[test]
-    fn failures_wait_longer_each_time_and_are_forgotten() {
-        let backoff = Backoff::default();
-        let waits: Vec<u64> = (0..12).map(|_| backoff.failed("a").as_secs()).collect();
-        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300, 300]);
-        assert_eq!(backoff.failed("b").as_secs(), 1);
-        backoff.action("a", &Outcome::Done);
-        assert_eq!(backoff.failed("a").as_secs(), 1);
-    }
-
-    #[test]
-    fn the_map_is_bounded() {
-        let backoff = Backoff::default();
-        for i in 0..TRACKED + 100 {
-            backoff.failed(&i.to_string());
-        }
-        assert!(backoff.lock().len() <= TRACKED + 1);
-    }
 
     /// What is to be said by then hastens nothing that is on its way, and wakes nobody who waits for a change.
     #[test]
@@ -195,9 +131,39 @@ mod tests {
         let again = Some(Duration::from_secs(7));
         let at = |outcome: Outcome| Backoff::default().action("a", &outcome.by(again));
         assert_eq!(at(Outcome::Done), Action::requeue(Duration::from_secs(7)));
+        let sooner = Outcome::DoneFor(Duration::from_secs(3));
+        assert_eq!(at(sooner), Action::requeue(Duration::from_secs(3)));
         let stall = Outcome::Stalled(Stall::new(Reason::InvalidSpec, ""));
         assert_eq!(at(stall), Action::await_change());
         assert_eq!(Outcome::Done.by(None).as_str(), "done");
+    }
+
+    /// A Service that was deleted before the store has shown it is missed by nobody else.
+    #[rstest::rstest]
+    #[case::as_wanted(Ack::Unchanged, Ack::Unchanged, "done", None)]
+    #[case::address(Ack::Unchanged, Ack::Written, "done", Some(10))]
+    #[case::labels(Ack::Later(Duration::from_secs(7)), Ack::Written, "done", Some(7))]
+    #[case::pods(Ack::Written, Ack::Unchanged, "waiting", Some(10))]
+    #[case::contested(Ack::Unchanged, contested(), "stalled", Some(20))]
+    #[case::both(Ack::Written, contested(), "waiting", Some(10))]
+    fn what_was_written_is_looked_at_again(
+        #[case] pods: Ack,
+        #[case] address: Ack,
+        #[case] word: &str,
+        #[case] again: Option<u64>,
+    ) {
+        let outcome = Outcome::of_pods(pods).with(address);
+        assert_eq!(outcome.as_str(), word);
+        let again = again.map(Duration::from_secs);
+        let action = again.map_or_else(Action::await_change, Action::requeue);
+        assert_eq!(Backoff::default().action("a", &outcome), action);
+    }
+
+    fn contested() -> Ack {
+        Ack::Contested {
+            message: "somebody".to_owned(),
+            after: Duration::from_secs(20),
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use kube::{Resource, ResourceExt};
 
 use super::config::Config;
 use super::mcp_server::references::{self, Targets};
+use super::names::uid;
 use super::{mcp_server, model_artifact, model_deployment, sealed_policy};
 use crate::api::model_deployment::OwnNode;
 use crate::api::{McpServer, ModelArtifact, ModelDeployment};
@@ -32,22 +33,26 @@ pub struct StoreOwners {
 }
 
 impl Owners for StoreOwners {
-    fn owner(&self, uid: &str) -> Option<Owner> {
-        let is = |meta: Option<String>| meta.as_deref() == Some(uid);
-        if let Some(object) = self.model_deployments.find(|object| is(object.uid())) {
+    fn owner(&self, owner_uid: &str) -> Option<Owner> {
+        if let Some(object) = self
+            .model_deployments
+            .find(|object| uid(object) == owner_uid)
+        {
             let servers = references::servers_of(&self.mcp_servers, &object);
             let edges =
                 model_deployment::build::edge_policy::build(&object, &self.config, &servers);
             let own_node = own_node(object.spec.seal.own_node);
             return Some(self.declare(&*object, &edges, Some(own_node)));
         }
-        if let Some(object) = self.mcp_servers.find(|object| is(object.uid())) {
+        if let Some(object) = self.mcp_servers.find(|object| uid(object) == owner_uid) {
             let bindings = self.targets.bind(&object, &self.config);
             let edges = mcp_server::build::edge_policy::build(&object, &bindings, &self.config);
             let own_node = own_node(object.spec.seal.own_node);
             return Some(self.declare(&*object, &edges, Some(own_node)));
         }
-        let object = self.model_artifacts.find(|object| is(object.uid()))?;
+        let object = self
+            .model_artifacts
+            .find(|object| uid(object) == owner_uid)?;
         let image: ImageRef = object.spec.image.parse().ok()?;
         let registry = self.config.registry(image.registry())?;
         let edges = model_artifact::build::edge_policy::build(&object, registry);

@@ -21,8 +21,8 @@ use crate::api::{McpServer, ModelArtifact, ModelDeployment};
 
 /// Passes at once, of each kind.
 const CONCURRENCY: u16 = 8;
-/// Changes that come together make one pass.
-const DEBOUNCE: Duration = Duration::from_millis(100);
+/// Changes that come within so long of the first make one pass.
+const TOGETHER: Duration = Duration::from_millis(100);
 /// How often unused policies are looked for.
 const COLLECT: Duration = Duration::from_secs(15);
 /// Slots of a controller's queue.
@@ -94,9 +94,9 @@ async fn control<K, F, Fut>(
     let kind = K::kind(&()).into_owned();
     let waiting = (ctx.metrics.clone(), kind.clone());
     let queue = stream::unfold((queue, waiting), |(mut queue, waiting)| async move {
-        let object = queue.recv().await?;
+        let woken = together(&mut queue).await?;
         waiting.0.queued(&waiting.1, queue.len());
-        Some((object, (queue, waiting)))
+        Some((stream::iter(woken), (queue, waiting)))
     });
     let pass = {
         let kind = kind.clone();
@@ -117,12 +117,8 @@ async fn control<K, F, Fut>(
     };
     // The queue is fed after the stores: it is the only trigger, the object's own watch included.
     Controller::for_stream(stream::pending(), store)
-        .reconcile_on(queue)
-        .with_config(
-            controller::Config::default()
-                .concurrency(CONCURRENCY)
-                .debounce(DEBOUNCE),
-        )
+        .reconcile_on(queue.flatten())
+        .with_config(controller::Config::default().concurrency(CONCURRENCY))
         .run(pass, |_, never, _| -> Action { match *never {} }, ctx)
         .for_each(|result| {
             // An object that was deleted between its trigger and its pass is no failure.
@@ -134,9 +130,29 @@ async fn control<K, F, Fut>(
         .await;
 }
 
+/// Who was woken; kube makes one pass of what it is told at once. However often somebody is woken meanwhile, he waits no
+/// longer: kube's own debounce begins anew with every change, so that an object which is woken more often than ten times a
+/// second would not be looked at any more.
+async fn together<K>(queue: &mut mpsc::Receiver<ObjectRef<K>>) -> Option<Vec<ObjectRef<K>>>
+where
+    K: Resource<DynamicType = ()>,
+{
+    let mut woken = vec![queue.recv().await?];
+    let more = async {
+        while woken.len() < QUEUE
+            && let Some(object) = queue.recv().await
+        {
+            woken.push(object);
+        }
+    };
+    // It ends sooner where there are too many, or nobody can send any more.
+    let _ = tokio::time::timeout(TOGETHER, more).await;
+    Some(woken)
+}
+
 fn log(kind: &str, name: &str, outcome: &Outcome) {
     match outcome {
-        Outcome::Done => tracing::debug!(kind, name, "as written"),
+        Outcome::Done | Outcome::DoneFor(_) => tracing::debug!(kind, name, "as written"),
         Outcome::Waiting {
             reason, message, ..
         } => {
@@ -202,3 +218,7 @@ async fn collect(ctx: &Context) {
         before = now;
     }
 }
+
+#[cfg(test)]
+#[path = "run_tests.rs"]
+mod tests;

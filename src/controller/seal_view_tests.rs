@@ -72,7 +72,7 @@ fn lacking(name: &str, status: S, ports: &[u16]) -> Arc<PodSeal> {
     let mut pod = PodSeal::clone(&pod(name, status, R::Proving, &[]));
     let lack = ports
         .iter()
-        .map(|port| json!({ "port": port, "file": "key" }));
+        .map(|port| json!({ "port": port, "what": "key" }));
     let report = json!({
         "v": 1, "sealed": false, "podUID": name, "session": "0".repeat(32), "checkedAt": "", "state": "unproven",
         "closure": "unknown", "locks": [], "targets": [], "modelsLack": lack.collect::<Vec<_>>(),

@@ -10,8 +10,10 @@ use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc;
 
 use super::mcp_server::references;
-use super::names::{OWNER_UID, SEALED_POLICY, artifacts_of};
+use super::names::{OWNER_UID, SEALED_POLICY, artifacts_of, uid};
 use crate::api::{McpServer, ModelArtifact, ModelDeployment};
+
+mod find;
 
 /// An object to look at again.
 #[derive(Clone, Debug, PartialEq)]
@@ -67,12 +69,15 @@ impl Wakes {
         }
     }
 
-    /// Itself, the artifacts of its namespace, since it may have begun or ceased to use one, and the MCP servers that
-    /// name it.
+    /// Itself, the MCP servers that name it, and the artifacts of its namespace, since it may have begun or ceased to use
+    /// one.
     pub fn model_deployment(&self, object: &ModelDeployment) -> Vec<Wake> {
         let namespace = object.namespace().unwrap_or_default();
         let mut wakes = vec![Wake::Deployment(ObjectRef::from_obj(object))];
-        wakes.extend(self.artifacts_in(&namespace));
+        let observed = object.status.as_ref().and_then(|s| s.observed_generation);
+        if !is_status(&self.model_deployments, object, observed) {
+            wakes.extend(self.artifacts_in(&namespace));
+        }
         wakes.extend(self.servers(|server| references::names_model(server, object)));
         wakes
     }
@@ -82,6 +87,10 @@ impl Wakes {
     pub fn mcp_server(&self, object: &McpServer) -> Vec<Wake> {
         let namespace = object.namespace();
         let mut wakes = vec![Wake::Server(ObjectRef::from_obj(object))];
+        let observed = object.status.as_ref().and_then(|s| s.observed_generation);
+        if is_status(&self.mcp_servers, object, observed) {
+            return wakes;
+        }
         wakes.extend(
             self.model_deployments
                 .state_filter(|model| model.namespace() == namespace)
@@ -114,7 +123,8 @@ impl Wakes {
         owners(object)
     }
 
-    /// Its owner, and the artifacts that its template mounts.
+    /// Its owner, the artifacts that its template mounts, and those that its owner has: one that the template before
+    /// mounted, without a pod that ends, would not hear of it otherwise.
     pub fn deployment(&self, object: &Deployment) -> Vec<Wake> {
         let mut wakes = owners(object);
         let template = object
@@ -128,6 +138,7 @@ impl Wakes {
                 .into_iter()
                 .flat_map(|labels| mounted(labels, &namespace)),
         );
+        wakes.extend(self.artifacts_beside(object));
         wakes
     }
 
@@ -135,8 +146,8 @@ impl Wakes {
     pub fn pod(&self, pod: &Pod) -> Vec<Wake> {
         let namespace = pod.namespace().unwrap_or_default();
         let mut wakes = Vec::new();
-        if let Some(uid) = pod.labels().get(OWNER_UID) {
-            wakes.extend(self.owner(uid));
+        if let Some(owner_uid) = pod.labels().get(OWNER_UID) {
+            wakes.extend(self.owner(owner_uid));
         }
         wakes.extend(mounted(pod.labels(), &namespace));
         wakes
@@ -165,77 +176,19 @@ impl Wakes {
         wakes.extend(self.servers(|_| true));
         wakes
     }
+}
 
-    fn in_namespace(&self, name: &str) -> Vec<Wake> {
-        let models = self
-            .model_deployments
-            .state_filter(|object| object.namespace().as_deref() == Some(name));
-        let mut wakes: Vec<Wake> = models
-            .iter()
-            .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
-            .collect();
-        wakes.extend(self.servers(|server| server.namespace().as_deref() == Some(name)));
-        wakes
-    }
-
-    fn servers(&self, which: impl Fn(&McpServer) -> bool) -> Vec<Wake> {
-        self.mcp_servers
-            .state_filter(|server| which(server))
-            .iter()
-            .map(|server| Wake::Server(ObjectRef::from_obj(&**server)))
-            .collect()
-    }
-
-    /// Every object of ours.
-    #[must_use]
-    pub fn everything(&self) -> Vec<Wake> {
-        let artifacts = self.model_artifacts.state();
-        let mut wakes = self.deployments();
-        wakes.extend(self.servers(|_| true));
-        wakes.extend(
-            artifacts
-                .iter()
-                .map(|object| Wake::Artifact(ObjectRef::from_obj(&**object))),
-        );
-        wakes
-    }
-
-    /// Every ModelDeployment.
-    #[must_use]
-    pub fn deployments(&self) -> Vec<Wake> {
-        let deployments = self.model_deployments.state();
-        deployments
-            .iter()
-            .map(|object| Wake::Deployment(ObjectRef::from_obj(&**object)))
-            .collect()
-    }
-
-    /// The object of that UID.
-    #[must_use]
-    pub fn owner(&self, uid: &str) -> Option<Wake> {
-        let is = |meta: Option<String>| meta.as_deref() == Some(uid);
-        self.model_deployments
-            .find(|object| is(object.uid()))
-            .map(|object| Wake::Deployment(ObjectRef::from_obj(&*object)))
-            .or_else(|| {
-                self.model_artifacts
-                    .find(|object| is(object.uid()))
-                    .map(|object| Wake::Artifact(ObjectRef::from_obj(&*object)))
-            })
-            .or_else(|| {
-                self.mcp_servers
-                    .find(|object| is(object.uid()))
-                    .map(|object| Wake::Server(ObjectRef::from_obj(&*object)))
-            })
-    }
-
-    fn artifacts_in(&self, namespace: &str) -> Vec<Wake> {
-        self.model_artifacts
-            .state_filter(|object| object.namespace().as_deref() == Some(namespace))
-            .iter()
-            .map(|object| Wake::Artifact(ObjectRef::from_obj(&**object)))
-            .collect()
-    }
+/// Whether an event tells of nothing but a status, which is of the generation that the object has: whom its spec concerns
+/// was woken when that was new. Without this, many objects of a namespace that change together wake all others each time.
+fn is_status<K>(store: &Store<K>, object: &K, observed: Option<i64>) -> bool
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    // The store has the event already: of an object that was deleted it has none, or the next one.
+    let there = store.get(&ObjectRef::from_obj(object));
+    let stays = there.is_some_and(|there| uid(&*there) == uid(object));
+    let meta = object.meta();
+    stays && meta.deletion_timestamp.is_none() && observed.is_some() && observed == meta.generation
 }
 
 /// The artifacts that whoever has these labels mounts.

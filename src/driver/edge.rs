@@ -12,12 +12,18 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::sync::Semaphore;
 
-use crate::seal::sign::{CHALLENGE, CONTROL, SignError, SigningKey};
+use crate::seal::sign::{CHALLENGE, CONTROL, SigningKey};
 use crate::seal::wire::{
     Challenge, ChallengeConflict, ControlConflict, ControlOrder, ControlReport, Report, SeenReport,
 };
 
-use super::sequence::{Sequence, SequenceError, unix_millis};
+use super::sequence::{Sequence, unix_millis};
+
+mod error;
+
+pub use error::EdgeError;
+
+use error::{failed, kind, refused, unnumbered};
 
 /// Longest answer that is read, in bytes: 4,096 nonces and 512 dials fit.
 const MAX_ANSWER: usize = 1024 * 1024;
@@ -31,47 +37,6 @@ const GATE_TIME: Duration = Duration::from_secs(8);
 const CONNECT_TIME: Duration = Duration::from_secs(3);
 /// Challenges under way at once.
 const MAX_CHALLENGES: usize = 512;
-
-/// Why a peer's answer cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum EdgeError {
-    /// The peer's pod has no address yet.
-    #[error("failed to speak with a pod that has no address yet")]
-    NoAddress,
-    /// The client could not be made, or the peer could not be reached or read.
-    #[error("failed to speak with {peer}: {what}")]
-    Http {
-        /// Address, or `client`.
-        peer: String,
-        /// The kind of failure, without anything that the peer wrote.
-        what: &'static str,
-    },
-    /// The peer refused.
-    #[error("failed to speak with {peer}: it answered {status}")]
-    Status {
-        /// Address.
-        peer: String,
-        /// HTTP status.
-        status: u16,
-    },
-    /// The answer is too long or not what it should be.
-    #[error("failed to read the answer of {peer}")]
-    Answer {
-        /// Address.
-        peer: String,
-    },
-    /// The order could not be signed.
-    #[error(transparent)]
-    Sign(#[from] SignError),
-    /// The peer refused the order's number, and it gets no other.
-    #[error("failed to speak with {peer}: {why}")]
-    Sequence {
-        /// Address.
-        peer: String,
-        /// Why not.
-        why: SequenceError,
-    },
-}
 
 /// The client. Clones share the limit.
 #[derive(Clone, Debug)]
@@ -255,35 +220,4 @@ async fn read<T: DeserializeOwned>(
         body.extend_from_slice(&chunk);
     }
     serde_json::from_slice(&body).map_err(|_| bad())
-}
-
-fn failed(peer: SocketAddr, error: &reqwest::Error) -> EdgeError {
-    EdgeError::Http {
-        peer: peer.to_string(),
-        what: kind(error),
-    }
-}
-
-fn refused(peer: SocketAddr) -> EdgeError {
-    EdgeError::Status {
-        peer: peer.to_string(),
-        status: StatusCode::CONFLICT.as_u16(),
-    }
-}
-
-fn unnumbered(peer: SocketAddr, why: SequenceError) -> EdgeError {
-    EdgeError::Sequence {
-        peer: peer.to_string(),
-        why,
-    }
-}
-
-fn kind(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
-        "no answer in time"
-    } else if error.is_connect() {
-        "no connection"
-    } else {
-        "the connection failed"
-    }
 }

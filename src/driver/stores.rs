@@ -5,31 +5,24 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Namespace, Pod, Service};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::api::PartialObjectMeta;
-use kube::runtime::reflector::{self, Store};
-use kube::runtime::{WatchStreamExt, watcher};
-use kube::{Api, Client, Resource, ResourceExt};
+use kube::runtime::reflector::{Store, store::WriterDropped};
+use kube::{Resource, ResourceExt};
 use tokio::sync::Notify;
-use tokio::task::JoinSet;
 
-use crate::policy::{self, NamedPort, Policy, Protocol};
+use crate::policy::{self, Policy};
 
-use super::cluster::CONDITION;
-use super::config::{Config, ServiceName};
 use super::made::Looks;
-use super::shape;
-use super::view::{Canary, Condition, Infrastructure, PodKind, SealedPod, ServiceAddresses, View};
+use super::view::{Infrastructure, ServiceAddresses, View};
 
-/// The label of sealed pods.
-const SEALED: &str = "sealroom.dev/sealed";
-/// The label with the owner's UID.
-const OWNER_UID: &str = "sealroom.dev/owner-uid";
-/// The gate's container.
-const GATE: &str = "gate";
+mod pods;
+mod watch;
+
+use pods::{canary, sealed_pod};
+pub use watch::{watch_canaries, watch_definitions};
 
 /// What the driver reads. All of it is fed by watches; the driver itself asks the API server nothing.
 #[derive(Clone, Debug)]
@@ -62,67 +55,6 @@ pub struct Services {
     pub api: Option<Store<Service>>,
 }
 
-impl Services {
-    /// Watches the configured Services, each by its name alone, in tasks that end with `tasks`.
-    #[must_use]
-    pub fn watch(client: &Client, config: &Config, tasks: &mut JoinSet<()>) -> Self {
-        let mut one = |service: &Option<ServiceName>| {
-            let service = service.as_ref()?;
-            let api = Api::<Service>::namespaced(client.clone(), &service.namespace);
-            let field = format!("metadata.name={}", service.name);
-            Some(watch(api, watcher::Config::default().fields(&field), tasks))
-        };
-        Self {
-            canary: one(&config.canary_service),
-            dns: one(&config.dns_service),
-            api: one(&config.api_service),
-        }
-    }
-}
-
-/// Watches the canary pods of the operator's namespace by their labels (`key=value,…`).
-#[must_use]
-pub fn watch_canaries(
-    client: &Client,
-    namespace: &str,
-    selector: &str,
-    tasks: &mut JoinSet<()>,
-) -> Store<Pod> {
-    let api = Api::<Pod>::namespaced(client.clone(), namespace);
-    watch(api, watcher::Config::default().labels(selector), tasks)
-}
-
-/// Watches which kinds the cluster knows. Metadata alone: their schemas have megabytes.
-#[must_use]
-pub fn watch_definitions(
-    client: &Client,
-    tasks: &mut JoinSet<()>,
-) -> Store<PartialObjectMeta<CustomResourceDefinition>> {
-    let api = Api::<PartialObjectMeta<CustomResourceDefinition>>::all(client.clone());
-    watch(api, watcher::Config::default(), tasks)
-}
-
-fn watch<K>(api: Api<K>, config: watcher::Config, tasks: &mut JoinSet<()>) -> Store<K>
-where
-    K: Resource<DynamicType = ()> + Clone + std::fmt::Debug + Send + Sync + 'static,
-    K: serde::de::DeserializeOwned,
-{
-    let (store, writer) = reflector::store();
-    let stream = watcher(api, config)
-        .default_backoff()
-        .modify(|object| {
-            object.managed_fields_mut().clear();
-            object.annotations_mut().clear();
-        })
-        .reflect(writer);
-    tasks.spawn(stream.for_each(|event| async move {
-        if let Err(error) = event {
-            tracing::warn!(kind = %K::kind(&()), %error, "a watch failed, it is started again");
-        }
-    }));
-    store
-}
-
 impl Stores {
     /// Changes whenever an object in any store does.
     #[must_use]
@@ -147,7 +79,7 @@ impl Stores {
     ///
     /// # Errors
     /// When whoever feeds a store went away before.
-    pub async fn ready(&self) -> Result<(), reflector::store::WriterDropped> {
+    pub async fn ready(&self) -> Result<(), WriterDropped> {
         self.pods.wait_until_ready().await?;
         self.policies.wait_until_ready().await?;
         self.namespaces.wait_until_ready().await?;
@@ -239,110 +171,4 @@ fn addresses(store: Option<&Store<Service>>) -> ServiceAddresses {
     } else {
         ServiceAddresses::Found(ips)
     }
-}
-
-/// The pod as policies see it; `None` for one that is over.
-fn policy_pod(pod: &Pod) -> Option<policy::Pod> {
-    let status = pod.status.as_ref()?;
-    if matches!(status.phase.as_deref(), Some("Succeeded" | "Failed")) {
-        return None;
-    }
-    let spec = pod.spec.as_ref()?;
-    let init = spec.init_containers.iter().flatten();
-    let containers = spec.containers.iter().chain(init);
-    let ports = containers.flat_map(|container| container.ports.iter().flatten());
-    Some(policy::Pod {
-        namespace: pod.namespace().unwrap_or_default(),
-        name: pod.name_any(),
-        labels: pod.labels().clone(),
-        addresses: (status.pod_ips.iter().flatten())
-            .filter_map(|ip| ip.ip.parse().ok())
-            .collect(),
-        ports: ports
-            .filter_map(|port| {
-                Some(NamedPort {
-                    name: port.name.clone()?,
-                    protocol: Protocol::parse(port.protocol.as_deref())?,
-                    port: u16::try_from(port.container_port).ok()?,
-                })
-            })
-            .collect(),
-    })
-}
-
-fn sealed_pod(pod: &Pod, looks: &mut Looks) -> Option<SealedPod> {
-    let seen = policy_pod(pod)?;
-    let status = pod.status.as_ref()?;
-    let label = pod.labels().get(SEALED);
-    let mut readiness = pod.spec.as_ref()?.readiness_gates.iter().flatten();
-    let gated = readiness.any(|gate| gate.condition_type == CONDITION);
-    if label.is_none() && !gated {
-        return None;
-    }
-    let statuses = status.init_container_statuses.iter().flatten();
-    let gates = statuses.filter(|container| container.name == GATE);
-    let mut engines = status.container_statuses.iter().flatten();
-    let conditions = status.conditions.iter().flatten();
-    let mut sealed = conditions.filter(|condition| condition.type_ == CONDITION);
-    let owner_uid = pod.labels().get(OWNER_UID).cloned().unwrap_or_default();
-    Some(SealedPod {
-        uid: pod.uid()?,
-        altered: looks.look(pod, &owner_uid),
-        notes: shape::otherwise(pod),
-        owner_uid,
-        kind: if label.is_some_and(|kind| kind == "pull") {
-            PodKind::Ungated
-        } else {
-            PodKind::Gated
-        },
-        pod: seen,
-        node: pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.node_name.clone())
-            .unwrap_or_default(),
-        node_addresses: (status.host_ips.iter().flatten())
-            .filter_map(|ip| ip.ip.parse().ok())
-            .collect(),
-        gate_ready: gates.clone().any(|gate| gate.ready),
-        gate_running: gates.clone().any(|gate| {
-            gate.state
-                .as_ref()
-                .is_some_and(|state| state.running.is_some())
-        }),
-        engine_started: engines.clone().any(|engine| engine.started == Some(true)),
-        engine_oom: engines.any(|engine| {
-            let last = engine.last_state.as_ref();
-            let ended = last.and_then(|state| state.terminated.as_ref());
-            ended.is_some_and(|ended| ended.reason.as_deref() == Some("OOMKilled"))
-        }),
-        unlabelled: label.is_none(),
-        terminating: pod.metadata.deletion_timestamp.is_some(),
-        condition: sealed.next().map(|condition| {
-            let since = condition.last_transition_time.as_ref();
-            Condition {
-                status: condition.status.clone(),
-                reason: condition.reason.clone().unwrap_or_default(),
-                since: since.map(|time| time.0.to_string()).unwrap_or_default(),
-            }
-        }),
-    })
-}
-
-fn canary(pod: &Pod) -> Option<Canary> {
-    let seen = policy_pod(pod)?;
-    if seen.addresses.is_empty() || pod.metadata.deletion_timestamp.is_some() {
-        return None;
-    }
-    let mut conditions = pod.status.as_ref()?.conditions.iter().flatten();
-    Some(Canary {
-        uid: pod.uid()?,
-        pod: seen,
-        node: pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.node_name.clone())
-            .unwrap_or_default(),
-        ready: conditions.any(|condition| condition.type_ == "Ready" && condition.status == "True"),
-    })
 }

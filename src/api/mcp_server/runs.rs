@@ -23,7 +23,7 @@ pub struct Isolation {
     #[serde(default = "max_children")]
     #[schemars(range(min = 2, max = 256))]
     pub max_children: u32,
-    /// After how many seconds without a message a session's process ends: 10 to 86400, 600 by default.
+    /// After how many seconds without a message a session ends, and on stdio its process: 10 to 86400, 600 by default.
     #[serde(default = "idle_seconds")]
     #[schemars(range(min = 10, max = 86_400))]
     pub idle_seconds: u32,

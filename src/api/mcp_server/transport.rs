@@ -77,7 +77,7 @@ fn path() -> String {
 }
 
 /// Programs that do nothing else than fetch and run.
-const PROGRAM: &str = "((npx|pnpx)(-cli[.]js)?|bunx|uvx|pipx)";
+const PROGRAM: &str = "((npx|pnpx)(-cli[.]js)?|bunx|uvx|pipx|dnx)";
 
 /// Refuses a command that fetches packages, written as it is, into the line of a shell, or as one argument of a program
 /// that starts others.
@@ -101,5 +101,10 @@ fn fetchers(gap: &str, letter: &str, end: &str) -> String {
     let uv = format!("uv{flags}(run|tool|sync|add|pip)");
     let npm = format!("npm(-cli[.]js)?{flags}(exec|x|install|i|ci|add|create|init)");
     let others = format!("(pnpm|yarn|bun)([.]c?js)?{flags}(dlx|x|install|i|add|create)");
-    format!("({PROGRAM}|{pip}|{uv}|{npm}|{others})({end}|$)")
+    // A module by its address is fetched like a package. Flags have no values here: a script would pass for one, and what
+    // is behind a script is its own affair.
+    let bare = format!("({gap}-{letter}+)*{gap}");
+    let module = format!("((run|serve){bare})?(npm|jsr|https?):{letter}*");
+    let deno = format!("deno{bare}(x|install|i|add|{module})");
+    format!("({PROGRAM}|{pip}|{uv}|{npm}|{others}|{deno})({end}|$)")
 }

@@ -1,10 +1,10 @@
-//! Templates that somebody else changes again and again: how often they are taken back, and what is told; pure.
+//! Children that somebody else changes again and again: how often they are taken back, and what is told; pure.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
 use super::Ack;
-use super::template::Foreign;
+use super::template::{Foreign, Harm};
 use crate::driver::again::Again;
 
 /// What somebody has to do about it.
@@ -26,16 +26,16 @@ struct Contest {
     told: Option<Told>,
 }
 
-/// What is told of a template that was changed again.
+/// What is told of a child that was changed again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Told {
     /// For people, at most 1,024 characters. Stays the same until the next time.
     pub(super) message: String,
-    /// Whether pods that are made of it would be no pods of ours.
-    pub(super) harms: bool,
+    /// What follows from it.
+    pub(super) harm: Harm,
 }
 
-/// A template was taken back.
+/// A child was taken back.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Taken<'a> {
     /// Kind and name of the child.
@@ -49,7 +49,7 @@ pub(super) struct Taken<'a> {
 }
 
 impl Contests {
-    /// What to answer instead of a write: nothing when one may be made. `found` is what is in the template now.
+    /// What to answer instead of a write: nothing when one may be made. `found` is what is not as wanted now.
     pub(super) fn turn(
         &mut self,
         key: &str,
@@ -62,21 +62,27 @@ impl Contests {
         if let Some(found) = found {
             let told = contest.told.as_ref();
             // It came back before its time, or became worse.
-            if told.is_none_or(|told| found.harms && !told.harms) {
+            if told.is_none_or(|told| found.harm > told.harm) {
                 contest.told = Some(contest.words(found));
             }
         }
-        // What is told stays so until the next time, so that a condition does not come and go with each write.
         let told = contest.told.as_ref()?;
-        Some(if told.harms {
-            let message = told.message.clone();
-            Ack::Contested { message, after }
-        } else {
-            Ack::Unchanged
-        })
+        if told.harm == Harm::Asks {
+            return found.map(|_| Ack::Later(after));
+        }
+        // What is told stays so until the next time, so that a condition does not come and go with each write.
+        let message = told.message.clone();
+        Some(Ack::Contested { message, after })
     }
 
-    /// Counts a template that was taken back; what is to be told of it, if it was not the first time.
+    /// The child was written as that. What was undone while something else was wanted is forgotten: should that be wanted
+    /// again, nobody has changed it since.
+    pub(super) fn written(&mut self, key: &str, hash: &str) {
+        self.0
+            .retain(|of, contest| of != key || contest.hash == hash);
+    }
+
+    /// Counts a child that was taken back; what is to be told of it, if it was not the first time.
     pub(super) fn took(
         &mut self,
         key: &str,
@@ -85,7 +91,8 @@ impl Contests {
         now: Instant,
     ) -> Option<Told> {
         self.0.retain(|_, contest| !contest.again.rested(now));
-        let before = self.0.remove(key).filter(|contest| contest.hash == hash);
+        self.written(key, hash);
+        let before = self.0.remove(key);
         let mut contest = Contest {
             hash: hash.to_owned(),
             child: taken.child.to_owned(),
@@ -105,12 +112,15 @@ impl Contests {
 
 impl Contest {
     fn words(&self, found: &Foreign) -> Told {
-        let Foreign { what, harms } = found;
+        let Foreign { what, harm } = found;
         let (by, child) = (&self.by, &self.child);
-        let meaning = if *harms {
-            "; pods that are made of it are never proven"
-        } else {
-            ""
+        let (template, meaning) = match harm {
+            Harm::Unlike => (
+                "the pod template of ",
+                "; pods that are made of it are never proven",
+            ),
+            Harm::Asks => ("the pod template of ", ""),
+            Harm::Lacks => ("", ""),
         };
         let times = match self.again.times() {
             1 => "once".to_owned(),
@@ -118,11 +128,11 @@ impl Contest {
         };
         let wait = self.again.wait().as_secs();
         let message = format!(
-            "{by} changes the pod template of {child} ({what}){meaning}. It was taken back {times}, the next time is {wait} s later: {CURE}"
+            "{by} changes {template}{child} ({what}){meaning}. It was taken back {times}, the next time is {wait} s later: {CURE}"
         );
         Told {
             message: message.chars().take(1_024).collect(),
-            harms: *harms,
+            harm: *harm,
         }
     }
 }

@@ -4,19 +4,19 @@ use std::time::Duration;
 
 use super::*;
 
-fn foreign(harms: bool) -> Foreign {
+fn foreign(harm: Harm) -> Foreign {
     let what = "container proxy was added".to_owned();
-    Foreign { what, harms }
+    Foreign { what, harm }
 }
 
 fn took(
     contests: &mut Contests,
     hash: &str,
     remains: bool,
-    harms: bool,
+    harm: Harm,
     now: Instant,
 ) -> Option<Told> {
-    let found = foreign(harms);
+    let found = foreign(harm);
     let taken = Taken {
         child: "Deployment assistant",
         by: "the field manager \"injector\"",
@@ -29,20 +29,21 @@ fn took(
 /// After one taking back at 0 s: what is found at that second, and whether the answer is a write, and what else.
 #[rstest::rstest]
 #[case::still_as_wanted(1, "h", None, "write")]
-#[case::back_at_once(1, "h", Some(true), "contested")]
-#[case::back_at_once_and_harmless(1, "h", Some(false), "unchanged")]
-#[case::back_later(10, "h", Some(true), "write")]
-#[case::something_else_is_wanted(1, "other", Some(true), "write")]
+#[case::back_at_once(1, "h", Some(Harm::Unlike), "contested")]
+#[case::another_field_at_once(1, "h", Some(Harm::Lacks), "contested")]
+#[case::back_at_once_and_harmless(1, "h", Some(Harm::Asks), "later")]
+#[case::back_later(10, "h", Some(Harm::Unlike), "write")]
+#[case::something_else_is_wanted(1, "other", Some(Harm::Unlike), "write")]
 fn who_comes_back_waits(
     #[case] second: u64,
     #[case] hash: &str,
-    #[case] found: Option<bool>,
+    #[case] found: Option<Harm>,
     #[case] expected: &str,
 ) {
     let begin = Instant::now();
     let now = begin + Duration::from_secs(second);
     let mut contests = Contests::default();
-    assert_eq!(took(&mut contests, "h", false, true, begin), None);
+    assert_eq!(took(&mut contests, "h", false, Harm::Unlike, begin), None);
     let found = found.map(foreign);
     let answer = match contests.turn("key", hash, found.as_ref(), now) {
         None => "write",
@@ -50,6 +51,10 @@ fn who_comes_back_waits(
             assert!(message.contains("field manager \"injector\""), "{message}");
             assert_eq!(after, Duration::from_secs(10 - second));
             "contested"
+        }
+        Some(Ack::Later(after)) => {
+            assert_eq!(after, Duration::from_secs(10 - second));
+            "later"
         }
         Some(Ack::Unchanged) => "unchanged",
         Some(Ack::Written) => "written",
@@ -62,8 +67,8 @@ fn what_is_told_stays_until_the_next_time() {
     let begin = Instant::now();
     let at = |second| begin + Duration::from_secs(second);
     let mut contests = Contests::default();
-    assert_eq!(took(&mut contests, "h", false, true, at(0)), None);
-    let told = took(&mut contests, "h", false, true, at(10)).unwrap();
+    assert_eq!(took(&mut contests, "h", false, Harm::Unlike, at(0)), None);
+    let told = took(&mut contests, "h", false, Harm::Unlike, at(10)).unwrap();
     assert!(
         told.message.contains("2 times in a row"),
         "{}",
@@ -83,15 +88,31 @@ fn what_is_told_stays_until_the_next_time() {
     assert_eq!(contests.turn("key", "h", None, at(30)), None);
 }
 
+/// A was contested, then B was wanted and written, and now A is wanted again: the child is B, and that is our own doing.
+#[test]
+fn what_is_wanted_again_is_written_at_once() {
+    let now = Instant::now();
+    let mut contests = Contests::default();
+    took(&mut contests, "a", true, Harm::Unlike, now);
+    let lacks = foreign(Harm::Lacks);
+    assert!(contests.turn("key", "a", Some(&lacks), now).is_some());
+    contests.written("other", "b");
+    contests.written("key", "a");
+    assert!(contests.turn("key", "a", Some(&lacks), now).is_some());
+    contests.written("key", "b");
+    assert_eq!(contests.turn("key", "a", Some(&lacks), now), None);
+    assert_eq!(took(&mut contests, "a", false, Harm::Lacks, now), None);
+}
+
 #[test]
 fn what_is_there_again_with_the_answer_is_told_at_once() {
     let now = Instant::now();
     let mut contests = Contests::default();
-    let told = took(&mut contests, "h", true, true, now).unwrap();
+    let told = took(&mut contests, "h", true, Harm::Unlike, now).unwrap();
     assert!(told.message.contains("taken back once"), "{}", told.message);
     assert!(
         contests
-            .turn("key", "h", Some(&foreign(true)), now)
+            .turn("key", "h", Some(&foreign(Harm::Unlike)), now)
             .is_some()
     );
 }
@@ -100,11 +121,32 @@ fn what_is_there_again_with_the_answer_is_told_at_once() {
 fn a_harmless_contest_that_becomes_worse_is_told() {
     let now = Instant::now();
     let mut contests = Contests::default();
-    took(&mut contests, "h", true, false, now);
-    let ack = contests.turn("key", "h", Some(&foreign(false)), now);
-    assert_eq!(ack, Some(Ack::Unchanged));
-    let ack = contests.turn("key", "h", Some(&foreign(true)), now);
+    took(&mut contests, "h", true, Harm::Asks, now);
+    let mut turn = |found: Option<Harm>| {
+        let found = found.map(foreign);
+        contests.turn("key", "h", found.as_ref(), now)
+    };
+    // With nobody to wake the object after the wait, it would stay for as long as nothing else happens.
+    let wait = Duration::from_secs(10);
+    assert_eq!(turn(Some(Harm::Asks)), Some(Ack::Later(wait)));
+    assert_eq!(turn(None), None, "there is nothing that is left for later");
+    let ack = turn(Some(Harm::Unlike));
     assert!(matches!(ack, Some(Ack::Contested { .. })), "{ack:?}");
+}
+
+#[test]
+fn a_field_that_is_changed_again_is_told_without_the_template() {
+    let begin = Instant::now();
+    let later = begin + Duration::from_secs(10);
+    let mut contests = Contests::default();
+    assert_eq!(took(&mut contests, "h", false, Harm::Lacks, begin), None);
+    let told = took(&mut contests, "h", false, Harm::Lacks, later).unwrap();
+    let message = told.message;
+    assert!(
+        message.contains("\"injector\" changes Deployment assistant ("),
+        "{message}"
+    );
+    assert!(!message.contains("never proven"), "{message}");
 }
 
 #[test]
@@ -112,7 +154,7 @@ fn contests_end_and_are_forgotten() {
     let begin = Instant::now();
     let mut contests = Contests::default();
     for key in 0..100 {
-        let found = foreign(true);
+        let found = foreign(Harm::Unlike);
         let taken = Taken {
             child: "c",
             by: "b",
@@ -123,7 +165,7 @@ fn contests_end_and_are_forgotten() {
     }
     assert_eq!(contests.0.len(), 100);
     let later = begin + Duration::from_secs(600);
-    assert_eq!(took(&mut contests, "h", false, true, later), None);
+    assert_eq!(took(&mut contests, "h", false, Harm::Unlike, later), None);
     assert_eq!(contests.0.len(), 1);
 }
 
@@ -131,7 +173,7 @@ fn contests_end_and_are_forgotten() {
 fn messages_are_bounded() {
     let found = Foreign {
         what: "x".repeat(2_000),
-        harms: true,
+        harm: Harm::Unlike,
     };
     let taken = Taken {
         child: "c",

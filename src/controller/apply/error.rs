@@ -15,6 +15,14 @@ pub enum ApplyError {
         /// The name.
         name: String,
     },
+    /// Its name is still that of a child of an object that had the name of this one, and is gone.
+    #[error("{kind} {name} of the object that had this name before is being deleted")]
+    Leaving {
+        /// The kind.
+        kind: String,
+        /// The name.
+        name: String,
+    },
     /// The API server refuses it for good.
     #[error("the API server refuses {kind} {name}: {message}")]
     Refused {

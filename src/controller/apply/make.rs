@@ -12,12 +12,14 @@ use serde_json::{Value, json};
 
 use super::contest::Taken;
 use super::error::fault;
-use super::template::{Foreign, foreign, managers, named};
+use super::template::{Foreign, Harm, foreign, managers, named};
+use super::wrote::Sight;
 use super::{
-    Ack, Applier, ApplyError, Child, Compare, applied, body, key, matches, must_be_ours, value,
-    version,
+    Ack, Applier, ApplyError, Child, Compare, amiss, applied, body, facts, key, must_be_ours,
+    value, version,
 };
 use crate::api::Reason;
+use crate::controller::difference;
 use crate::controller::names::MANAGER;
 
 /// What is wanted of one child.
@@ -31,7 +33,7 @@ struct Wish<'a, K> {
 /// What came of a write.
 struct Wrote<K> {
     after: K,
-    /// What was found in the pod template, and who had put it there, in words.
+    /// What somebody had changed, and who, in words.
     found: Option<(Foreign, String)>,
     /// Whether something is there again with the answer.
     remains: bool,
@@ -57,9 +59,12 @@ impl Applier {
             hash,
             key: key(wanted),
         };
-        if self.wrote.unseen(&wish.key, &wish.hash, there.as_deref()) {
+        let sight = self.wrote.sight(&wish.key, &wish.hash, there.as_deref());
+        if sight == Sight::Unseen {
             return Ok(self.turn(&wish, None).unwrap_or(Ack::Written));
         }
+        // The store has what was there before another write of ours: it is neither as wanted nor changed by somebody.
+        let behind = sight == Sight::Behind && there.is_some();
         let there = match there {
             Some(there) => Some(there),
             None => {
@@ -68,40 +73,48 @@ impl Applier {
                 there.map_err(|source| fault(wanted, source))?.map(Arc::new)
             }
         };
-        // Found in a template that was as wanted once, so that somebody has changed it since.
+        // Found in one that was as wanted once, so that somebody has changed it since.
         let mut changed = None;
         if let Some(there) = there.as_deref() {
-            must_be_ours(there, owner)?;
-            let found = foreign(&wish.body, &value(there));
+            must_be_ours(there, wanted, owner)?;
+            let now = value(there);
+            let found = amiss(&wish.body, &now, compare).filter(|_| !behind);
             if let Some(ack) = self.turn(&wish, found.as_ref()) {
                 return Ok(ack);
             }
-            let settled = found.is_none() && self.wrote.settled(&wish.key, &wish.hash, there);
-            if settled || matches(&wish.body, there, compare) {
+            let as_it_is =
+                found.is_none() || self.wrote.settled(&wish.key, &wish.hash, facts(&now));
+            if as_it_is && !behind {
                 return Ok(Ack::Unchanged);
             }
-            changed = found.filter(|_| applied(there) == Some(wish.hash.as_str()));
+            // A policy that others have opened is closed at once, however often they do it.
+            let counts = compare == Compare::Ours && applied(there) == Some(wish.hash.as_str());
+            changed = found.filter(|_| counts);
         }
         let wrote = self.write(&wish, there.is_some(), changed).await?;
         let same = there.is_some_and(|there| version(&*there) == version(&wrote.after));
         let ack = if same { Ack::Unchanged } else { Ack::Written };
-        let settled = !matches(&wish.body, &wrote.after, compare);
-        if settled {
-            tracing::warn!(child = %wish.key, "applied, and somebody else's fields remain");
+        let now = value(&wrote.after);
+        let remains = amiss(&wish.body, &now, compare);
+        if let Some(remains) = &remains {
+            tracing::warn!(child = %wish.key, what = remains.what, "applied, and somebody else's fields remain");
         }
+        // What makes pods unlike what is wanted is no state to leave a child in.
+        let settled = remains.filter(|remains| remains.harm != Harm::Unlike);
+        let settled = settled.map(|_| facts(&now));
         let (key, hash) = (wish.key.clone(), wish.hash.clone());
         self.wrote.remember(key, hash, &wrote.after, settled);
         Ok(self.took(&wish, &wrote).await.unwrap_or(ack))
     }
 
-    /// What to answer instead of a write, as somebody changes the template again and again.
+    /// What to answer instead of a write, as somebody changes the child again and again.
     fn turn<K>(&self, wish: &Wish<'_, K>, found: Option<&Foreign>) -> Option<Ack> {
         let now = Instant::now();
         self.contests().turn(&wish.key, &wish.hash, found, now)
     }
 
     /// Applies, and takes the template back where others have something in it that applying leaves. `changed` is what
-    /// they have put into the template that is there.
+    /// they have changed in the child that is there.
     async fn write<K: Child>(
         &self,
         wish: &Wish<'_, K>,
@@ -122,7 +135,10 @@ impl Applier {
         let params = if there { params.force() } else { params };
         let applied = api.patch(&name, &params, &Patch::Apply(&wish.body)).await;
         let after = applied.map_err(fault)?;
-        let Some(left) = foreign(&wish.body, &value(&after)) else {
+        let now = value(&after);
+        let Some(left) = foreign(&wish.body, &now) else {
+            // What the API server itself changes with each write is nobody's contest.
+            let changed = changed.filter(|_| difference::satisfied(&wish.body, &now));
             return Ok(Wrote {
                 after,
                 found: changed.map(|found| (found, named(&by))),
@@ -131,7 +147,9 @@ impl Applier {
         };
         by.extend(managers(after.managed_fields()));
         let after = self.take_back(&wish.body, &after).await?;
-        let found = changed.filter(|found| found.harms).unwrap_or(left);
+        let found = changed
+            .filter(|found| found.harm == Harm::Unlike)
+            .unwrap_or(left);
         Ok(Wrote {
             remains: foreign(&wish.body, &value(&after)).is_some(),
             after,
@@ -159,11 +177,12 @@ impl Applier {
         done.map_err(fault)
     }
 
-    /// Counts a template that was taken back. The answer, where that is more than a write.
+    /// Counts a child that was taken back. The answer, where that is more than a write.
     async fn took<K: Child>(&self, wish: &Wish<'_, K>, wrote: &Wrote<K>) -> Option<Ack> {
+        self.contests().written(&wish.key, &wish.hash);
         let (found, by) = wrote.found.as_ref()?;
         let remains = wrote.remains;
-        tracing::warn!(child = %wish.key, by, what = found.what, remains, "a pod template is taken back");
+        tracing::warn!(child = %wish.key, by, what = found.what, remains, "what somebody changed is taken back");
         let child = format!("{} {}", K::kind(&()), wish.wanted.name_any());
         let taken = Taken {
             child: &child,
@@ -173,7 +192,7 @@ impl Applier {
         };
         let now = Instant::now();
         let told = self.contests().took(&wish.key, &wish.hash, taken, now)?;
-        if told.harms {
+        if told.harm != Harm::Asks {
             return self.turn(wish, None);
         }
         self.tell(wish.wanted, told.message).await;

@@ -1,4 +1,4 @@
-//! What somebody else has put into the pod template of a child, and who; pure.
+//! What somebody else has put into the pod template of a child, and who changed what of a child; pure.
 //!
 //! Server-side apply leaves what another field manager owns. Looked for is what would make pods unlike what is wanted, by
 //! the comparison that pods are held to, and labels and annotations, by which injectors are asked. What a platform adds
@@ -24,13 +24,24 @@ const NAMED: usize = 3;
 /// Longest name of a field manager, in characters. The API server takes 128.
 const LONGEST_NAME: usize = 64;
 
-/// What is in a template and is not wanted there.
+/// What of a child is not as it is wanted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Foreign {
     /// In words: printable, bounded, without values of variables.
     pub(super) what: String,
-    /// Whether pods that are made of it would be no pods of ours.
-    pub(super) harms: bool,
+    /// What follows from it.
+    pub(super) harm: Harm,
+}
+
+/// What follows from what somebody else has changed, the least first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Harm {
+    /// Nothing yet: a pod template has labels or annotations, by which injectors are asked.
+    Asks,
+    /// A field is not as the object asks for.
+    Lacks,
+    /// Pods that are made of the template would be no pods of ours.
+    Unlike,
 }
 
 /// What is in the template of a child and not in the wanted one. Nothing for kinds that have no pod template.
@@ -39,7 +50,10 @@ pub(super) fn foreign(wanted: &Value, there: &Value) -> Option<Foreign> {
     let there = template(there).unwrap_or_default();
     let shape = Shape::of_template(&there).differs(&Shape::of_template(&wanted));
     if let Some(what) = shape {
-        return Some(Foreign { what, harms: true });
+        return Some(Foreign {
+            what,
+            harm: Harm::Unlike,
+        });
     }
     let mut keys = Vec::new();
     let of = |of: &PodTemplateSpec| of.metadata.clone().unwrap_or_default();
@@ -53,8 +67,16 @@ pub(super) fn foreign(wanted: &Value, there: &Value) -> Option<Foreign> {
     );
     (!keys.is_empty()).then(|| Foreign {
         what: printable(&keys.join("; "), LONGEST),
-        harms: false,
+        harm: Harm::Asks,
     })
+}
+
+/// The field of that path, which is not as it is wanted.
+pub(super) fn lacking(path: &str) -> Foreign {
+    Foreign {
+        what: printable(path.trim_start_matches('.'), LONGEST),
+        harm: Harm::Lacks,
+    }
 }
 
 fn template(of: &Value) -> Option<PodTemplateSpec> {
@@ -73,7 +95,7 @@ fn added(kind: &str, wanted: Pairs, there: Pairs, keys: &mut Vec<String>) {
     keys.extend(theirs.map(|key| format!("{kind} {key} was added")));
 }
 
-/// The other field managers that own something of the template which we do not, as they call themselves.
+/// The other field managers that own something of the spec which we do not, as they call themselves.
 pub(super) fn managers(entries: &[ManagedFieldsEntry]) -> BTreeSet<String> {
     let ours = |entry: &&ManagedFieldsEntry| entry.manager.as_deref() == Some(MANAGER);
     let known: Vec<&Value> = entries.iter().filter(ours).filter_map(owned).collect();
@@ -84,10 +106,10 @@ pub(super) fn managers(entries: &[ManagedFieldsEntry]) -> BTreeSet<String> {
         .collect()
 }
 
-/// What of the template an entry owns (`FieldsV1`).
+/// What of the spec an entry owns (`FieldsV1`).
 fn owned(entry: &ManagedFieldsEntry) -> Option<&Value> {
     let fields = entry.fields_v1.as_ref()?;
-    fields.0.pointer("/f:spec/f:template")
+    fields.0.get("f:spec")
 }
 
 /// Whether there is a field in it that is in none of the others. The dot stands for the whole, which many own together.

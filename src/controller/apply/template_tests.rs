@@ -59,15 +59,15 @@ fn what_the_api_server_fills_in_is_nobodys() {
 }
 
 #[rstest::rstest]
-#[case::variable(json!({ "env": [{ "name": "A", "value": "secret" }] }), "container runtime: env A was added", true)]
-#[case::container(json!({ "spec": { "containers": { "name": "proxy", "image": "p:1" } } }), "container proxy was added with image p:1", true)]
-#[case::volume(json!({ "spec": { "volumes": { "name": "v", "hostPath": { "path": "/" } } } }), "volume v was added (hostPath)", true)]
-#[case::network(json!({ "spec": { "hostNetwork": true } }), "the pod: hostNetwork is true", true)]
-#[case::annotation(json!({ "metadata": { "annotations": { "inject": "yes" } } }), "annotation inject was added", false)]
-#[case::label(json!({ "metadata": { "labels": { "mesh\u{7}": "on" } } }), "label mesh\\u{7} was added", false)]
-fn what_others_put_into_a_template(#[case] change: Value, #[case] what: &str, #[case] harms: bool) {
+#[case::variable(json!({ "env": [{ "name": "A", "value": "secret" }] }), "container runtime: env A was added", Harm::Unlike)]
+#[case::container(json!({ "spec": { "containers": { "name": "proxy", "image": "p:1" } } }), "container proxy was added with image p:1", Harm::Unlike)]
+#[case::volume(json!({ "spec": { "volumes": { "name": "v", "hostPath": { "path": "/" } } } }), "volume v was added (hostPath)", Harm::Unlike)]
+#[case::network(json!({ "spec": { "hostNetwork": true } }), "the pod: hostNetwork is true", Harm::Unlike)]
+#[case::annotation(json!({ "metadata": { "annotations": { "inject": "yes" } } }), "annotation inject was added", Harm::Asks)]
+#[case::label(json!({ "metadata": { "labels": { "mesh\u{7}": "on" } } }), "label mesh\\u{7} was added", Harm::Asks)]
+fn what_others_put_into_a_template(#[case] change: Value, #[case] what: &str, #[case] harm: Harm) {
     let found = foreign(&wanted(), &with(&change)).unwrap();
-    assert_eq!((found.what.as_str(), found.harms), (what, harms));
+    assert_eq!((found.what.as_str(), found.harm), (what, harm));
 }
 
 #[rstest::rstest]
@@ -120,6 +120,16 @@ fn who_owns_what_is_not_ours_is_named() {
     ];
     let found = managers(&entries);
     assert_eq!(found.iter().collect::<Vec<_>>(), ["kubectl-set"]);
+    let replicas = json!({
+        "manager": "autoscaler", "operation": "Update", "subresource": "scale",
+        "fieldsV1": { "f:spec": { "f:replicas": {} } },
+    });
+    let scaled = [
+        entries[0].clone(),
+        serde_json::from_value(replicas).unwrap(),
+    ];
+    let found = managers(&scaled);
+    assert_eq!(found.iter().collect::<Vec<_>>(), ["autoscaler"]);
     // Nothing of ours is there any more.
     let found = managers(&entries[1..3]);
     assert_eq!(found.iter().collect::<Vec<_>>(), ["same", "whole"]);

@@ -10,6 +10,9 @@ use super::version;
 
 /// How long a write counts that the store does not show. A watch is seldom more than a second behind.
 pub const UNSEEN: Duration = Duration::from_secs(10);
+/// After so long something that the API server itself puts back is tried again, if the object is looked at: who does it
+/// may be gone.
+const SETTLED: Duration = Duration::from_secs(3_600);
 
 #[derive(Debug)]
 struct Wrote {
@@ -17,8 +20,20 @@ struct Wrote {
     at: Instant,
     /// The resourceVersion that the store must show before its object counts again.
     version: u64,
-    /// Applying did not bring the wanted state about: not again while the object stays at this version.
-    settled: bool,
+    /// What the answer to the write had, where that was not what is wanted: while it has no more, another write of the
+    /// same would change nothing.
+    settled: Option<u64>,
+}
+
+/// What the store has of a child, beside what was written last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// That, or something newer.
+    Shown,
+    /// Not that yet, and it is what is wanted now.
+    Unseen,
+    /// Not that yet, and something else is wanted by now.
+    Behind,
 }
 
 /// The last write of each child.
@@ -30,26 +45,31 @@ impl Memory {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether the same was written a moment ago and the store does not show it.
-    pub(super) fn unseen<K: Resource>(&self, key: &str, hash: &str, there: Option<&K>) -> bool {
+    /// Whether the store shows what was written a moment ago.
+    pub(super) fn sight<K: Resource>(&self, key: &str, hash: &str, there: Option<&K>) -> Sight {
         let mut wrote = self.lock();
         let Some(last) = wrote.get(key) else {
-            return false;
+            return Sight::Shown;
         };
         let behind = there.is_none_or(|there| version(there) < last.version);
-        let fresh = last.at.elapsed() < UNSEEN;
-        if !behind && !last.settled || behind && !fresh {
-            wrote.remove(key);
-            return false;
+        if behind && last.at.elapsed() < UNSEEN {
+            return if last.hash == hash {
+                Sight::Unseen
+            } else {
+                Sight::Behind
+            };
         }
-        behind && last.hash == hash
+        if behind || last.settled.is_none() {
+            wrote.remove(key);
+        }
+        Sight::Shown
     }
 
-    /// Whether writing the same again would change nothing.
-    pub(super) fn settled<K: Resource>(&self, key: &str, hash: &str, there: &K) -> bool {
-        self.lock()
-            .get(key)
-            .is_some_and(|last| last.settled && last.hash == hash && last.version == version(there))
+    /// Whether writing the same again would change nothing in a child that has this.
+    pub(super) fn settled(&self, key: &str, hash: &str, facts: u64) -> bool {
+        self.lock().get(key).is_some_and(|last| {
+            last.settled == Some(facts) && last.hash == hash && last.at.elapsed() < SETTLED
+        })
     }
 
     /// The child was written and is now as the API server answered.
@@ -58,10 +78,18 @@ impl Memory {
         key: String,
         hash: String,
         after: &K,
-        settled: bool,
+        settled: Option<u64>,
     ) {
         let mut wrote = self.lock();
-        wrote.retain(|_, last| last.settled || last.at.elapsed() < UNSEEN);
+        // Of children that are gone nothing is kept.
+        wrote.retain(|_, last| {
+            let counts = if last.settled.is_some() {
+                SETTLED
+            } else {
+                UNSEEN
+            };
+            last.at.elapsed() < counts
+        });
         let last = Wrote {
             hash,
             at: Instant::now(),

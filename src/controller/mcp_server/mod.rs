@@ -101,7 +101,7 @@ async fn advance(
     } else {
         None
     };
-    edge::apply(this, edges, ctx).await?;
+    let ways = edge::apply(this, edges, ctx).await?;
 
     // The pods that are there stay as they are: their edge to the model is closed, and its calls fail.
     if let Some(unbound) = bindings.iter().find_map(|one| one.way.as_ref().err()) {
@@ -137,10 +137,12 @@ async fn advance(
 
     let wanted = service::build(this);
     let there = lookup(&ctx.stores.services, namespace, &wanted.name_any());
-    ctx.applier
+    let address = ctx
+        .applier
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
-    Ok(Outcome::of_pods(pods))
+    // A shared policy that is not there yet, though pods are, may have been taken away.
+    Ok(Outcome::of_pods(pods).with(address).with(ways).by(settle))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use super::super::way::{Unbound, Way};
 use super::*;
 use crate::api::mcp_server::KeyRef;
 use crate::controller::outcome::Stall;
-use crate::seal::wire::{Lack, Mcp, ModelFile, Pin, RuntimeFault, ServerInfo, Tools};
+use crate::seal::wire::{Lack, Mcp, Need, Pin, RuntimeFault, ServerInfo, Tools};
 
 fn deployment(ready: i32) -> Arc<Deployment> {
     let mut made = Deployment::default();
@@ -214,7 +214,7 @@ fn a_key_that_no_gate_finds_is_no_bound_model() {
     });
     let lack = Lack {
         port: 11_500,
-        file: ModelFile::Key,
+        what: Need::Key,
     };
     seen.seal.models_lack = Some([lack].into());
     let status = of(&object(), &seen, &Outcome::Done);

@@ -131,6 +131,7 @@ pub(super) fn to_service(
         namespace: target.key().0.to_owned(),
         labels,
         port: there,
+        // Its pods are not watched: the gates say when nobody takes connections there.
         ready: true,
     })
 }

@@ -65,15 +65,15 @@ impl Run<'_> {
         for stale in self.others(step, &name) {
             ctx.applier.delete(&*stale).await?;
         }
-        let Some(there) = lookup(&ctx.stores.jobs, &namespace, &name) else {
-            let wanted = job::build(step, name, this, declared, beside.as_ref(), &ctx.config);
-            ctx.applier.create(&wanted, None, Some(uid(this))).await?;
-            return Err(waiting(found.phase, "its Job was made", SOON));
-        };
+        let there = lookup(&ctx.stores.jobs, &namespace, &name);
+        let wanted = job::build(step, name, this, declared, beside.as_ref(), &ctx.config);
         // Somebody else's Job of that name is found by this.
         ctx.applier
-            .create(&*there, Some(there.clone()), Some(uid(this)))
+            .create(&wanted, there.clone(), Some(uid(this)))
             .await?;
+        let Some(there) = there else {
+            return Err(waiting(found.phase, "its Job was made", SOON));
+        };
         let pods = ctx
             .stores
             .pods

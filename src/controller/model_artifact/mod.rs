@@ -206,6 +206,8 @@ impl From<ApplyError> for Outcome {
                 )
                 .recheck(minute),
             ),
+            // Its end is watched.
+            ApplyError::Leaving { .. } => waiting(Reason::Progressing, &error.to_string(), minute),
             ApplyError::Refused { .. } => {
                 Self::Stalled(Stall::new(Reason::ChildRefused, error.to_string()).recheck(minute))
             }

@@ -64,7 +64,7 @@ pub fn compute(
     use ConditionType as C;
     use Truth::{False, True};
     let [artifact, ready, reconciling, stalled] = match outcome {
-        Outcome::Done if found.verified => [
+        Outcome::Done | Outcome::DoneFor(_) if found.verified => [
             (
                 True,
                 Reason::Verified,
@@ -74,7 +74,7 @@ pub fn compute(
             (False, Reason::Succeeded, String::new()),
             (False, Reason::Succeeded, String::new()),
         ],
-        Outcome::Done => going(found.phase, ""),
+        Outcome::Done | Outcome::DoneFor(_) => going(found.phase, ""),
         Outcome::Waiting { message, .. } => going(found.phase, message),
         Outcome::Transient { message } => {
             let [artifact, ready, _, stalled] = going(found.phase, message);

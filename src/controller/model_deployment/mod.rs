@@ -76,7 +76,7 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
     } else {
         None
     };
-    edge::apply(this, &edges(this, ctx), ctx).await?;
+    let ways = edge::apply(this, &edges(this, ctx), ctx).await?;
 
     let artifacts = match artifacts::verified(this, model, ctx).await {
         Ok(artifacts) => artifacts,
@@ -110,10 +110,12 @@ async fn advance(this: &ModelDeployment, model: &Model, ctx: &Context) -> Result
 
     let wanted = service::build(this);
     let there = lookup(&ctx.stores.services, namespace, &wanted.name_any());
-    ctx.applier
+    let address = ctx
+        .applier
         .apply(&wanted, there, owner, Compare::Ours)
         .await?;
-    Ok(Outcome::of_pods(pods))
+    // A shared policy that is not there yet, though pods are, may have been taken away.
+    Ok(Outcome::of_pods(pods).with(address).with(ways).by(settle))
 }
 
 fn edges(this: &ModelDeployment, ctx: &Context) -> NetworkPolicy {

@@ -166,16 +166,13 @@ pub(crate) mod tests {
     use crate::api::model_deployment::Mode;
     use crate::controller::outcome::Stall;
 
-    const DIGESTS: [&str; 2] = ["1", "2"];
-
     pub(crate) fn two() -> ModelDeployment {
         let mut object = object();
         let entry = |name: &str, digit: &str| {
             let digest = digit.repeat(64);
             json!({ "name": name, "artifact": { "image": format!("registry.internal:5000/m@sha256:{digest}") } })
         };
-        let [one, other] = DIGESTS;
-        let models = json!([entry("chat", one), entry("vectors", other)]);
+        let models = json!([entry("chat", "1"), entry("vectors", "2")]);
         object.spec.artifact = None;
         object.spec.models = serde_json::from_value(models).unwrap();
         object.spec.runtime = serde_json::from_value(json!({ "engine": "Ollama" })).unwrap();

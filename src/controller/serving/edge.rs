@@ -9,7 +9,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use kube::{Resource, ResourceExt};
 
-use crate::controller::apply::Compare;
+use crate::controller::apply::{Ack, Compare};
 use crate::controller::config::Config;
 use crate::controller::context::Context;
 use crate::controller::names::{OWNER_UID, uid};
@@ -39,17 +39,18 @@ pub fn closed(owner_uid: &str) -> NetworkPolicySpec {
 ///
 /// # Errors
 /// How the pass ends.
-pub async fn apply<K>(this: &K, wanted: &NetworkPolicy, ctx: &Context) -> Result<(), Outcome>
+pub async fn apply<K>(this: &K, wanted: &NetworkPolicy, ctx: &Context) -> Result<Ack, Outcome>
 where
     K: Resource<DynamicType = ()>,
 {
     let namespace = this.namespace().unwrap_or_default();
     let there = lookup(&ctx.stores.network_policies, &namespace, &wanted.name_any());
     let owner = Some(uid(this));
-    ctx.applier
+    let written = ctx
+        .applier
         .apply(wanted, there, owner, Compare::WholeSpec)
         .await?;
-    Ok(())
+    Ok(written)
 }
 
 /// The label of the pods that work for an object: only templates of the operator carry it.

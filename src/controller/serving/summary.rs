@@ -37,7 +37,7 @@ pub fn held(reason: Reason, text: &str) -> Summary {
     [cell(Truth::False), idle, cell(Truth::True)]
 }
 
-/// What an outcome says that is not [`Outcome::Done`].
+/// What an outcome says after which something is to be done.
 #[must_use]
 pub fn unfinished(outcome: &Outcome) -> Option<Summary> {
     match outcome {
@@ -46,7 +46,7 @@ pub fn unfinished(outcome: &Outcome) -> Option<Summary> {
         Outcome::Waiting {
             reason, message, ..
         } => Some(working(*reason, message)),
-        Outcome::Done => None,
+        Outcome::Done | Outcome::DoneFor(_) => None,
     }
 }
 

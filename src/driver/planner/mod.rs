@@ -14,8 +14,10 @@ use super::config::Config;
 use super::view::{PodKind, View};
 
 mod altered;
+mod answer;
 mod declared;
 mod deletion;
+mod got_out;
 mod judge;
 mod opening;
 mod readiness;
@@ -23,8 +25,9 @@ mod round;
 mod schedule;
 mod track;
 
+pub use answer::Finished;
 pub use judge::{Reason, Sealed, Status};
-pub use round::{Begun, Finished};
+pub use round::Begun;
 pub use schedule::Due;
 
 use declared::DeclaredMemory;

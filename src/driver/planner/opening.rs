@@ -1,49 +1,19 @@
 //! Ways out that were found, and whether a policy explains them.
 
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use crate::driver::view::{Canary, View};
 use crate::policy::{self, Closure, Direction, Protocol, Remote, Widening};
 use crate::seal::state::{OWN_NODE, OwnNode};
 use crate::seal::wire::{Opening, Proto, Report, Seen, State, Verdict};
 
+use super::got_out::{Destination, GotOut, Way};
 use super::track::Track;
 use super::{Planner, Reason};
 
-/// Ways out of one pod that are remembered.
-const MAX_WAYS: usize = 16;
 /// Longest detail of an opening, in characters.
 pub(super) const MAX_DETAIL: usize = 1024;
-
-/// Every way out since the last proof.
-#[derive(Clone, Debug, Default)]
-pub(super) struct GotOut {
-    ways: BTreeSet<Way>,
-    /// Whether a policy explained one of them at any time: the policy may be gone when the gate reports.
-    explained: bool,
-    /// When the newest was found.
-    last: Option<std::time::Instant>,
-}
-
-/// One way out.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-struct Way {
-    name: String,
-    to: Destination,
-    port: u16,
-    udp: bool,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-enum Destination {
-    /// An address, or the pod that has it.
-    Ip(IpAddr),
-    /// The canary with this UID, by an address that is not known.
-    Canary(String),
-    /// A Service: which pods stand behind it is not known here.
-    Service,
-}
 
 impl Planner {
     /// Takes what a canary saw: a nonce convicts the pod whose nonce it is, wherever the packet seemed to
@@ -236,18 +206,5 @@ impl Track {
                 Widening::Policy { direction, .. } => *direction == Direction::Egress,
             })),
         }
-    }
-}
-
-impl GotOut {
-    fn add(&mut self, way: Way, now: std::time::Instant) {
-        self.last = Some(now);
-        if self.ways.len() < MAX_WAYS {
-            self.ways.insert(way);
-        }
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.ways.is_empty()
     }
 }

@@ -14,7 +14,7 @@ use crate::seal::state::OwnNode;
 use crate::seal::wire::{self, Opening, Report, RuntimeFault, Target};
 
 use super::declared::Known;
-use super::opening::GotOut;
+use super::got_out::GotOut;
 use super::readiness::{Refused, Write};
 use super::{Action, Reason, Sealed};
 

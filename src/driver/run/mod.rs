@@ -125,16 +125,22 @@ pub async fn drive<C: Cluster>(
         seen: Seen::default(),
     };
     loop {
-        tokio::select! {
+        let look = tokio::select! {
             () = shutdown.cancelled() => return,
-            _ = poll.tick() => {}
-            () = stores.changed.notified() => {}
+            _ = poll.tick() => true,
+            () = stores.changed.notified() => true,
             message = receiver.recv() => match message {
-                Some(message) => driver.handle(message),
+                Some(message) => {
+                    driver.handle(message);
+                    false
+                }
                 None => return,
             },
+        };
+        if look {
+            driver.look(&stores);
         }
-        driver.step(&stores);
+        driver.step();
     }
 }
 
@@ -164,8 +170,8 @@ struct Driver<C> {
 }
 
 impl<C: Cluster> Driver<C> {
-    fn step(&mut self, stores: &Stores) {
-        while self.tasks.try_join_next().is_some() {}
+    /// Looks for what has changed: at every object, so not after each of hundreds of messages a second.
+    fn look(&mut self, stores: &Stores) {
         let now = Instant::now();
         let fingerprint = stores.fingerprint().wrapping_add(self.looks.version());
         if self.fingerprint != Some(fingerprint) {
@@ -176,6 +182,11 @@ impl<C: Cluster> Driver<C> {
         } else if now.duration_since(self.observed) >= self.config.tick {
             self.observe(now);
         }
+    }
+
+    fn step(&mut self) {
+        while self.tasks.try_join_next().is_some() {}
+        let now = Instant::now();
         // Alarms wait for nothing; rounds wait for a free place at the canaries.
         let room = self.waiting.is_empty() && self.batches < MAX_BATCHES;
         let due = self.planner.due(now, room);

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::operator::{DIGEST, claims, condition, job, object, ours, until};
 use super::server::Server;
-use super::{chart, kubelet, template};
+use super::{anew, chart, kubelet, template};
 
 /// A volume that was lost is filled again: what filled the one before says nothing of it.
 pub async fn lost(client: &Client) {
@@ -251,4 +251,5 @@ pub async fn stalls(client: &Client, server: &Server) {
         .delete("taken", &DeleteParams::default())
         .await
         .unwrap();
+    anew::waits(client).await;
 }

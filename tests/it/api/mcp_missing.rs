@@ -132,7 +132,7 @@ pub async fn key_of_a_model(client: &Client) {
     case.told("ModelsBound", "Bound").await;
     let gate = Gate::start(
         pod.uid().unwrap(),
-        json!([{ "port": 11_500, "file": "key" }]),
+        json!([{ "port": 11_500, "what": "key" }]),
     )
     .await;
     let running = json!([{ "name": "gate", "image": "i", "imageID": "i", "ready": true, "restartCount": 0,

@@ -5,6 +5,7 @@
 
 mod adapters;
 mod altered;
+mod anew;
 mod chart;
 mod drift;
 mod examples;

@@ -53,9 +53,9 @@ fn arguments(object: &McpServer, inputs: &Inputs<'_>) -> Vec<String> {
             flags.set("mcp", "Stdio");
             flags.set("mcp-isolation", isolation.isolation_type.as_str());
             flags.set("mcp-max-children", isolation.max_children);
-            flags.set("mcp-idle-seconds", isolation.idle_seconds);
         }
     }
+    flags.set("mcp-idle-seconds", spec.isolation.idle_seconds);
     for host in service::names(object).iter().chain(&spec.hosts) {
         flags.set("mcp-host", host);
     }
@@ -102,6 +102,9 @@ fn model(flags: &mut Flags, index: usize, binding: &Binding, way: &Way) {
     }
     if binding.key.is_some() {
         words.push_str(&format!(",key={}", file(MODEL_KEYS, index)));
+    }
+    if matches!(binding.target, Target::Service { .. }) {
+        words.push_str(",watch=connect");
     }
     flags.set("mcp-model", words);
 }

@@ -4,14 +4,10 @@ use k8s_openapi::api::batch::v1::{
     Job, JobSpec, PodFailurePolicy, PodFailurePolicyOnExitCodesRequirement,
     PodFailurePolicyOnPodConditionsPattern, PodFailurePolicyRule,
 };
-use k8s_openapi::api::core::v1::{
-    ConfigMapVolumeSource, Container, ContainerPort, KeyToPath, PersistentVolumeClaimVolumeSource,
-    PodTemplateSpec, SecretVolumeSource, Volume, VolumeMount,
-};
+use k8s_openapi::api::core::v1::{Container, ContainerPort, PodTemplateSpec};
 use kube::ResourceExt;
 use kube::api::ObjectMeta;
 
-use super::registry;
 use crate::api::ModelArtifact;
 use crate::controller::config::{Config, Registry};
 use crate::controller::model_artifact::users::Beside;
@@ -19,6 +15,10 @@ use crate::controller::names::{
     ARTIFACT, OWNER_UID, SEALED, TOGETHER, child_meta, labels, short_hash, uid,
 };
 use crate::controller::pod;
+
+mod volumes;
+
+use volumes::{mounted, other, volumes};
 
 /// Which Job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,7 +42,6 @@ impl Step {
 
 /// The container's name in both Jobs.
 pub const CONTAINER: &str = "pull";
-const AUTH: &str = "/etc/sealroom/auth";
 
 /// The Job's name: the artifact and the hash of the inputs, not of our image, so that an upgrade of ours
 /// pulls nothing again.
@@ -153,11 +152,6 @@ pub fn build(
     }
 }
 
-/// Where a Secret lies. A message about the file names the Secret.
-fn mounted(secret: &str) -> String {
-    format!("{AUTH}/{secret}")
-}
-
 fn arguments(step: Step, artifact: &ModelArtifact, registry: &Registry) -> Vec<String> {
     let mut arguments: Vec<String> = ["pull", &artifact.spec.image, "--to", "/models"]
         .map(str::to_owned)
@@ -192,69 +186,6 @@ fn arguments(step: Step, artifact: &ModelArtifact, registry: &Registry) -> Vec<S
         arguments.push("--plan".to_owned());
     }
     arguments
-}
-
-fn volumes(
-    step: Step,
-    artifact: &ModelArtifact,
-    registry: &Registry,
-) -> (Vec<Volume>, Vec<VolumeMount>) {
-    let model = match step {
-        Step::Plan => pod::scratch("models", "16Mi"),
-        Step::Pull => Volume {
-            name: "models".to_owned(),
-            persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-                claim_name: artifact.name_any(),
-                read_only: None,
-            }),
-            ..Volume::default()
-        },
-    };
-    let declaration = Volume {
-        name: "registry".to_owned(),
-        config_map: Some(ConfigMapVolumeSource {
-            name: registry::build(artifact, registry).name_any(),
-            ..ConfigMapVolumeSource::default()
-        }),
-        ..Volume::default()
-    };
-    let mut volumes = vec![model, declaration];
-    let mut mounts = vec![
-        pod::mount("models", "/models", false),
-        pod::mount("registry", "/etc/sealroom/registry", true),
-    ];
-    for (index, secret) in artifact.spec.pull_secrets.iter().enumerate() {
-        let name = format!("auth-{index}");
-        mounts.push(pod::mount(&name, &mounted(&secret.name), true));
-        volumes.push(Volume {
-            name,
-            secret: Some(SecretVolumeSource {
-                secret_name: Some(secret.name.clone()),
-                // The process that misses it says so by name, and goes on when it comes.
-                optional: Some(true),
-                items: Some(vec![KeyToPath {
-                    key: ".dockerconfigjson".to_owned(),
-                    path: ".dockerconfigjson".to_owned(),
-                    mode: None,
-                }]),
-                ..SecretVolumeSource::default()
-            }),
-            ..Volume::default()
-        });
-    }
-    (volumes, mounts)
-}
-
-/// The claim of another artifact of the same object.
-fn other(artifact: &str) -> Volume {
-    Volume {
-        name: format!("beside-{artifact}"),
-        persistent_volume_claim: Some(PersistentVolumeClaimVolumeSource {
-            claim_name: artifact.to_owned(),
-            read_only: Some(true),
-        }),
-        ..Volume::default()
-    }
 }
 
 /// Wrong usage, a refusal, an undeclared registry and a full volume end the Job; a drained node costs no try.

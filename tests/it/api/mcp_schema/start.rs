@@ -36,6 +36,22 @@ const FETCH: &[&[&str]] = &[
     ],
     &["proxy", "--", "npx", "x"],
     &["supergateway", "--stdio", "npx -y some-server"],
+    &["dnx", "Some.Server", "--yes"],
+    &["sh", "-c", "exec dnx Some.Server"],
+    &["supergateway", "--stdio", "dnx Some.Server"],
+    &["deno", "run", "-A", "npm:some-server"],
+    &["deno", "run", "jsr:@some/server"],
+    &[
+        "/usr/bin/deno",
+        "run",
+        "--allow-net=x",
+        "https://x/y.ts",
+        "--a",
+    ],
+    &["deno", "-A", "npm:some-server"],
+    &["deno", "x", "some-server"],
+    &["sh", "-c", "cd /app && deno run -A npm:some-server@1"],
+    &["sh", "-c", "deno install; exec deno run /app/server.ts"],
 ];
 
 /// Commands that have such a word in them and fetch nothing.
@@ -52,6 +68,11 @@ const FETCH_NOTHING: &[&[&str]] = &[
     &["sh", "-c", "exec /server --ecosystem pip"],
     &["sh", "-c", "exec /opt/uvx/server; npm run start"],
     &["bun", "run", "/app/server.ts"],
+    &["deno", "run", "-A", "/app/server.ts"],
+    &["deno", "run", "-A", "/app/server.ts", "https://x/"],
+    &["deno", "run", "/app/server.ts", "--from", "npm:x"],
+    &["deno", "task", "start"],
+    &["sh", "-c", "deno run -A /app/add && echo npm:x"],
 ];
 
 fn command(words: &[&str]) -> Value {
