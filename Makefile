@@ -4,7 +4,8 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 MAKEFLAGS += --no-print-directory
 
-# Variables: PROVIDER=bed|kind|kubeconfig NODES=1|2 CNI=cilium|ptp KEEP=1 FILTER=... COLD=1, and KUBERNETES=1.33 for bed
+# Variables: PROVIDER=bed|kind|kubeconfig NODES=1|2 CNI=cilium|ptp KEEP=1 FILTER=..., COLD=1 for demo and test, and
+# KUBERNETES=1.33 for bed
 export PROVIDER ?= bed
 export NODES ?= 1
 export CNI ?= cilium
@@ -18,13 +19,20 @@ E2E := $(CARGO_TARGET_DIR)/x86_64-unknown-linux-gnu/e2e/sealroom-e2e
 BIN := $(SEALROOM_CACHE)/bin
 GO := $(SEALROOM_CACHE)/go
 
+# Empty caches are gigabytes, and only these two remove them again.
+ifneq ($(COLD),)
+ifneq ($(filter-out help demo test,$(MAKECMDGOALS)),)
+$(error COLD=1 is for `make demo` and `make test` alone: they begin with empty caches and remove them at the end)
+endif
+endif
+
 .PHONY: help
 help: ## Show this
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
-	@echo "  with PROVIDER=bed|kind|kubeconfig NODES=1|2 CNI=cilium|ptp KEEP=1 FILTER=... COLD=1"
+	@echo "  with PROVIDER=bed|kind|kubeconfig NODES=1|2 CNI=cilium|ptp KEEP=1 FILTER=...; demo and test also with COLD=1"
 
 .PHONY: demo
-demo: ## A cluster, a model, an answer, a hole, the model shut, the model back; KEEP=1 leaves it up
+demo: ## A cluster, a model, an answer, a hole, the model shut, the model back; KEEP=1 leaves it up, COLD=1 with empty caches
 	@e2e/demo.sh
 
 .PHONY: test
@@ -73,14 +81,14 @@ soak: ## All end-to-end tests, with 200 generated policies against packets
 	@POLICY_SAMPLES=$${POLICY_SAMPLES:-200} $(MAKE) e2e
 
 .PHONY: bed
-bed: ## Start a cluster with the operator in it; the last line says how to use it
+bed: ## Start a cluster with the operator in it, and Ollama where it is built; the last line says how to use it
 	@e2e/with-go.sh "" e2e/products.sh programs shipped
 	@$(E2E) bed up | sed '/^export KUBECONFIG=/d'
 	@$(E2E) install --operator $(BIN)/sealroom-shipped
 	@$(E2E) bed env | sed -n 's/^KUBECONFIG=/export &/p'
 
 .PHONY: bed-env
-bed-env: ## Where everything of the running cluster is, as KEY=VALUE
+bed-env: ## Where everything of the running cluster is, and what the examples need, as KEY=VALUE
 	@test -x $(E2E) || { echo "no cluster was started here: make bed" >&2; exit 1; }
 	@$(E2E) bed env
 

@@ -18,6 +18,8 @@ finish() {
 }
 trap finish EXIT
 trap 'exit 130' INT TERM
+cold
+rm -f "$last/demo.json" # of a demo that fails there is none
 
 e2e/with-go.sh "" e2e/products.sh programs shipped
 echo "demo build ${SECONDS}s the cluster's programs, the product as it is shipped, the end-to-end program"

@@ -5,9 +5,22 @@
 cold_dir=
 last=$SEALROOM_CACHE/last
 
-# cold: begins with empty caches of the project, Go, cargo and pip. Whoever calls it calls cold_end at the end.
-# Reports stay where they always are.
+places() {
+  : "${CARGO_TARGET_DIR:=$SEALROOM_CACHE/target}"
+  export SEALROOM_CACHE CARGO_TARGET_DIR
+  built=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu
+  e2e=$built/e2e/sealroom-e2e
+  bin=$SEALROOM_CACHE/bin
+  go=$SEALROOM_CACHE/go
+}
+places
+
+# cold: with COLD=1 begins with empty caches of the project, Go, cargo and pip. Whoever calls it calls cold_end at the
+# end, whichever way that comes; nobody else begins any, since nobody else would remove them. Reports stay where they
+# always are.
 cold() {
+  [ -n "${COLD:-}" ] || return 0
+  unset COLD
   # A cluster of the usual cache has the same cgroup and addresses, and is not found from the new one.
   e2e/bed/down.sh --quiet
   if [ "${PROVIDER:-}" = kind ]; then e2e/kind/down.sh --quiet; fi
@@ -22,6 +35,7 @@ cold() {
   for f in config.toml config credentials.toml; do
     if [ -e "$home/$f" ]; then cp "$home/$f" "$CARGO_HOME/"; fi
   done
+  places # the scripts that are called share them
 }
 
 cold_end() {
@@ -32,14 +46,3 @@ cold_end() {
   rm -rf --one-file-system "$cold_dir"
   cold_dir=
 }
-
-if [ -n "${COLD:-}" ]; then
-  cold
-  unset COLD # the scripts that are called share these caches
-fi
-: "${CARGO_TARGET_DIR:=$SEALROOM_CACHE/target}"
-export SEALROOM_CACHE CARGO_TARGET_DIR
-built=$CARGO_TARGET_DIR/x86_64-unknown-linux-gnu
-e2e=$built/e2e/sealroom-e2e
-bin=$SEALROOM_CACHE/bin
-go=$SEALROOM_CACHE/go

@@ -46,8 +46,9 @@ report() { # how it counts, name, seconds, budget, status
   if [ "$f" = 0 ]; then
     echo "test $name ${seconds}s of ${budget}s$over"
   else
-    grep -E '^(e2e FAILED |FAILED  |test .* \.\.\. FAILED)' "$log" || true
     tail -n 40 "$log"
+    # Last, since some see only the end.
+    grep -E '^(e2e FAILED |FAILED  |test .* \.\.\. FAILED)' "$log" || true
     echo "test $name FAILED after ${seconds}s, log in $log"
     exit 1
   fi

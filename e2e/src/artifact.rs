@@ -155,15 +155,18 @@ pub async fn push(registry: &Registry, file: &Path) -> Result<Pushed> {
     Ok(Pushed { oras, docker })
 }
 
-/// Pushes a text in the place of a model; gives the reference by digest.
+/// Pushes a file of these bytes; gives the reference by digest.
 ///
 /// # Errors
 /// When the registry refuses it.
-pub async fn push_text(registry: &Registry, repository: &str, text: &str) -> Result<String> {
-    let layer = registry
-        .push_blob(repository, LAYER, text.as_bytes())
-        .await?;
-    push_oras(registry, repository, "model.gguf", &layer).await
+pub async fn push_bytes(
+    registry: &Registry,
+    repository: &str,
+    title: &str,
+    bytes: &[u8],
+) -> Result<String> {
+    let layer = registry.push_blob(repository, LAYER, bytes).await?;
+    push_oras(registry, repository, title, &layer).await
 }
 
 /// Pushes a model that differs from the given one in a byte of its last weights, as good as that one: another digest.
@@ -181,17 +184,6 @@ pub async fn push_twin(registry: &Registry, model: &Path) -> Result<String> {
         .push_file(repository, LAYER, &digest, twin.path())
         .await?;
     push_oras(registry, repository, FILE, &layer).await
-}
-
-/// Pushes the adapter of noise.
-///
-/// # Errors
-/// When the registry refuses it.
-pub async fn push_adapter(registry: &Registry) -> Result<String> {
-    let repository = "adapters/tone";
-    let bytes = crate::adapter::bytes();
-    let layer = registry.push_blob(repository, LAYER, &bytes).await?;
-    push_oras(registry, repository, "tone.gguf", &layer).await
 }
 
 /// Pushes another model, and then changes a byte of it in the registry's `storage`, as a bad disk does.

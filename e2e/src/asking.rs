@@ -8,7 +8,7 @@ use crate::suite::PROGRAM;
 use crate::world::World;
 
 /// How many seconds an answer may take beside fifty pods that start on two cores.
-pub const PATIENCE: u32 = 120;
+pub const PATIENCE: u32 = 240;
 
 impl World {
     /// Sends one request from the tool pod `client`, a POST when there is data, with a key when there is one:

@@ -38,7 +38,7 @@ pub struct Pushed {
     pub sealroom: String,
     /// llama.cpp.
     pub llama: String,
-    /// Ollama, with the runtimes of the tests.
+    /// Ollama, with the runtimes of the tests, and where it was found built.
     pub ollama: Option<String>,
     /// Client pods and hostile runtimes.
     pub images: Images,
@@ -132,6 +132,27 @@ pub async fn llama_root() -> Result<PathBuf> {
 pub async fn ollama_image() -> Result<Image> {
     let program = go_program("ollama").await?.join("ollama");
     Ok(Image::of_program("ollama", program, 100_000_000))
+}
+
+/// The image of Ollama, pushed unless it is there, where the cache has its program: its reference by digest, which
+/// `make bed-env` prints too. Nobody waits for the minutes of its build who may not want it.
+///
+/// # Errors
+/// When it cannot be built or pushed.
+pub async fn built_ollama(cluster: &Cluster) -> Result<Option<String>> {
+    if !cache().join("go/ollama/ollama").is_file() {
+        println!(
+            "Ollama is not built and not declared, examples/assistant-ollama needs it: e2e/bed/build.sh ollama, and make bed again"
+        );
+        return Ok(None);
+    }
+    let stage = Stage::begin("Ollama");
+    let reference = push_image(cluster, ollama_image().await?).await?;
+    if let Some(directory) = &cluster.environment()?.bed_dir {
+        std::fs::write(directory.join("ollama-image"), format!("{reference}\n"))?;
+    }
+    stage.end(&reference);
+    Ok(Some(reference))
 }
 
 /// The root of an image that a script lays out from Debian's packages: it prints the directory last.

@@ -1,6 +1,5 @@
 //! The cluster to test on, the images and the model for it, and what the end-to-end tests are made of.
 
-pub mod adapter;
 pub mod artifact;
 mod asking;
 pub mod bench;
@@ -8,6 +7,7 @@ pub mod cli;
 pub mod cluster;
 pub mod demo;
 pub mod dial;
+pub mod gguf;
 pub mod images;
 pub mod install;
 pub mod kube;

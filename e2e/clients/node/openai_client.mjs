@@ -66,6 +66,10 @@ const checks = {
     const ids = [];
     for await (const one of client.models.list()) ids.push(one.id);
     assert.deepEqual(ids, [model]);
+    const { id, object } = await client.models.retrieve(model);
+    assert.deepEqual([id, object], [model, "model"]);
+    // The library encodes the slash.
+    await refused(OpenAI.NotFoundError, "model_not_found", () => client.models.retrieve("lab/another"));
   },
 
   async chat() {

@@ -67,6 +67,10 @@ def ask(by=client, **more):
 
 def models():
     assert [m.id for m in client.models.list()] == [model]
+    one = client.models.retrieve(model)
+    assert (one.id, one.object) == (model, "model"), one
+    # The library encodes the slash.
+    refused(openai.NotFoundError, "model_not_found", lambda: client.models.retrieve("lab/another"))
 
 
 def chat():

@@ -98,6 +98,7 @@ impl Bed {
             registry_auth: Some(directory.join("pki/registry-auth.json")),
             registry_port: line(&directory.join("registry-port")).and_then(|p| p.parse().ok()),
             model_ref: line(&directory.join("model-ref")),
+            ollama_image: line(&directory.join("ollama-image")),
             canary_url: Some(CANARY_URL.to_owned()),
             kubectl: go.join("kubernetes/kubectl"),
             helm: go.join("helm/helm"),

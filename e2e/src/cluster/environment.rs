@@ -25,6 +25,8 @@ pub struct Environment {
     pub registry_port: Option<u16>,
     /// The pushed model, by digest.
     pub model_ref: Option<String>,
+    /// The image of Ollama that the platform declares, by digest.
+    pub ollama_image: Option<String>,
     /// The listener outside the cluster.
     pub canary_url: Option<String>,
     /// kubectl of the cluster's version.
@@ -51,6 +53,7 @@ impl Environment {
             registry_ca: path("REGISTRY_CA"),
             registry_auth: path("REGISTRY_AUTH"),
             model_ref: value("MODEL_REF"),
+            ollama_image: value("OLLAMA_IMAGE"),
             canary_url: value("CANARY_URL"),
             kubectl: path("KUBECTL").unwrap_or_else(|| "kubectl".into()),
             helm: path("HELM").unwrap_or_else(|| "helm".into()),
@@ -83,6 +86,7 @@ impl fmt::Display for Environment {
             ("REGISTRY_CA", path(&self.registry_ca)),
             ("REGISTRY_AUTH", path(&self.registry_auth)),
             ("MODEL_REF", self.model_ref.clone()),
+            ("OLLAMA_IMAGE", self.ollama_image.clone()),
             ("CANARY_URL", self.canary_url.clone()),
             ("KUBECTL", Some(self.kubectl.display().to_string())),
             ("HELM", Some(self.helm.display().to_string())),
@@ -91,5 +95,30 @@ impl fmt::Display for Environment {
             writeln!(f, "{key}={}", value.unwrap_or_default())?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `PROVIDER=kubeconfig` reads what `make bed-env` printed, and the examples are filled in from it.
+    #[test]
+    fn what_is_read_is_printed_under_the_same_name() {
+        let lines = [
+            "KUBECONFIG=/k",
+            "REGISTRY_ADDRESSES=172.31.8.10,fd31:8::10",
+            "MODEL_REF=registry.internal:5000/models/smollm2@sha256:00",
+            "OLLAMA_IMAGE=registry.internal:5000/ollama@sha256:11",
+        ];
+        let value = |name: &str| {
+            let mut lines = lines.iter().filter_map(|line| line.split_once('='));
+            let found = lines.find(|(key, _)| *key == name);
+            found.map(|(_, value)| value.to_owned())
+        };
+        let printed = Environment::of(value).to_string();
+        for line in lines {
+            assert!(printed.lines().any(|there| there == line), "{printed}");
+        }
     }
 }

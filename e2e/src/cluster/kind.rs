@@ -70,6 +70,7 @@ impl Kind {
         Ok(Environment {
             bed_dir: Some(directory.clone()),
             model_ref: line(&directory.join("model-ref")),
+            ollama_image: line(&directory.join("ollama-image")),
             ..Environment::of(|name| value(&written, name))
         })
     }

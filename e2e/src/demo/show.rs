@@ -1,7 +1,7 @@
 //! How the demo speaks: a line a step, and on a terminal a live line for what goes on right now.
 
-use std::io::IsTerminal as _;
-use std::path::Path;
+use std::io::{ErrorKind, IsTerminal as _};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
@@ -107,14 +107,28 @@ pub struct Record {
 }
 
 impl Record {
+    fn path(cache: &Path) -> PathBuf {
+        cache.join("last/demo.json")
+    }
+
+    /// Takes away what an earlier run left: a run that fails leaves none.
+    ///
+    /// # Errors
+    /// When there is one that cannot be removed.
+    pub fn forget(cache: &Path) -> Result<()> {
+        match std::fs::remove_file(Self::path(cache)) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+
     /// Writes it.
     ///
     /// # Errors
     /// When the file cannot be written.
     pub fn write(&self, cache: &Path) -> Result<()> {
-        let last = cache.join("last");
-        std::fs::create_dir_all(&last)?;
-        std::fs::write(last.join("demo.json"), serde_json::to_vec_pretty(self)?)?;
+        std::fs::create_dir_all(cache.join("last"))?;
+        std::fs::write(Self::path(cache), serde_json::to_vec_pretty(self)?)?;
         Ok(())
     }
 }

@@ -1,4 +1,5 @@
-//! An adapter beside the model: its own artifact, applied to every request, by the scale that the object says.
+//! What is read beside the model, each an artifact of its own: an adapter, applied to every request by the scale that
+//! the object says, and a projector.
 
 use std::time::Duration;
 
@@ -9,9 +10,12 @@ use super::fixtures::{Model, capital_of_france};
 use super::load::client;
 use super::stage::Served;
 use super::{Case, Needs, Stage};
-use crate::artifact::push_adapter;
+use crate::artifact::push_bytes;
 use crate::asking::PATIENCE;
+use crate::gguf::adapter;
 use crate::registry::Registry;
+
+mod projector;
 
 const NS: &str = "adapters";
 const NAME: &str = "tuned";
@@ -19,16 +23,25 @@ const NAME: &str = "tuned";
 const PLAIN: &str = "Paris";
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![Case {
-        name: "adapters/an_adapter_changes_the_answer_by_the_objects_scale_alone",
-        needs: Needs::BothLocks,
-        run: |s| Box::pin(adapts(s)),
-    }]
+    let needs = Needs::BothLocks;
+    vec![
+        Case {
+            name: "adapters/an_adapter_changes_the_answer_by_the_objects_scale_alone",
+            needs,
+            run: |s| Box::pin(adapts(s)),
+        },
+        Case {
+            name: "adapters/with_a_projector_messages_have_images",
+            needs,
+            run: |s| Box::pin(projector::shows(s)),
+        },
+    ]
 }
 
 async fn adapts(stage: &Stage) -> Result<()> {
     let registry = Registry::new(&stage.world.environment)?;
-    let adapter = push_adapter(&registry).await?;
+    let tone = adapter::bytes();
+    let adapter = push_bytes(&registry, "adapters/tone", "tone.gguf", &tone).await?;
     let room = stage.room(NS).await?;
     let done = inside(stage, &adapter).await;
     room.leave().await?;

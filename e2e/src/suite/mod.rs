@@ -22,6 +22,7 @@ mod clients;
 mod controls;
 mod delete;
 mod fail;
+mod filter;
 mod guard;
 mod hole;
 mod idle;
@@ -75,19 +76,31 @@ pub enum Needs {
 }
 
 /// What came of a run.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    /// Tests that held.
+    /// How many tests held.
     pub passed: usize,
-    /// Tests that did not.
-    pub failed: usize,
+    /// Those that did not, each with its reason in a line.
+    pub failed: Vec<String>,
 }
 
 impl Tally {
     fn add(&mut self, other: Self) {
         self.passed += other.passed;
-        self.failed += other.failed;
+        self.failed.extend(other.failed);
     }
+}
+
+/// Longest reason of a failure in the last lines of a run, in characters; all of it is above them.
+const MAX_REASON: usize = 600;
+
+fn in_a_line(name: &str, error: &anyhow::Error) -> String {
+    let words: Vec<_> = format!("{error:#}")
+        .split_whitespace()
+        .map(str::to_owned)
+        .collect();
+    let reason: String = words.join(" ").chars().take(MAX_REASON).collect();
+    format!("{name}: {reason}")
 }
 
 /// Tests that run one after the other.
@@ -130,20 +143,24 @@ fn groups() -> Vec<Vec<Lane>> {
     ]
 }
 
-/// Whether a test of these needs is chosen by the filter: a part of its name, or several by comma.
-fn any(needs: Needs, filter: &str) -> bool {
-    let mut cases = groups().into_iter().flatten().flatten();
-    cases.any(|case| case.chosen(needs, filter))
+/// Whether a test of these needs is chosen: its name contains one of the parts.
+fn any(needs: Needs, filter: &[&str]) -> bool {
+    count(needs, filter) > 0
+}
+
+fn count(needs: Needs, filter: &[&str]) -> usize {
+    let cases = groups().into_iter().flatten().flatten();
+    cases.filter(|case| case.chosen(needs, filter)).count()
 }
 
 impl Case {
-    fn chosen(&self, needs: Needs, filter: &str) -> bool {
-        self.needs == needs && filter.split(',').any(|part| self.name.contains(part))
+    fn chosen(&self, needs: Needs, filter: &[&str]) -> bool {
+        self.needs == needs && filter.iter().any(|part| self.name.contains(part))
     }
 }
 
-/// Runs those of `needs` whose name contains a part of `filter`, and prints a line for each.
-pub async fn run(stage: &Stage, needs: Needs, filter: &str) -> Tally {
+/// Runs those of `needs` whose name contains one of the parts of `filter`, and prints a line for each.
+pub async fn run(stage: &Stage, needs: Needs, filter: &[&str]) -> Tally {
     let mut tally = Tally::default();
     for group in groups() {
         let lanes = group.into_iter().map(async |lane| {
@@ -169,7 +186,7 @@ async fn one(stage: &Stage, case: &Case) -> Tally {
             println!("e2e ok     {:<52} {seconds:>6.1}s", case.name);
             Tally {
                 passed: 1,
-                failed: 0,
+                failed: vec![],
             }
         }
         Err(error) => {
@@ -177,7 +194,7 @@ async fn one(stage: &Stage, case: &Case) -> Tally {
             stage.describe(case.name).await;
             Tally {
                 passed: 0,
-                failed: 1,
+                failed: vec![in_a_line(case.name, &error)],
             }
         }
     }
@@ -187,7 +204,7 @@ async fn one(stage: &Stage, case: &Case) -> Tally {
 /// kernel lock, and one where nothing enforces policies.
 ///
 /// # Errors
-/// When a cluster or the operator does not come up, or a test failed.
+/// When a part of `filter` chooses no test, a cluster or the operator does not come up, or a test failed.
 pub async fn whole(
     shape: &Shape,
     operator: &Path,
@@ -195,6 +212,10 @@ pub async fn whole(
     filter: &str,
     keep: bool,
 ) -> Result<()> {
+    let cases = groups().into_iter().flatten().flatten();
+    let names: Vec<&str> = cases.map(|case| case.name).collect();
+    let parts = filter::parts(filter, &names)?;
+    let filter = parts.as_slice();
     let mut tally = Tally::default();
     let enforced = [
         (Needs::BothLocks, operator),
@@ -212,6 +233,12 @@ pub async fn whole(
         };
         Cluster::new(shape)?.during(keep, work).await?;
     }
+    // A cluster that stays is not exchanged for another one.
+    let skipped = if keep {
+        count(Needs::Unenforced, filter)
+    } else {
+        0
+    };
     if any(Needs::Unenforced, filter) && !keep {
         let shape = Shape {
             nodes: 1,
@@ -225,13 +252,14 @@ pub async fn whole(
         tally.add(Cluster::new(&shape)?.during(keep, work).await?);
     }
     println!(
-        "e2e: {} passed, {} failed, 0 skipped",
-        tally.passed, tally.failed
+        "e2e: {} passed, {} failed, {skipped} skipped",
+        tally.passed,
+        tally.failed.len()
     );
     ensure!(
-        tally.failed == 0,
-        "{} end-to-end test(s) failed",
-        tally.failed
+        tally.failed.is_empty(),
+        "these end-to-end tests failed:\n{}",
+        tally.failed.join("\n")
     );
     Ok(())
 }

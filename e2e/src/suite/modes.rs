@@ -1,4 +1,5 @@
-//! A model that makes embeddings: its own route, and a word to whoever asks for a chat.
+//! Models that write no text: the route of each, and a word to whoever asks for a chat. Here is the one that makes
+//! embeddings.
 
 use std::time::Duration;
 
@@ -9,17 +10,27 @@ use super::fixtures::{Model, capital_of_france};
 use super::stage::Served;
 use super::{Case, Needs, Stage};
 
+mod rerank;
+
 const NS: &str = "vectors";
 const NAME: &str = "vectors";
 /// SmolLM2-135M's width.
 const WIDTH: usize = 576;
 
 pub(super) fn cases() -> Vec<Case> {
-    vec![Case {
-        name: "modes/an_embedding_model_answers_with_vectors_and_refuses_a_chat",
-        needs: Needs::BothLocks,
-        run: |s| Box::pin(embeds(s)),
-    }]
+    let needs = Needs::BothLocks;
+    vec![
+        Case {
+            name: "modes/an_embedding_model_answers_with_vectors_and_refuses_a_chat",
+            needs,
+            run: |s| Box::pin(embeds(s)),
+        },
+        Case {
+            name: "modes/a_reranker_answers_with_a_score_for_each_document_and_refuses_a_chat",
+            needs,
+            run: |s| Box::pin(rerank::ranks(s)),
+        },
+    ]
 }
 
 async fn embeds(stage: &Stage) -> Result<()> {

@@ -42,7 +42,7 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 /// What Ollama's own API offers to whoever reaches its port: pulls, pushes, other models, and prompts past the gate.
-const NOT_THERE: [&str; 16] = [
+const NOT_THERE: [&str; 15] = [
     "/",
     "/api/pull",
     "/api/push",
@@ -58,7 +58,6 @@ const NOT_THERE: [&str; 16] = [
     "/api/embed",
     "/v1/responses",
     "/v1/messages",
-    "/v1/models/second",
 ];
 
 /// The engine's own port.
@@ -121,18 +120,19 @@ async fn paris(stage: &Stage) -> Result<()> {
 
 async fn answers(stage: &Stage) -> Result<()> {
     paris(stage).await?;
-    let (status, body) = ask(stage, "/v1/models", None).await?;
-    ensure!(
-        status == 200 && body.contains("\"second\""),
-        "expected the served name, got {status} {body}"
-    );
+    for path in ["/v1/models", "/v1/models/second"] {
+        let (status, body) = ask(stage, path, None).await?;
+        ensure!(
+            status == 200 && body.contains("\"second\""),
+            "expected the served name from {path}, got {status} {body}"
+        );
+    }
     let streamed = capital_of_france(NAME, "").replacen('{', "{\"stream\":true,", 1);
-    let (status, body) = ask(stage, CHAT, Some(&streamed)).await?;
-    let pieces = body.lines().filter(|line| line.starts_with("data: "));
-    ensure!(
-        status == 200 && pieces.count() > 3 && body.contains("data: [DONE]"),
-        "expected a stream with its end, got {status} {body}"
-    );
+    counted(stage, CHAT, &streamed).await?;
+    let streamed = json!({
+        "model": NAME, "stream": true, "max_tokens": 8, "prompt": "What is the capital of France?",
+    });
+    counted(stage, "/v1/completions", &streamed.to_string()).await?;
     // Whoever names no model means the one that there is, as with the other engine.
     let unnamed = r#"{"max_tokens":4,"messages":[{"role":"user","content":"Hello"}]}"#;
     let (status, body) = ask(stage, CHAT, Some(unnamed)).await?;
@@ -142,6 +142,37 @@ async fn answers(stage: &Stage) -> Result<()> {
     ensure!(
         status == 404 && body.contains("model_not_found"),
         "expected no such model, got {status} {body}"
+    );
+    Ok(())
+}
+
+/// A stream's tokens are in the audit, and none in the stream: its client did not ask for them.
+async fn counted(stage: &Stage, path: &str, streamed: &str) -> Result<()> {
+    let (status, body) = ask(stage, path, Some(streamed)).await?;
+    let pieces = body.lines().filter(|line| line.starts_with("data: "));
+    ensure!(
+        status == 200 && pieces.count() > 3 && body.contains("data: [DONE]"),
+        "expected a stream with its end, got {status} {body}"
+    );
+    let asked_for = ["\"usage\"", "\"choices\":[]"];
+    ensure!(
+        !asked_for.iter().any(|part| body.contains(part)),
+        "expected no tokens in the stream, got {body}"
+    );
+    let target = format!("deployment/{NAME}");
+    let logs = ["logs", "-n", NS, &target, "-c", "gate"];
+    // Its length tells it from the others.
+    let of_it = |line: &Value| line["route"] == path && line["bytesIn"] == streamed.len();
+    let line = wait(Duration::from_secs(30), "the audit line", async || {
+        let log = stage.world.kubectl(&logs).await?.stdout;
+        let mut lines = log.lines().filter_map(|line| line.parse::<Value>().ok());
+        Ok(lines.rfind(of_it))
+    });
+    let line = line.await?;
+    let tokens = ["promptTokens", "completionTokens"].map(|member| line[member].as_u64());
+    ensure!(
+        tokens.iter().all(|tokens| *tokens > Some(0)),
+        "expected the stream's tokens, got {line}"
     );
     Ok(())
 }

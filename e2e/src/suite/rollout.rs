@@ -12,7 +12,7 @@ use super::load::{Load, client, stream};
 use super::stage::Served;
 use super::{Case, Needs, Stage};
 use crate::objects::Subject;
-use crate::tool::Summary;
+use crate::tool::{HTTP_1, HTTP_2, Summary};
 
 pub(super) fn cases() -> Vec<Case> {
     let needs = Needs::BothLocks;
@@ -113,18 +113,11 @@ async fn under_load(stage: &Stage, ns: &str) -> Result<()> {
     rolling?;
     fewer.context("failed to see kubectl scale take a pod away")?;
     println!(
-        "e2e note   three rollouts and a pod less over TLS, {} short and {} long streams, {} requests that met a pod's leaving",
-        many.complete,
-        long.complete,
-        many.crossed + long.crossed
+        "e2e note   three rollouts and a pod less over TLS, {} short and {} long streams; of the requests met a pod's leaving: {:?} {:?}",
+        many.complete, long.complete, many.crossed, long.crossed
     );
     complete(&many)?;
     complete(&long)?;
-    // Seven pods leave, and to meet that takes a moment in which a kept connection is idle.
-    ensure!(
-        many.crossed + long.crossed <= 7,
-        "expected hardly a request to meet a pod's leaving, got {many:?} and {long:?}"
-    );
     ensure!(
         many.complete > 60 && long.complete > 5,
         "expected a load, got {many:?} and {long:?}"
@@ -158,11 +151,24 @@ pub(super) async fn changed(
     rolling
 }
 
-/// Every stream of a load came to its end, and none was refused.
+/// Requests of HTTP/2 that may meet a pod's leaving: seven pods leave here, under one client with two streams at once. Fewer
+/// leave where else this is asked.
+const MOST_CROSSED: u64 = 14;
+
+/// Every stream of a load came to its end, and none was refused. HTTP/2 tells which requests it has not begun; that a
+/// kept connection of HTTP/1 is closed in the moment of the next request cannot be told, and is to be hardly ever.
 pub(super) fn complete(load: &Summary) -> Result<()> {
     ensure!(
         load.refused.is_empty() && load.failed.is_empty(),
         "expected every stream to be complete, got {load:#?}"
+    );
+    ensure!(
+        load.crossed(HTTP_1) <= 1,
+        "expected kept connections to be told of their end, got {load:#?}"
+    );
+    ensure!(
+        load.crossed(HTTP_2) <= MOST_CROSSED,
+        "expected no request over HTTP/2 to be refused but by a pod that leaves, got {load:#?}"
     );
     Ok(())
 }

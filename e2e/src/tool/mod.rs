@@ -16,7 +16,7 @@ mod mcp;
 
 pub use fetch::nobody_answered;
 pub use hostile::{Failure, Hostile, run_as_engine};
-pub use load::Summary;
+pub use load::{HTTP_1, HTTP_2, Summary};
 pub use mcp::NO_CONNECTION;
 
 /// Subcommands of the tool image.

@@ -213,13 +213,44 @@ fn a_volume_that_is_too_small_says_so_before_the_first_byte() {
 #[test]
 fn usage_is_two() {
     let binary = assert_cmd::cargo::cargo_bin!("sealroom");
+    let right = format!("registry.test/m@{}", sample::digest(b""));
     for arguments in [
         &["pull", "registry.test/m:latest", "--to", "/tmp"][..],
         &["pull"],
+        &["pull", &right, "--plan", "--parallel", "0"],
+        &["pull", &right, "--plan", "--parallel", "17"],
     ] {
         let output = Command::new(binary).args(arguments).output().unwrap();
         assert_eq!(output.status.code(), Some(2));
     }
+}
+
+/// An artifact is one file, and a file comes in one piece: docs/design/0032.
+#[rstest::rstest]
+#[case::one("1")]
+#[case::most("16")]
+fn more_files_at_once_than_there_are_change_nothing(#[case] parallel: &str) {
+    let server = Server::honest(Content::model());
+    let place = Place::new();
+    let (code, message) = run(command(&server, &place).args(["--parallel", parallel]));
+    assert_eq!(code, Some(0), "{message:?}");
+    assert_eq!(place.model(), Some(sample::gguf()));
+    assert_eq!(server.blob_requests().len(), 1);
+    assert_eq!(server.blob_requests()[0].range, None);
+}
+
+#[test]
+fn help_says_what_parallel_means() {
+    let binary = assert_cmd::cargo::cargo_bin!("sealroom");
+    let output = Command::new(binary)
+        .args(["pull", "--help"])
+        .output()
+        .unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let (_, about) = help.split_once("--parallel <FILES>").expect("it is shown");
+    let about = about.split("--wait").next().unwrap();
+    assert!(about.contains("more than 1 changes nothing"), "{about}");
 }
 
 #[test]

@@ -11,11 +11,12 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{self, SendRequest};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
-use super::events::{Ask, EVENTS, complete};
+use super::events::{Ask, END, EVENTS, complete};
 use crate::bench::process::KEY;
 
 /// For the next bytes of an answer: only a dead engine or gate takes that long.
@@ -35,6 +36,17 @@ pub struct Streamed {
     pub first: f64,
     /// From the making of each later event to its arrival.
     pub later: Vec<f64>,
+}
+
+/// An answer of a model, whole or streamed; the times in microseconds since the request.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Spoken {
+    /// When its first bytes came.
+    pub first: f64,
+    /// When its last came.
+    pub last: f64,
+    /// Events of a stream.
+    pub events: u32,
 }
 
 /// A stream whose first event has come.
@@ -82,7 +94,7 @@ impl Client {
         Ok(Self { sender, origin })
     }
 
-    async fn send(&mut self, ask: &Ask) -> Result<(Instant, Response<Incoming>)> {
+    async fn send(&mut self, ask: &impl Serialize) -> Result<(Instant, Response<Incoming>)> {
         self.sender.ready().await?;
         let request = Request::post("/v1/chat/completions")
             .header(header::HOST, "localhost")
@@ -107,6 +119,30 @@ impl Client {
         let (began, response) = self.send(&Ask::new(None)).await?;
         timeout(PATIENCE, response.into_body().collect()).await??;
         Ok(micros(began.elapsed()))
+    }
+
+    /// Any question, and all of its answer.
+    ///
+    /// # Errors
+    /// When it is not answered with 200, or with nothing.
+    pub async fn spoken(&mut self, ask: &impl Serialize) -> Result<Spoken> {
+        let (began, response) = self.send(ask).await?;
+        let (mut body, mut text) = (response.into_body(), Vec::<u8>::new());
+        let (mut first, mut last) = (None, 0.0);
+        while let Some(frame) = timeout(PATIENCE, body.frame()).await? {
+            let now = micros(began.elapsed());
+            if let Ok(data) = frame?.into_data() {
+                text.extend_from_slice(&data);
+                first.get_or_insert(now);
+                last = now;
+            }
+        }
+        let events = text.windows(END.len()).filter(|two| *two == END).count();
+        Ok(Spoken {
+            first: first.context("failed to get an answer: it is empty")?,
+            last,
+            events: u32::try_from(events)?,
+        })
     }
 
     /// Asks for a stream and waits for its first event.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 /// Events of one stream.
 pub const EVENTS: u32 = 64;
 /// The end of an event of a stream.
-const END: &[u8] = b"\n\n";
+pub const END: &[u8] = b"\n\n";
 /// The served model's name.
 pub const MODEL: &str = "assistant";
 /// The text of one token.

@@ -2,12 +2,15 @@
 //! process, two of them in turn, over one kept-alive connection each.
 //!
 //! The engine answers at once, so that nothing of its time is in the figures. It and the client have a thread
-//! each, as they are processes of their own in a cluster.
+//! each, as they are processes of their own in a cluster. At the end [`real`] has llama.cpp in its place.
 
 mod client;
 mod engine;
 mod events;
+#[cfg(test)]
+mod idle_tests;
 mod nginx;
+mod real;
 mod throughput;
 mod ways;
 
@@ -55,14 +58,18 @@ pub async fn gate(program: &Path, nginx: &Path) -> Result<()> {
     // Heard before anything is started: the gate ends with this function, not with this process.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    let all = async {
+        played(program, nginx).await?;
+        real::real(program, nginx).await
+    };
     tokio::select! {
-        done = whole(program, nginx) => done,
+        done = all => done,
         _ = interrupt.recv() => anyhow::bail!("failed to measure: interrupted"),
         _ = terminate.recv() => anyhow::bail!("failed to measure: terminated"),
     }
 }
 
-async fn whole(program: &Path, nginx: &Path) -> Result<()> {
+async fn played(program: &Path, nginx: &Path) -> Result<()> {
     let directory = tempfile::tempdir().context("failed to make a directory for the sockets")?;
     let socket = directory.path().join("runtime.sock");
     let origin = Instant::now();

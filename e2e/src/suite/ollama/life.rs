@@ -53,7 +53,7 @@ async fn under_load(stage: &Stage) -> Result<()> {
     let load = load.end().await?;
     rolling?;
     println!(
-        "e2e note   a rollout of Ollama, {} streams, {} requests that met a pod's leaving",
+        "e2e note   a rollout of Ollama, {} streams; of the requests met a pod's leaving: {:?}",
         load.complete, load.crossed
     );
     complete(&load)?;

@@ -4,7 +4,7 @@ use anyhow::{Context as _, Result};
 use serde_json::json;
 
 use super::{bad, refused};
-use crate::artifact::{model, push_spoilt, push_text};
+use crate::artifact::{model, push_bytes, push_spoilt};
 use crate::cluster::cache;
 use crate::registry::Registry;
 use crate::suite::Stage;
@@ -33,7 +33,8 @@ pub(super) async fn spoilt(stage: &Stage) -> Result<()> {
 pub(super) async fn not_gguf(stage: &Stage) -> Result<()> {
     let ns = "refuse-format";
     let registry = Registry::new(&stage.world.environment)?;
-    let image = push_text(&registry, "models/no-model", "this is no model\n").await?;
+    let text = b"this is no model\n";
+    let image = push_bytes(&registry, "models/no-model", "model.gguf", text).await?;
     let told = ("ArtifactReady", "False", "NotGGUF");
     refused(stage, ns, bad(ns, &image), told).await.map(drop)
 }

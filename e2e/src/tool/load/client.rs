@@ -21,6 +21,10 @@ use super::tally::{Outcome, Step};
 const CONNECT: Duration = Duration::from_secs(5);
 /// Streams at once over one connection of HTTP/2.
 const PARALLEL: usize = 2;
+/// HTTP/1.1 as the counts name it.
+pub const HTTP_1: &str = "HTTP/1";
+/// HTTP/2 as the counts name it.
+pub const HTTP_2: &str = "HTTP/2";
 /// How often a request is sent once more that a server has not begun.
 const AGAIN: usize = 2;
 
@@ -33,6 +37,15 @@ pub enum Way {
     New,
     /// HTTP/2, in the clear by prior knowledge, one connection, two streams at once.
     Http2,
+}
+
+impl Way {
+    const fn protocol(self) -> &'static str {
+        match self {
+            Self::Kept | Self::New => HTTP_1,
+            Self::Http2 => HTTP_2,
+        }
+    }
 }
 
 /// One client.
@@ -76,7 +89,7 @@ impl Client {
         for _ in 0..AGAIN {
             let mut crossed = 0;
             for outcome in outcomes.iter_mut().filter(|outcome| outcome.unbegun()) {
-                *outcome = Outcome::Crossed;
+                *outcome = Outcome::Crossed(self.way.protocol());
                 crossed += 1;
             }
             if crossed == 0 {

@@ -25,6 +25,7 @@ use order::Order;
 use tally::{Outcome, Tally};
 use trust::Trust;
 
+pub use client::{HTTP_1, HTTP_2};
 pub use tally::Summary;
 
 /// Longest wait after a refusal, whatever it says.
@@ -125,7 +126,7 @@ async fn ask(
 /// How long a client waits that is polite, at least.
 fn wait_after(outcome: &Outcome) -> Duration {
     match outcome {
-        Outcome::Complete | Outcome::Crossed => Duration::ZERO,
+        Outcome::Complete | Outcome::Crossed(_) => Duration::ZERO,
         Outcome::Refused { retry_after, .. } => {
             Duration::from_secs(retry_after.unwrap_or(1)).min(WAIT)
         }

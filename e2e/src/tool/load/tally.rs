@@ -23,8 +23,9 @@ pub enum Outcome {
         /// Seconds of `Retry-After`, where it is there.
         retry_after: Option<u64>,
     },
-    /// A request that met its server's leaving on the way and was not begun: it is sent once more.
-    Crossed,
+    /// A request that met its server's leaving on the way and was not begun, over a connection of this protocol: it is
+    /// sent once more.
+    Crossed(&'static str),
     /// No answer, or none that was whole.
     Failed {
         /// How far it came.
@@ -73,8 +74,9 @@ pub enum Step {
 pub struct Summary {
     /// Streams that came to their `[DONE]`.
     pub complete: u64,
-    /// Requests that were sent once more because no server had begun them; what became of them then is counted too.
-    pub crossed: u64,
+    /// Requests by protocol that were sent once more because no server had begun them; what became of them then is
+    /// counted too.
+    pub crossed: BTreeMap<String, u64>,
     /// Refusals by `<status> <code>`, with `, Retry-After` where the answer had it.
     pub refused: BTreeMap<String, u64>,
     /// Failures by step.
@@ -108,9 +110,9 @@ impl Tally {
                 summary.complete += 1;
                 return;
             }
-            Outcome::Crossed => {
-                summary.crossed += 1;
-                return;
+            Outcome::Crossed(protocol) => {
+                *summary.crossed.entry((*protocol).to_owned()).or_default() += 1;
+                format!("crossed over {protocol}")
             }
             Outcome::Refused {
                 status,
@@ -139,6 +141,14 @@ impl Tally {
     pub fn summary(&self) -> Summary {
         let summary = self.summary.lock().unwrap_or_else(PoisonError::into_inner);
         summary.clone()
+    }
+}
+
+impl Summary {
+    /// How many requests crossed over this protocol.
+    #[must_use]
+    pub fn crossed(&self, protocol: &str) -> u64 {
+        self.crossed.get(protocol).copied().unwrap_or_default()
     }
 }
 
@@ -173,7 +183,7 @@ mod tests {
         };
         for outcome in [
             &Outcome::Complete,
-            &Outcome::Crossed,
+            &Outcome::Crossed("HTTP/2"),
             &refused(Some(2)),
             &refused(None),
             &failed,
@@ -184,11 +194,11 @@ mod tests {
             tally.add("new 1", &failed);
         }
         let summary = tally.summary();
-        assert_eq!((summary.complete, summary.crossed), (1, 1));
+        assert_eq!((summary.complete, summary.crossed("HTTP/2")), (1, 1));
         let kinds: Vec<_> = summary.refused.keys().collect();
         assert_eq!(kinds, ["503 Draining", "503 Draining, Retry-After"]);
         assert_eq!(summary.failed["connect"], KEPT as u64 + 1);
         assert_eq!(summary.first.len(), KEPT);
-        assert!(summary.first[2].ends_with(" ms, kept 0: connect: refused"));
+        assert!(summary.first[3].ends_with(" ms, kept 0: connect: refused"));
     }
 }

@@ -1,0 +1,93 @@
+//! A namespace of one test, and the packets that came outside since it was entered.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::Stage;
+use crate::kube::wait;
+use crate::outside;
+
+/// A namespace of one test.
+#[derive(Debug)]
+pub struct Room<'a> {
+    stage: &'a Stage,
+    name: String,
+    before: u64,
+}
+
+impl Stage {
+    /// A fresh namespace.
+    ///
+    /// # Errors
+    /// When it cannot be had.
+    pub async fn room(&self, name: &str) -> Result<Room<'_>> {
+        self.world.namespace(name).await?;
+        Ok(Room {
+            stage: self,
+            name: name.to_owned(),
+            before: self.packets().await?,
+        })
+    }
+
+    /// Packets that arrived outside so far, of every kind and from whomever.
+    async fn packets(&self) -> Result<u64> {
+        Ok(outside::read(&self.cluster)
+            .await?
+            .iter()
+            .map(|seen| seen.packets)
+            .sum())
+    }
+}
+
+impl Room<'_> {
+    /// Packets that arrived outside since the room was entered, of every kind and from whomever: tests that
+    /// expect none may run beside each other, and none beside a test that lets some out.
+    ///
+    /// # Errors
+    /// When the counters cannot be read.
+    pub async fn packets(&self) -> Result<u64> {
+        Ok(self.stage.packets().await?.saturating_sub(self.before))
+    }
+
+    /// Checks that no packet arrived outside.
+    ///
+    /// # Errors
+    /// There were packets, or the counters cannot be read.
+    pub async fn silent(&self) -> Result<()> {
+        let packets = self.packets().await?;
+        ensure!(packets == 0, "expected no packet outside, {packets} came");
+        Ok(())
+    }
+
+    /// Leaves the room of a test that has come to this, and that lets no packet out.
+    ///
+    /// # Errors
+    /// What it came to, or there were packets, or something does not go.
+    pub async fn leave_silent(self, done: Result<()>) -> Result<()> {
+        let silent = self.silent().await;
+        self.leave().await?;
+        done?;
+        silent
+    }
+
+    /// Deletes the namespace and waits until its pods are gone, so that nothing of it is counted later.
+    ///
+    /// # Errors
+    /// When something does not go.
+    pub async fn leave(self) -> Result<()> {
+        let world = &self.stage.world;
+        world
+            .kubectl(&["delete", "namespace", &self.name, "--wait=false"])
+            .await?;
+        wait(Duration::from_secs(180), "the namespace go", async || {
+            Ok(world
+                .get(&format!("/api/v1/namespaces/{}", self.name))
+                .await?
+                .is_none()
+                .then_some(()))
+        })
+        .await
+        .with_context(|| format!("failed to see namespace {} go", self.name))
+    }
+}
