@@ -12,8 +12,24 @@ mapfile -t files < <(find . \( -name target -o -name .git \) -prune -o -name '*.
 for file in "${files[@]}"; do
   while read -r link; do
     target=${link%%#*}
-    [[ -z $target || -e $(dirname "$file")/$target ]] || say "$file: the link $link leads nowhere"
+    [[ -z $target || -e ${file%/*}/$target ]] || say "$file: the link $link leads nowhere"
   done < <(grep -oE '\]\([^)]+\)' "$file" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^(https?|mailto):' || true)
+done
+
+# Links to headings lead to one, by the names that GitHub gives them.
+headings() {
+  awk '/^ *```/ { code = !code; next } !code && /^#+ /' "$1" |
+    LC_ALL=C.UTF-8 sed -E 's/^#+ +//; s/\[([^]]*)\]\([^)]*\)/\1/g; s/[^[:alnum:]_ -]//g; s/ /-/g; s/.*/\L&/'
+}
+declare -A there
+for file in "${files[@]}"; do
+  while read -r link; do
+    target=$file
+    [[ $link == \#* ]] || target=${file%/*}/${link%%#*}
+    [[ -f $target ]] || continue
+    [[ -v there[$target] ]] || there[$target]=$(headings "$target")
+    grep -qxF -- "${link#*#}" <<<"${there[$target]}" || say "$file: the link $link leads to no heading"
+  done < <(grep -oE '\]\([^) ]*#[^)]+\)' "$file" | sed -E 's/^\]\((.*)\)$/\1/' | grep -vE '^(https?|mailto):' | sort -u || true)
 done
 
 # The YAML in both READMEs is the one that is applied; comments may differ, since one is in Japanese.
@@ -53,11 +69,11 @@ for twin in "${files[@]}"; do
   [[ -z $other ]] || say "$twin: this code is not in $file: $other"
 done
 
-# Every reason that the program can give is explained.
+# Every reason that the program can give is explained, in a row that begins with it.
 mapfile -t reasons < <(awk '/^reasons! \{/ { r = 1 } r && /^    [A-Z][A-Za-z]*,$/ { gsub(/[ ,]/, ""); print } r && /^\}/ { r = 0 }' src/api/condition.rs || true)
 [[ ${#reasons[@]} -ge 20 ]] || say "src/api/condition.rs: found only ${#reasons[@]} reasons"
 for reason in "${reasons[@]}"; do
-  grep -q "^|.*\`$reason\`" docs/operations.md || say "docs/operations.md: the reason $reason is not explained"
+  grep -qE "^\| [^|]*\`$reason\`" docs/operations.md || say "docs/operations.md: the reason $reason is not explained"
 done
 
 # Every placeholder of the examples is explained.
