@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use http::HeaderValue;
 use http::header::USER_AGENT;
+use hyper_timeout::TimeoutConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -59,11 +60,14 @@ async fn found() -> anyhow::Result<Config> {
 fn kept_alive(config: &Config) -> kube::Result<Client> {
     let mut connector = HttpConnector::new();
     connector.enforce_http(false);
-    connector.set_connect_timeout(config.connect_timeout);
     connector.set_keepalive(Some(QUIET));
     connector.set_keepalive_interval(Some(AGAIN));
     connector.set_keepalive_retries(Some(TIMES));
-    let connector = config.rustls_https_connector_with_connector(connector)?;
+    let mut connector =
+        TimeoutConnector::new(config.rustls_https_connector_with_connector(connector)?);
+    connector.set_connect_timeout(config.connect_timeout);
+    connector.set_read_timeout(config.read_timeout);
+    connector.set_write_timeout(config.write_timeout);
     let http: legacy::Client<_, Body> =
         legacy::Client::builder(TokioExecutor::new()).build(connector);
     let builder = ClientBuilder::new(http.map_err(BoxError::from), &*config.default_namespace)
