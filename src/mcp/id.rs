@@ -4,7 +4,7 @@ use serde::ser::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
 /// Longest id in bytes.
-const MAX_ID: usize = 256;
+pub(super) const MAX_ID: usize = 256;
 
 /// The id of a request, as the text that was sent: a string or a number.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -46,6 +46,16 @@ impl Id {
         };
         whole.parse().ok()
     }
+
+    /// Whether it is the other one to a reader, who may take a number's text for it.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        let text = |id: &Self| serde_json::from_str::<String>(&id.0).ok();
+        let number = self.as_number();
+        self == other
+            || number.is_some_and(|number| other.as_number() == Some(number))
+            || text(self).is_some_and(|written| text(other) == Some(written))
+    }
 }
 
 impl Serialize for Id {
@@ -75,5 +85,24 @@ mod tests {
     ) {
         let raw: &RawValue = serde_json::from_str(text).unwrap();
         assert_eq!(Id::parse(raw).unwrap().as_number(), number);
+    }
+
+    #[rstest::rstest]
+    #[case::as_it_was("-7", "-7", true)]
+    #[case::fraction("7", "7.0", true)]
+    #[case::number_as_text(r#""7""#, "7", true)]
+    #[case::escaped(r#""é""#, r#""\u00e9""#, true)]
+    #[case::slash(r#""a/b""#, r#""a\/b""#, true)]
+    #[case::another_number("7", "8", false)]
+    #[case::another_text(r#""a""#, r#""b""#, false)]
+    #[case::another_kind(r#""a""#, "7", false)]
+    fn an_id_is_the_same_however_it_is_written(
+        #[case] one: &str,
+        #[case] other: &str,
+        #[case] same: bool,
+    ) {
+        let id = |text| Id::parse(serde_json::from_str(text).unwrap()).unwrap();
+        assert_eq!(id(one).is(&id(other)), same);
+        assert_eq!(id(other).is(&id(one)), same);
     }
 }

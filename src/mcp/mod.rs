@@ -11,6 +11,7 @@ pub mod depth;
 pub mod era;
 pub mod error;
 pub mod filter;
+pub mod glance;
 pub mod hash;
 pub mod id;
 pub mod level;

@@ -8,14 +8,13 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use super::call::{Call, Heard, Said};
+use super::call::Said;
+use super::changes::Changes;
 use super::hello::{self, NoHello, own};
 use super::house::{House, NoChild};
 use super::live::Live;
 use super::loose::Loose;
 use super::pace::Pace;
-use super::subscriptions::list_changes;
-use crate::mcp::translate::without_subscription;
 use crate::mcp::{Askable, Era, Kind, Object, TOOLS_CHANGED};
 use crate::seal::lease::Runtime;
 use crate::seal::wire::RuntimeFault;
@@ -40,6 +39,8 @@ const LEASE_ENDED: Why = ("the lease ended", None);
 /// Looks after one child after the other, for ever.
 pub async fn keep(house: Arc<House>, loose: Loose) {
     let mut pace = Pace::default();
+    // There was another child before the next one.
+    let mut later = false;
     loop {
         let view = house.core.runtime();
         if view.phase != Runtime::Running {
@@ -53,7 +54,9 @@ pub async fn keep(house: Arc<House>, loose: Loose) {
         let fault = match started {
             Ok((live, said)) => {
                 tracing::info!(era = ?live.hello.era, "the server said hello");
-                let (why, fault) = live_with(&house, live, said, view.run, &loose).await;
+                let changes = Changes::new(&live, later);
+                later = true;
+                let (why, fault) = live_with(&house, live, said, view.run, changes, &loose).await;
                 house.core.cooled(view.run);
                 house.move_in(None);
                 tracing::warn!(why, "the server's child is gone");
@@ -91,11 +94,11 @@ async fn live_with(
     live: Arc<Live>,
     mut said: mpsc::Receiver<Said>,
     run: u64,
+    mut changes: Changes,
     loose: &Loose,
 ) -> Why {
     house.core.sign_of_life();
     house.move_in(Some(Arc::clone(&live)));
-    let mut changes = None;
     let mut inspected: Option<Instant> = None;
     // This child has said which tools it has.
     let mut listed = false;
@@ -108,9 +111,7 @@ async fn live_with(
         if house.core.runtime().run != run || house.core.runtime().phase != Runtime::Running {
             return LEASE_ENDED;
         }
-        if changes.is_none() {
-            changes = self::changes(&live).await;
-        }
+        changes.subscribe(&live).await;
         let drifts = house.known.drifts();
         let usual = house.config.inspect.unwrap_or(INSPECT);
         let every = if drifts { INSPECT_SOON } else { usual };
@@ -157,52 +158,25 @@ async fn live_with(
             }
         }
         let next = Instant::now() + PING;
-        loop {
+        while !changed {
+            if answered && changes.missed() {
+                loose.lists_may_have_changed(&live);
+                // What the gate has seen may be over, too, but not that of a child that tells from its first word on.
+                changed = live.hello.era == Era::Modern;
+                continue;
+            }
             let heard = tokio::select! {
                 heard = said.recv() => match heard {
                     Some(heard) => heard,
                     None => return ENDED,
                 },
-                Some(heard) = subscribed(&mut changes) => heard,
+                Some(heard) = changes.next() => heard,
                 () = sleep_until(next) => break,
             };
-            let list = heard.message.method() == Some(TOOLS_CHANGED);
-            changed |= list;
+            changed = heard.message.method() == Some(TOOLS_CHANGED);
             answer(&live, &heard, loose);
-            if list {
-                break;
-            }
         }
     }
-}
-
-/// A subscription to all list changes, at a server that tells them by one.
-async fn changes(live: &Live) -> Option<Call> {
-    if live.hello.era == Era::Legacy {
-        return None;
-    }
-    let wanted = list_changes(live);
-    if wanted.is_empty() {
-        return None;
-    }
-    let params = Object::default().with("notifications", &wanted.acknowledged());
-    let request = own(Era::Modern, "subscriptions/listen", params);
-    live.child.call(request).await.ok()
-}
-
-/// What comes of it, while there is one.
-async fn subscribed(changes: &mut Option<Call>) -> Option<Said> {
-    let Some(call) = changes else {
-        return std::future::pending().await;
-    };
-    if let Ok(Heard::Note(mut said)) = call.next().await {
-        let params = without_subscription(said.message.params().unwrap_or_default());
-        said.message.body.put("params", &params);
-        return Some(said);
-    }
-    // The server has closed it. It is asked again soon, and the tools are looked at again and again all the same.
-    *changes = None;
-    None
 }
 
 /// What the child says that belongs to no call. What it asks nobody can answer: the gate has told it so.

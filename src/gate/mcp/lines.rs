@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt};
 
 use super::budget::{Budget, Growing, Share};
-use super::skipped::Skipped;
+use crate::mcp::glance::Glance;
 
 /// What a line may have without a share of the memory: with as many children as there may be this is a sixteenth of
 /// the container's.
@@ -17,8 +17,8 @@ pub const OWN: usize = 64 * 1024;
 pub enum Taken {
     /// All of it, with its share of the memory where it is a long one.
     Whole(Vec<u8>, Option<Share>),
-    /// There was no memory for it.
-    Skipped(Skipped),
+    /// There was no memory for it: what is known of it, and how long it is.
+    Skipped(Glance, usize),
 }
 
 /// The lines of one child.
@@ -43,7 +43,7 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
     pub async fn next(&mut self) -> io::Result<Option<Taken>> {
         let mut share = Growing::new(Arc::clone(&self.budget));
         let mut whole = Vec::new();
-        let mut skipped: Option<Skipped> = None;
+        let mut skipped: Option<Glance> = None;
         let mut length = 0;
         loop {
             let there = self.from.fill_buf().await?;
@@ -58,18 +58,20 @@ impl<R: AsyncBufRead + Unpin> Lines<R> {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, message));
             }
             if skipped.is_none() && length > OWN && !share.reach(length).await {
-                skipped = Some(Skipped::begin(&std::mem::take(&mut whole)));
+                skipped = Some(Glance::of(&std::mem::take(&mut whole)));
                 share = Growing::new(Arc::clone(&self.budget));
             }
             match &mut skipped {
                 None => whole.extend_from_slice(part),
-                Some(skipped) => skipped.add(part),
+                Some(skipped) => skipped.push(part),
             }
             let taken = part.len() + usize::from(end.is_some());
             self.from.consume(taken);
             if end.is_some() {
-                let whole = Taken::Whole(whole, share.into_share());
-                return Ok(Some(skipped.map_or(whole, Taken::Skipped)));
+                return Ok(Some(match skipped {
+                    None => Taken::Whole(whole, share.into_share()),
+                    Some(skipped) => Taken::Skipped(skipped, length),
+                }));
             }
         }
     }
@@ -80,8 +82,8 @@ mod tests {
     use tokio::io::BufReader;
 
     use super::*;
-    use crate::gate::mcp::skipped::Head;
     use crate::mcp::Id;
+    use crate::mcp::glance::Head;
 
     fn lines<R: AsyncBufRead + Unpin>(from: R, most: usize, budget: usize) -> Lines<R> {
         Lines::new(from, most, Arc::new(Budget::new(budget)))
@@ -90,7 +92,7 @@ mod tests {
     fn whole(line: Option<Taken>) -> Option<Vec<u8>> {
         line.map(|line| match line {
             Taken::Whole(line, _) => line,
-            Taken::Skipped(_) => panic!("skipped"),
+            Taken::Skipped(..) => panic!("skipped"),
         })
     }
 
@@ -136,9 +138,10 @@ mod tests {
         assert!(budget.try_take(3 * OWN).is_none());
         let from = BufReader::with_capacity(OWN / 2, &text[..]);
         let mut other = Lines::new(from, 8 * OWN, Arc::clone(&budget));
-        let Some(Taken::Skipped(skipped)) = other.next().await.unwrap() else {
+        let Some(Taken::Skipped(skipped, length)) = other.next().await.unwrap() else {
             panic!("expected to skip it");
         };
+        assert_eq!(length, 4 * OWN);
         assert_eq!(skipped.head(), Some(Head::Answer(Id::number(7))));
         // It holds nothing, and the next line is whole.
         let free = budget.try_take(2 * OWN);

@@ -6,6 +6,7 @@ use super::call::Said;
 use super::listeners::Listeners;
 use super::live::Live;
 use super::sessions::Sessions;
+use super::subscriptions::list_changes;
 use crate::mcp::filter::{UPDATED, is_of_list};
 use crate::mcp::{Message, Object};
 
@@ -41,9 +42,21 @@ impl Loose {
             }
             _ => return,
         };
-        let change = Message::notification(method, &params);
+        self.tell(&Message::notification(method, &params), uri.as_deref());
+    }
+
+    /// What has changed of the child's lists unheard nobody knows, so all of them may have. Clients without a session
+    /// are told so where they get the child.
+    pub fn lists_may_have_changed(&self, live: &Live) {
+        for (method, params) in list_changes(live).all() {
+            self.tell(&Message::notification(method, &params), None);
+        }
+    }
+
+    /// Tells all sessions that share the child, or those that want to hear of this resource.
+    fn tell(&self, change: &Message, uri: Option<&str>) {
         for session in self.sessions.iter().flat_map(|sessions| sessions.every()) {
-            if uri.as_ref().is_none_or(|uri| session.is_subscribed(uri)) {
+            if uri.is_none_or(|uri| session.is_subscribed(uri)) {
                 session.standing.push(change.clone().into());
             }
         }

@@ -14,8 +14,8 @@ use super::call::Said;
 use super::child::{Child, Limits, Line};
 use super::lines::{Lines, OWN, Taken};
 use super::outbox::STANDING;
-use super::skipped::{Head, Skipped};
 use crate::mcp::error::INTERNAL;
+use crate::mcp::glance::{Glance, Head};
 use crate::mcp::{Id, Kind, LOG, Message, RpcError, TOOLS_CHANGED};
 
 /// Lines that are no messages, before the log says no more about them.
@@ -84,8 +84,7 @@ impl Reader {
         while let Some(line) = lines.next().await? {
             let went_on = match line {
                 Taken::Whole(line, share) => self.take(line, share).await,
-                Taken::Skipped(line) => {
-                    let bytes = line.bytes;
+                Taken::Skipped(line, bytes) => {
                     tracing::warn!(bytes, "there was no memory for what a child wrote");
                     self.unread(&line, NO_MEMORY)
                 }
@@ -98,7 +97,7 @@ impl Reader {
     }
 
     /// What could not be read: whoever waits for it hears of that, and why. `None` when nobody owns the child any more.
-    fn unread(&self, line: &Skipped, why: &str) -> Option<()> {
+    fn unread(&self, line: &Glance, why: &str) -> Option<()> {
         let child = self.child.upgrade()?;
         match line.head() {
             Some(Head::Answer(id)) => child.answer(&id, no_answer(&id, why)),
@@ -119,7 +118,7 @@ impl Reader {
                     // Its text could be anything, so only its size is said.
                     tracing::warn!(bytes, %error, "a child wrote what is no message");
                 }
-                return self.unread(&Skipped::begin(&line), NO_MESSAGE);
+                return self.unread(&Glance::of(&line), NO_MESSAGE);
             }
         };
         drop(line);

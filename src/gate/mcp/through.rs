@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures::StreamExt;
+use futures::{StreamExt, TryStreamExt};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
@@ -20,9 +20,9 @@ use super::guests::Guest;
 use super::head;
 use super::http::{Http, is_stream};
 use super::legacy::no_session;
-use super::passed::{Passed, Watched, frames};
+use super::passed::{Passed, Watched};
 use super::replies::Reply;
-use crate::gate::answer::{Refusal, whole};
+use crate::gate::answer::{BodyError, Refusal, whole};
 use crate::gate::audit::{Outcome, Told};
 use crate::mcp::{Kind, Message};
 
@@ -105,15 +105,15 @@ impl Front {
                 told: Arc::clone(&told),
                 call: (call.as_ref()).map(|due| (due.id.clone(), Arc::clone(&due.answered))),
             };
-            let passing = Passed::new(http.longest, shown, growing, watched);
+            let passed = Passed::new(http.longest, shown, growing, watched);
             // A subscription has no end of its own, and would hold a drain up.
             let listens = message.and_then(Message::method) == Some("subscriptions/listen");
             let (held, call) = if listens { (None, None) } else { (held, call) };
-            let frames = frames(body, passing, (held, answer.driver, in_use));
             // A caller that is let in no longer reads no more.
             let stay = self.guests.stay(&guest.pass);
-            let frames = frames.take_until(async move { stay.over().await });
-            let body = until(frames, call);
+            let data = body.into_data_stream().map_err(BodyError::from);
+            let data = data.take_until(async move { stay.over().await });
+            let body = until(data, passed, (held, answer.driver, in_use), call);
             return Ok(Reply::Passing(given(&head, body), told));
         }
         let Ok(read) = timeout_at(end, read(body, http.longest, growing)).await else {

@@ -52,6 +52,14 @@ sub call {
         print $peer "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n: begun\n\n";
         sleep 6;
     }
+    elsif ($tool eq 'stays' || $tool eq 'halts') {
+        print $peer "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+        my $event = "data: " . qq($begin,"result":{"content":[{"type":"text","text":"@{['x' x 12000]}"}]}}\n\n);
+        # Without the line that ends it.
+        chop $event if $tool eq 'halts';
+        for my $piece (unpack '(a3000)*', $event) { print $peer $piece; select undef, undef, undef, 0.05 }
+        if (!fork) { close $listen; sleep 100; exit }
+    }
     elsif ($tool eq 'die') { exit 7 }
     else {
         if ($tool eq 'hang') { select undef, undef, undef, 0.1 until -e $option{back} }

@@ -6,7 +6,7 @@ use serde_json::json;
 use tokio::process::Command;
 use tokio::time::timeout;
 
-use super::bed::{Bed, Client, call, message, modern, text};
+use super::bed::{Bed, Client, call, message, messages, modern, text};
 use super::streams::Events;
 use crate::gate::bed::{Gate, PATIENCE, binary, raw};
 use crate::launch::bed::Launch;
@@ -139,6 +139,28 @@ async fn a_call_that_takes_too_long_is_answered_in_time(#[case] tool: &str) {
     );
     std::fs::write(bed.path("back"), "").unwrap();
     bed.noted("cancelled 7").await;
+}
+
+/// It is longer than what anybody looks at whole, and comes in pieces, the last of which may lack the line that ends it.
+#[rstest::rstest]
+#[case::as_it_comes("stays", &[])]
+#[case::filtered("stays", &["--mcp-tools", "AllowListed", "--mcp-tool", "stays"])]
+#[case::not_ended("halts", &[])]
+#[case::not_ended_and_filtered("halts", &["--mcp-tools", "AllowListed", "--mcp-tool", "halts"])]
+#[tokio::test]
+async fn a_stream_that_goes_on_after_a_long_answer_has_that_one_answer(
+    #[case] tool: &str,
+    #[case] flags: &[&str],
+) {
+    let flags = [&["--answer-seconds", "2"][..], flags].concat();
+    let bed = bed(&flags, &[]).await;
+    let client = bed.session().await;
+    let begun = Instant::now();
+    let answer = client.post(&call(&json!(7), tool, "")).await;
+    assert!(begun.elapsed() >= Duration::from_secs(2), "it went on");
+    let said = messages(&answer);
+    assert_eq!(said.len(), 1, "{answer:?}");
+    assert_eq!(text(&said[0]).len(), 12_000);
 }
 
 /// It has no end of its own, and takes no place from calls.

@@ -146,12 +146,24 @@ async fn list_changes_are_listened_to_anew_when_the_server_closes_them(#[case] i
     noted(&bed, "hears lists", begun).await;
     assert_eq!(session.text("close", "").await, "closed");
     noted(&bed, "hears lists", begun + 1).await;
-    if own {
-        // What has changed meanwhile nobody knows.
-        until(&mut standing, "list_changed").await;
-    }
+    // What has changed meanwhile nobody knows.
+    until(&mut standing, "list_changed").await;
     assert_eq!(session.text("change", "").await, "changed");
     until(&mut standing, "list_changed").await;
+}
+
+/// What it told the last one of its lists may be over, and sessions outlast it.
+#[rstest::rstest]
+#[case::old("legacy")]
+#[case::new("modern")]
+#[tokio::test]
+async fn sessions_list_anew_when_the_next_shared_child_serves(#[case] server: &str) {
+    let bed = Bed::start(&["--mcp-isolation", "Shared"], &[server]).await;
+    let session = bed.session().await;
+    let mut standing = beside(&session).await;
+    session.call(&json!(2), "die", "").await;
+    until(&mut standing, "list_changed").await;
+    assert_eq!(session.text("echo", "x").await, "x");
 }
 
 /// Nobody's place is taken by who only listens.
