@@ -10,8 +10,8 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use super::answer::Body;
+use super::answering::Answering;
 use super::doors::Door;
-use super::pieces::Pieces;
 
 /// How many more streams a client may break off than it hears to their end.
 const MAX_BROKEN_OFF: usize = 100;
@@ -27,9 +27,17 @@ struct State {
     over: Option<Instant>,
     broken_off: usize,
     leave: bool,
+    /// Whether the connection is to end with the next pause.
+    rests: bool,
 }
 
 impl State {
+    /// Whether anybody waits for its requests to come and go: nobody of HTTP/1 before a drain, so that a request there
+    /// wakes no task but its own.
+    fn tells(&self) -> bool {
+        self.version == Some(Version::HTTP_2) || self.rests
+    }
+
     /// HTTP/1 keeps the time of its connections itself.
     fn idle(&self) -> bool {
         self.version.is_none() || (self.version == Some(Version::HTTP_2) && self.under_way == 0)
@@ -44,9 +52,10 @@ impl Client {
     /// Takes a request of this version, whose turn ends with what this gives.
     pub fn enter(self: &Arc<Self>, version: Version) -> Turn {
         let mut first = true;
-        self.0.send_modify(|state| {
+        self.0.send_if_modified(|state| {
             state.under_way += 1;
             first = state.version.replace(version).is_none();
+            first || state.tells()
         });
         Turn {
             client: Arc::clone(self),
@@ -97,6 +106,7 @@ impl Client {
 
     /// Ends when no request was under way for a [`REST`].
     async fn rests(&self) {
+        self.0.send_modify(|state| state.rests = true);
         let mut state = self.0.subscribe();
         loop {
             let over = match state.wait_for(|state| state.under_way == 0).await {
@@ -146,13 +156,13 @@ impl Turn {
                 self.client.0.send_modify(|state| state.leave = true);
             }
         }
-        Response::from_parts(head, Pieces::new(body, self).boxed_unsync())
+        Response::from_parts(head, Answering::new(body, self).boxed_unsync())
     }
 }
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.client.0.send_modify(|state| {
+        self.client.0.send_if_modified(|state| {
             state.under_way = state.under_way.saturating_sub(1);
             state.over = Some(Instant::now());
             state.broken_off = if self.whole || !self.is_stream {
@@ -160,6 +170,7 @@ impl Drop for Turn {
             } else {
                 state.broken_off + 1
             };
+            state.tells()
         });
     }
 }

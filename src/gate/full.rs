@@ -45,6 +45,8 @@ impl Full {
         };
         tokio::spawn(async move {
             doors::linger(&stream).await;
+            // Its place is free when it is gone, not before.
+            drop(stream);
             drop(place);
         });
     }

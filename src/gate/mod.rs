@@ -7,6 +7,7 @@
 
 pub mod admin;
 pub mod answer;
+mod answering;
 pub mod arriving;
 pub mod asked;
 pub mod audit;
@@ -36,7 +37,6 @@ pub mod metrics;
 pub mod models;
 pub mod mounted;
 pub mod passing;
-mod pieces;
 mod ports;
 pub mod proxy;
 pub mod queue;

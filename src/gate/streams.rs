@@ -12,7 +12,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::listen::MAX_HEAD;
-use super::pieces::PIECE;
 
 /// Streams of one connection at once.
 pub const MAX_STREAMS: u32 = 64;
@@ -24,6 +23,8 @@ const WINDOWS: usize = 48 * 1024 * 1024;
 const MAX_FRAME: u32 = 16 * 1024;
 /// Streams that were reset before anybody looked at them, or by our own errors, before the connection ends.
 const MAX_PENDING_RESETS: usize = 20;
+/// Bytes of an answer that wait in a stream, and how much is given to it at once.
+pub(super) const PIECE: usize = 4 * 1024;
 /// Between two pings, and for their answer.
 const PING: Duration = Duration::from_secs(20);
 
