@@ -1,7 +1,6 @@
 //! The only writer of children: server-side apply by one field manager, after the question whose they are.
 
 use std::fmt::Debug;
-use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::NamespaceResourceScope;
@@ -12,10 +11,10 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::difference;
 use super::names::{APPLIED, MANAGER, short_hash};
 
 mod ack;
+mod amiss;
 mod contest;
 mod error;
 mod halt;
@@ -28,10 +27,10 @@ pub use ack::Ack;
 pub use error::ApplyError;
 pub use wrote::UNSEEN;
 
+use amiss::Lasting;
 use contest::Contests;
 use error::fault;
 use ours::must_be_ours;
-use template::{Foreign, Harm, foreign, lacking};
 use wrote::{Memory, Sight};
 
 /// A namespaced kind that can be written.
@@ -133,7 +132,8 @@ impl Applier {
             }
             Err(source) => return Err(fault(wanted, source)),
         };
-        self.wrote.remember(key, String::new(), &made, None);
+        self.wrote
+            .remember(key, String::new(), &made, Lasting::default());
         Ok(Ack::Written)
     }
 
@@ -184,29 +184,6 @@ fn applied<K: Child>(there: &K) -> Option<&str> {
 /// As JSON. What cannot be written so is a bug of the type, and then like nothing.
 fn value<K: Child>(of: &K) -> Value {
     serde_json::to_value(of).unwrap_or_default()
-}
-
-/// What of a child is not as it is wanted: the worst of it.
-fn amiss(body: &Value, there: &Value, compare: Compare) -> Option<Foreign> {
-    let foreign = foreign(body, there);
-    let unlike = |found: &Foreign| found.harm == Harm::Unlike;
-    if foreign.as_ref().is_some_and(unlike) {
-        return foreign;
-    }
-    let added = || {
-        let same = compare == Compare::Ours || difference::identical(&body["spec"], &there["spec"]);
-        (!same).then(|| ".spec".to_owned())
-    };
-    let lacks = difference::first(body, there).or_else(added);
-    lacks.map(|path| lacking(&path)).or(foreign)
-}
-
-/// What of a child writing could change, and its status could not.
-fn facts(there: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let facts = [&there["metadata"]["labels"], &there["spec"]];
-    facts.map(Value::to_string).hash(&mut hasher);
-    hasher.finish()
 }
 
 fn key<K: Child>(of: &K) -> String {

@@ -4,7 +4,10 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
 use serde_json::json;
 
+use super::amiss::amiss;
+use super::template::Harm;
 use super::*;
+use crate::controller::difference;
 
 fn map(data: &str, owner: Option<&str>) -> ConfigMap {
     let mut map = ConfigMap::default();
@@ -67,7 +70,7 @@ fn what_a_predecessor_had_is_leaving(
 }
 
 fn matches<K: Child>(body: &Value, there: &K, compare: Compare) -> bool {
-    amiss(body, &value(there), compare).is_none()
+    amiss(body, &value(there), compare).is_empty()
 }
 
 #[test]
@@ -133,7 +136,10 @@ fn the_worst_is_what_is_amiss() {
     let (body, hash) = body(&wanted);
     let mut there = wanted.clone();
     there.metadata.annotations = Some([(APPLIED.to_owned(), hash)].into());
-    let found = |there: &Deployment| amiss(&body, &value(there), Compare::Ours).unwrap();
+    let found = |there: &Deployment| {
+        let mut all = amiss(&body, &value(there), Compare::Ours);
+        all.remove(0).found
+    };
     let template = &mut there.spec.as_mut().unwrap().template;
     let labels = [("mesh".to_owned(), "on".to_owned())].into();
     template.metadata.get_or_insert_default().labels = Some(labels);
@@ -159,7 +165,12 @@ fn at(version: u64, data: &str) -> ConfigMap {
 #[test]
 fn a_store_that_is_behind_another_write_proves_nothing() {
     let memory = Memory::default();
-    memory.remember("key".to_owned(), "b".to_owned(), &at(8, "b"), None);
+    memory.remember(
+        "key".to_owned(),
+        "b".to_owned(),
+        &at(8, "b"),
+        Lasting::default(),
+    );
     let sight = |hash: &str, there: Option<&ConfigMap>| memory.sight("key", hash, there);
     assert_eq!(sight("a", Some(&at(7, "a"))), Sight::Behind);
     assert_eq!(sight("b", Some(&at(7, "a"))), Sight::Unseen);
@@ -172,18 +183,31 @@ fn a_store_that_is_behind_another_write_proves_nothing() {
     );
 }
 
-/// A label that a webhook adds to each write is left, whatever the status says, and whatever else is changed is not.
-#[test]
-fn what_the_api_server_puts_back_is_left() {
-    let service = |ports: u16, status: &str| json!({ "metadata": { "resourceVersion": status, "labels": { "theirs": "" } }, "spec": { "ports": ports }, "status": status });
+/// A type that a webhook puts into each write is left, whatever the status says, and whatever else is changed is not.
+#[rstest::rstest]
+#[case::as_it_was("h", "theirs", 1, "a", &[])]
+#[case::no_part_of_it_is_written("h", "theirs", 1, "b", &[])]
+#[case::mended_by_somebody("h", "ours", 1, "a", &[])]
+#[case::another_field("h", "theirs", 2, "a", &["spec.ports"])]
+#[case::the_same_field("h", "another", 1, "a", &["spec.type"])]
+#[case::something_else_is_wanted("other", "theirs", 1, "a", &["spec.type"])]
+fn what_the_api_server_puts_back_is_left(
+    #[case] hash: &str,
+    #[case] kind: &str,
+    #[case] ports: u16,
+    #[case] status: &str,
+    #[case] besides: &[&str],
+) {
+    let wanted = json!({ "spec": { "ports": 1, "type": "ours" } });
+    let service = |kind: &str, ports: u16, status: &str| json!({ "metadata": { "resourceVersion": status }, "spec": { "ports": ports, "type": kind }, "status": status });
+    let found = |there: &Value| amiss(&wanted, there, Compare::Ours);
     let memory = Memory::default();
-    let left = Some(facts(&service(1, "a")));
+    let left = Lasting::of(&found(&service("theirs", 1, "a")));
     memory.remember("key".to_owned(), "h".to_owned(), &at(8, ""), left);
-    let settled = |hash: &str, there: Value| memory.settled("key", hash, facts(&there));
-    assert!(settled("h", service(1, "a")));
-    assert!(settled("h", service(1, "b")), "no part of it is written");
-    assert!(!settled("h", service(2, "a")));
-    assert!(!settled("other", service(1, "a")));
+    let lasting = memory.lasting("key", hash);
+    let now = lasting.besides(found(&service(kind, ports, status)));
+    let now: Vec<&str> = now.iter().map(|one| one.found.what.as_str()).collect();
+    assert_eq!(now, besides);
 }
 
 #[test]

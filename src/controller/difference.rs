@@ -1,30 +1,57 @@
 //! Does what is there already say what we want? Decides whether an apply is worth a request.
 
+use std::fmt::Display;
+
 use serde_json::Value;
+
+/// What is in the place of a field that is missing.
+static NOTHING: Value = Value::Null;
 
 /// Whether everything that `wanted` says is so in `there`. What the API server adds (defaults, cluster IPs)
 /// makes no difference; the length and order of lists do.
 #[must_use]
 pub fn satisfied(wanted: &Value, there: &Value) -> bool {
-    first(wanted, there).is_none()
+    all(wanted, there).is_empty()
 }
 
-/// The path of the first field in which it is not so, such as `.spec.replicas`: names alone, no values.
+/// The path of each field in which it is not so, such as `.spec.replicas`, and what is there. A list of another length is
+/// one field.
 #[must_use]
-pub fn first(wanted: &Value, there: &Value) -> Option<String> {
+pub fn all<'a>(wanted: &Value, there: &'a Value) -> Vec<(String, &'a Value)> {
+    let mut found = Vec::new();
+    gather(wanted, there, &mut found);
+    found
+}
+
+fn gather<'a>(wanted: &Value, there: &'a Value, found: &mut Vec<(String, &'a Value)>) {
     match (wanted, there) {
-        (Value::Object(wanted), Value::Object(there)) => wanted.iter().find_map(|(key, value)| {
-            let below = match there.get(key) {
-                Some(now) => first(value, now),
-                None => (!is_empty(value)).then(String::new),
-            };
-            below.map(|below| format!(".{key}{below}"))
-        }),
-        (Value::Array(wanted), Value::Array(there)) if wanted.len() == there.len() => {
-            let mut pairs = wanted.iter().zip(there).enumerate();
-            pairs.find_map(|(at, (a, b))| first(a, b).map(|below| format!("[{at}]{below}")))
+        (Value::Object(wanted), Value::Object(there)) => {
+            for (key, value) in wanted {
+                let before = found.len();
+                match there.get(key) {
+                    Some(now) => gather(value, now, found),
+                    None if is_empty(value) => {}
+                    None => found.push((String::new(), &NOTHING)),
+                }
+                under(&mut found[before..], format_args!(".{key}"));
+            }
         }
-        (a, b) => (a != b && !same_quantity(a, b)).then(String::new),
+        (Value::Array(wanted), Value::Array(there)) if wanted.len() == there.len() => {
+            for (at, (a, b)) in wanted.iter().zip(there).enumerate() {
+                let before = found.len();
+                gather(a, b, found);
+                under(&mut found[before..], format_args!("[{at}]"));
+            }
+        }
+        (a, b) if a == b || same_quantity(a, b) => {}
+        (_, now) => found.push((String::new(), now)),
+    }
+}
+
+/// Puts a step before these paths. They are made on the way back, so that none is made where nothing differs.
+fn under(found: &mut [(String, &Value)], step: impl Display) {
+    for (path, _) in found {
+        *path = format!("{step}{path}");
     }
 }
 
@@ -128,16 +155,17 @@ mod tests {
     }
 
     #[rstest::rstest]
-    #[case::field(json!({"spec": {"replicas": 1, "x": "y"}}), json!({"spec": {"replicas": 2, "x": "y"}}), ".spec.replicas")]
-    #[case::missing(json!({"a": {"b": {"c": 1}}}), json!({"a": {}}), ".a.b")]
-    #[case::entry(json!({"ports": [{"port": 1}, {"port": 2}]}), json!({"ports": [{"port": 1}, {"port": 3}]}), ".ports[1].port")]
-    #[case::longer_list(json!({"ports": [1]}), json!({"ports": [1, 2]}), ".ports")]
-    fn the_first_difference_is_named(
+    #[case::field(json!({"spec": {"replicas": 1, "x": "y"}}), json!({"spec": {"replicas": 2, "x": "y"}}), json!([[".spec.replicas", 2]]))]
+    #[case::missing(json!({"a": {"b": {"c": 1}}}), json!({"a": {}}), json!([[".a.b", null]]))]
+    #[case::entry(json!({"ports": [{"port": 1}, {"port": 2}]}), json!({"ports": [{"port": 1}, {"port": 3}]}), json!([[".ports[1].port", 3]]))]
+    #[case::longer_list(json!({"ports": [1]}), json!({"ports": [1, 2]}), json!([[".ports", [1, 2]]]))]
+    #[case::several(json!({"a": {"b": 1, "c": [1]}, "d": 1}), json!({"a": {"b": 2, "c": []}, "d": 1}), json!([[".a.b", 2], [".a.c", []]]))]
+    fn each_difference_is_named(
         #[case] wanted: Value,
         #[case] there: Value,
-        #[case] path: &str,
+        #[case] differences: Value,
     ) {
-        assert_eq!(first(&wanted, &there).as_deref(), Some(path));
+        assert_eq!(json!(all(&wanted, &there)), differences);
     }
 
     #[test]

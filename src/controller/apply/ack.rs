@@ -11,8 +11,8 @@ pub enum Ack {
     Unchanged,
     /// It was written, or was a moment ago and the store does not show it yet.
     Written,
-    /// It is as wanted but for labels or annotations that somebody else puts into its pod template again and again: they
-    /// are taken out after that time at the earliest.
+    /// It is as wanted but for labels or annotations that somebody else puts into its pod template again and again, or for
+    /// what no write of ours has mended: they are taken out, or that is tried, after that time at the earliest.
     Later(Duration),
     /// Somebody else changes it again and again, so that it is not as wanted or its pods would be none of ours.
     Contested {

@@ -1,9 +1,10 @@
 //! Children that somebody else changes again and again: how often they are taken back, and what is told; pure.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Ack;
+use super::amiss::Amiss;
 use super::template::{Foreign, Harm};
 use crate::driver::again::Again;
 
@@ -11,9 +12,14 @@ use crate::driver::again::Again;
 const CURE: &str =
     "have whoever it is leave out objects with the label app.kubernetes.io/managed-by: sealroom";
 
-/// What was taken back a while ago, by child. What has held for long is forgotten, so there are never more than objects.
+/// What was written a while ago because of others. What has held for long is forgotten.
 #[derive(Debug, Default)]
-pub(super) struct Contests(HashMap<String, Contest>);
+pub(super) struct Contests {
+    /// What was taken back, by child: there are never more than objects.
+    taken: HashMap<String, Contest>,
+    /// What a write left as it was, by child and field.
+    vain: HashMap<(String, String), Again>,
+}
 
 #[derive(Debug)]
 struct Contest {
@@ -21,7 +27,11 @@ struct Contest {
     hash: String,
     child: String,
     by: String,
+    /// How often that child was taken back, whatever for: the pace.
     again: Again,
+    /// What the last time was for, and how often in a row it was for that.
+    harm: Harm,
+    times: u32,
     /// Nothing while it happened once and is mended.
     told: Option<Told>,
 }
@@ -49,7 +59,8 @@ pub(super) struct Taken<'a> {
 }
 
 impl Contests {
-    /// What to answer instead of a write: nothing when one may be made. `found` is what is not as wanted now.
+    /// What to answer instead of a write: nothing when one may be made. `found` is what is not as wanted now, beside what
+    /// lasts.
     pub(super) fn turn(
         &mut self,
         key: &str,
@@ -57,7 +68,8 @@ impl Contests {
         found: Option<&Foreign>,
         now: Instant,
     ) -> Option<Ack> {
-        let contest = self.0.get_mut(key).filter(|contest| contest.hash == hash)?;
+        let contest = self.taken.get_mut(key);
+        let contest = contest.filter(|contest| contest.hash == hash)?;
         let after = contest.again.left(now)?;
         if let Some(found) = found {
             let told = contest.told.as_ref();
@@ -78,8 +90,35 @@ impl Contests {
     /// The child was written as that. What was undone while something else was wanted is forgotten: should that be wanted
     /// again, nobody has changed it since.
     pub(super) fn written(&mut self, key: &str, hash: &str) {
-        self.0
+        self.taken
             .retain(|of, contest| of != key || contest.hash == hash);
+    }
+
+    /// A write left that as it was. It always waits as after the first time: should something come into that field which a
+    /// write mends, nobody is told of it meanwhile.
+    pub(super) fn in_vain(&mut self, key: &str, what: &str, now: Instant) {
+        self.vain.retain(|_, again| again.left(now).is_some());
+        let mut again = Again::default();
+        again.done(now);
+        self.vain.insert((key.to_owned(), what.to_owned()), again);
+    }
+
+    /// Takes out of `found` the fields that a write left as they were a moment ago, so that who changes one again and again
+    /// causes no write each time; how long they wait.
+    pub(super) fn put_off(
+        &self,
+        key: &str,
+        found: &mut Vec<Amiss>,
+        now: Instant,
+    ) -> Option<Duration> {
+        let mut wait = None;
+        found.retain(|one| {
+            let again = self.vain.get(&(key.to_owned(), one.found.what.clone()));
+            let left = again.and_then(|again| again.left(now));
+            wait = wait.max(left);
+            left.is_none()
+        });
+        wait
     }
 
     /// Counts a child that was taken back; what is to be told of it, if it was not the first time.
@@ -90,22 +129,26 @@ impl Contests {
         taken: Taken<'_>,
         now: Instant,
     ) -> Option<Told> {
-        self.0.retain(|_, contest| !contest.again.rested(now));
+        self.taken.retain(|_, contest| !contest.again.rested(now));
         self.written(key, hash);
-        let before = self.0.remove(key);
+        let harm = taken.found.harm;
+        let before = self.taken.remove(key);
+        let same = before.as_ref().filter(|before| before.harm == harm);
         let mut contest = Contest {
             hash: hash.to_owned(),
             child: taken.child.to_owned(),
             by: taken.by.to_owned(),
+            harm,
+            times: same.map_or(1, |before| before.times.saturating_add(1)),
             again: before.map(|before| before.again).unwrap_or_default(),
             told: None,
         };
         contest.again.done(now);
-        if taken.remains || contest.again.times() > 1 {
+        if taken.remains || contest.times > 1 {
             contest.told = Some(contest.words(taken.found));
         }
         let told = contest.told.clone();
-        self.0.insert(key.to_owned(), contest);
+        self.taken.insert(key.to_owned(), contest);
         told
     }
 }
@@ -122,7 +165,7 @@ impl Contest {
             Harm::Asks => ("the pod template of ", ""),
             Harm::Lacks => ("", ""),
         };
-        let times = match self.again.times() {
+        let times = match self.times {
             1 => "once".to_owned(),
             times => format!("{times} times in a row"),
         };

@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
+use serde_json::json;
+
 use super::*;
+use crate::controller::apply::Compare;
+use crate::controller::apply::amiss::amiss;
 
 fn foreign(harm: Harm) -> Foreign {
     let what = "container proxy was added".to_owned();
@@ -134,6 +138,46 @@ fn a_harmless_contest_that_becomes_worse_is_told() {
     assert!(matches!(ack, Some(Ack::Contested { .. })), "{ack:?}");
 }
 
+/// The pace is the child's; what is told and counted was for the same.
+#[test]
+fn what_was_taken_back_for_something_else_does_not_count() {
+    let begin = Instant::now();
+    let at = |second| begin + Duration::from_secs(second);
+    let mut contests = Contests::default();
+    assert_eq!(took(&mut contests, "h", false, Harm::Asks, at(0)), None);
+    assert_eq!(took(&mut contests, "h", false, Harm::Lacks, at(10)), None);
+    assert_eq!(contests.turn("key", "h", None, at(11)), None);
+    let told = took(&mut contests, "h", false, Harm::Lacks, at(30)).unwrap();
+    let message = told.message;
+    assert!(message.contains("2 times in a row"), "{message}");
+    assert!(message.contains("40 s later"), "{message}");
+}
+
+/// It hides nothing else, and no other child, and never waits for long.
+#[test]
+fn what_no_write_mends_is_put_off() {
+    let begin = Instant::now();
+    let wanted = json!({ "metadata": { "ownerReferences": [] }, "spec": { "replicas": 1 } });
+    let there =
+        json!({ "metadata": { "ownerReferences": [{ "uid": "v" }] }, "spec": { "replicas": 0 } });
+    let found = amiss(&wanted, &there, Compare::Ours);
+    let mut contests = Contests::default();
+    let put_off = |contests: &Contests, key: &str, second| {
+        let mut found = found.clone();
+        let wait = contests.put_off(key, &mut found, begin + Duration::from_secs(second));
+        (found.len(), wait.map(|wait| wait.as_secs()))
+    };
+    assert_eq!(put_off(&contests, "key", 0), (2, None));
+    for _ in 0..9 {
+        contests.in_vain("key", "metadata.ownerReferences", begin);
+    }
+    assert_eq!(put_off(&contests, "key", 3), (1, Some(7)));
+    assert_eq!(put_off(&contests, "other", 3), (2, None));
+    assert_eq!(put_off(&contests, "key", 10), (2, None));
+    contests.in_vain("other", "spec", begin + Duration::from_secs(10));
+    assert_eq!(contests.vain.len(), 1, "what has waited is forgotten");
+}
+
 #[test]
 fn a_field_that_is_changed_again_is_told_without_the_template() {
     let begin = Instant::now();
@@ -163,10 +207,10 @@ fn contests_end_and_are_forgotten() {
         };
         contests.took(&key.to_string(), "h", taken, begin);
     }
-    assert_eq!(contests.0.len(), 100);
+    assert_eq!(contests.taken.len(), 100);
     let later = begin + Duration::from_secs(600);
     assert_eq!(took(&mut contests, "h", false, Harm::Unlike, later), None);
-    assert_eq!(contests.0.len(), 1);
+    assert_eq!(contests.taken.len(), 1);
 }
 
 #[test]

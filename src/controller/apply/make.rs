@@ -10,16 +10,15 @@ use kube::api::{Patch, PatchParams};
 use kube::runtime::events::{Event, EventType};
 use serde_json::{Value, json};
 
+use super::amiss::{Amiss, Lasting, amiss, left, taken_back};
 use super::contest::Taken;
 use super::error::fault;
-use super::template::{Foreign, Harm, foreign, managers, named};
+use super::template::{Foreign, Harm, managers, named, own};
 use super::wrote::Sight;
 use super::{
-    Ack, Applier, ApplyError, Child, Compare, amiss, applied, body, facts, key, must_be_ours,
-    value, version,
+    Ack, Applier, ApplyError, Child, Compare, applied, body, key, must_be_ours, value, version,
 };
 use crate::api::Reason;
-use crate::controller::difference;
 use crate::controller::names::MANAGER;
 
 /// What is wanted of one child.
@@ -28,15 +27,27 @@ struct Wish<'a, K> {
     body: Value,
     hash: String,
     key: String,
+    compare: Compare,
+}
+
+impl<K: Child> Wish<'_, K> {
+    /// All of it that is not so.
+    fn amiss(&self, there: &K) -> Vec<Amiss> {
+        amiss(&self.body, &value(there), self.compare)
+    }
 }
 
 /// What came of a write.
 struct Wrote<K> {
     after: K,
-    /// What somebody had changed, and who, in words.
-    found: Option<(Foreign, String)>,
-    /// Whether something is there again with the answer.
-    remains: bool,
+    /// What is not as wanted all the same.
+    left: Vec<Amiss>,
+    /// Of that, what was to be mended.
+    vain: Vec<String>,
+    /// What somebody had changed, and whether it is there again with the answer.
+    taken: Option<(Foreign, bool)>,
+    /// Who, in words.
+    by: String,
 }
 
 impl Applier {
@@ -58,6 +69,7 @@ impl Applier {
             body,
             hash,
             key: key(wanted),
+            compare,
         };
         let sight = self.wrote.sight(&wish.key, &wish.hash, there.as_deref());
         if sight == Sight::Unseen {
@@ -73,37 +85,39 @@ impl Applier {
                 there.map_err(|source| fault(wanted, source))?.map(Arc::new)
             }
         };
-        // Found in one that was as wanted once, so that somebody has changed it since.
-        let mut changed = None;
         if let Some(there) = there.as_deref() {
             must_be_ours(there, wanted, owner)?;
-            let now = value(there);
-            let found = amiss(&wish.body, &now, compare).filter(|_| !behind);
-            if let Some(ack) = self.turn(&wish, found.as_ref()) {
+        }
+        // Found in one that was as wanted once, so that somebody has changed it since.
+        let mut changed = Vec::new();
+        if let Some(there) = there.as_deref().filter(|_| !behind) {
+            // What lasts is nobody's new change: it neither hides one nor is taken for one.
+            let lasting = self.wrote.lasting(&wish.key, &wish.hash);
+            let mut found = lasting.besides(wish.amiss(there));
+            let now = Instant::now();
+            let later = self.contests().put_off(&wish.key, &mut found, now);
+            if let Some(ack) = self.turn(&wish, found.first().map(|one| &one.found)) {
                 return Ok(ack);
             }
-            let as_it_is =
-                found.is_none() || self.wrote.settled(&wish.key, &wish.hash, facts(&now));
-            if as_it_is && !behind {
-                return Ok(Ack::Unchanged);
+            if found.is_empty() {
+                return Ok(later.map_or(Ack::Unchanged, Ack::Later));
             }
             // A policy that others have opened is closed at once, however often they do it.
             let counts = compare == Compare::Ours && applied(there) == Some(wish.hash.as_str());
-            changed = found.filter(|_| counts);
+            if counts {
+                changed = found;
+            }
         }
-        let wrote = self.write(&wish, there.is_some(), changed).await?;
+        let write = self.write(&wish, there.is_some(), changed);
+        let wrote = write.await?;
         let same = there.is_some_and(|there| version(&*there) == version(&wrote.after));
         let ack = if same { Ack::Unchanged } else { Ack::Written };
-        let now = value(&wrote.after);
-        let remains = amiss(&wish.body, &now, compare);
-        if let Some(remains) = &remains {
-            tracing::warn!(child = %wish.key, what = remains.what, "applied, and somebody else's fields remain");
+        if let Some(left) = wrote.left.first() {
+            tracing::warn!(child = %wish.key, what = left.found.what, "applied, and somebody else's fields remain");
         }
-        // What makes pods unlike what is wanted is no state to leave a child in.
-        let settled = remains.filter(|remains| remains.harm != Harm::Unlike);
-        let settled = settled.map(|_| facts(&now));
         let (key, hash) = (wish.key.clone(), wish.hash.clone());
-        self.wrote.remember(key, hash, &wrote.after, settled);
+        let lasting = Lasting::of(&wrote.left);
+        self.wrote.remember(key, hash, &wrote.after, lasting);
         Ok(self.took(&wish, &wrote).await.unwrap_or(ack))
     }
 
@@ -119,12 +133,12 @@ impl Applier {
         &self,
         wish: &Wish<'_, K>,
         there: bool,
-        changed: Option<Foreign>,
+        changed: Vec<Amiss>,
     ) -> Result<Wrote<K>, ApplyError> {
         let fault = |source| fault(wish.wanted, source);
         let (api, name) = (self.api(wish.wanted), wish.wanted.name_any());
         let mut by = BTreeSet::new();
-        if changed.is_some() {
+        if !changed.is_empty() {
             // The stores have no field managers, and applying takes over what they changed.
             let now = api.get_opt(&name).await.map_err(fault)?;
             by.extend(now.iter().flat_map(|now| managers(now.managed_fields())));
@@ -134,36 +148,34 @@ impl Applier {
         // API server says so.
         let params = if there { params.force() } else { params };
         let applied = api.patch(&name, &params, &Patch::Apply(&wish.body)).await;
-        let after = applied.map_err(fault)?;
-        let now = value(&after);
-        let Some(left) = foreign(&wish.body, &now) else {
-            // What the API server itself changes with each write is nobody's contest.
-            let changed = changed.filter(|_| difference::satisfied(&wish.body, &now));
-            return Ok(Wrote {
-                after,
-                found: changed.map(|found| (found, named(&by))),
-                remains: false,
-            });
-        };
-        by.extend(managers(after.managed_fields()));
-        let after = self.take_back(&wish.body, &after).await?;
-        let found = changed
-            .filter(|found| found.harm == Harm::Unlike)
-            .unwrap_or(left);
+        let mut after = applied.map_err(fault)?;
+        let mut rest = wish.amiss(&after);
+        let mut theirs = rest.clone();
+        theirs.retain(|one| one.found.harm != Harm::Lacks);
+        if !theirs.is_empty() {
+            by.extend(managers(after.managed_fields()));
+            after = self.take_back(&wish.body, &after).await?;
+            rest = left(&rest, wish.amiss(&after));
+        }
+        let lasts = Lasting::of(&rest);
+        let tried: Vec<Amiss> = changed.into_iter().chain(theirs).collect();
+        let vain = tried.iter().filter(|one| lasts.has(one));
         Ok(Wrote {
-            remains: foreign(&wish.body, &value(&after)).is_some(),
+            vain: vain.map(|one| one.found.what.clone()).collect(),
+            taken: taken_back(tried, &rest),
+            left: rest,
+            by: named(&by),
             after,
-            found: Some((found, named(&by))),
         })
     }
 
-    /// Puts the wanted pod template in the place of the one that is there. Not bound to a version: whatever is there by
-    /// now, this is what is wanted.
+    /// Puts the wanted pod template in the place of the one that is there, but for a restart. Not bound to a version:
+    /// whatever is there by now, this is what is wanted.
     async fn take_back<K: Child>(&self, body: &Value, there: &K) -> Result<K, ApplyError> {
         let fault = |source| fault(there, source);
         let operations = json!([
             { "op": "test", "path": "/metadata/uid", "value": there.uid() },
-            { "op": "replace", "path": "/spec/template", "value": body["spec"]["template"] },
+            { "op": "replace", "path": "/spec/template", "value": own(body, &value(there)) },
         ]);
         let operations = serde_json::from_value(operations);
         let operations = operations.map_err(|error| fault(kube::Error::SerdeError(error)))?;
@@ -179,9 +191,13 @@ impl Applier {
 
     /// Counts a child that was taken back. The answer, where that is more than a write.
     async fn took<K: Child>(&self, wish: &Wish<'_, K>, wrote: &Wrote<K>) -> Option<Ack> {
+        let now = Instant::now();
         self.contests().written(&wish.key, &wish.hash);
-        let (found, by) = wrote.found.as_ref()?;
-        let remains = wrote.remains;
+        for what in &wrote.vain {
+            self.contests().in_vain(&wish.key, what, now);
+        }
+        let (found, remains) = wrote.taken.as_ref()?;
+        let (by, remains) = (wrote.by.as_str(), *remains);
         tracing::warn!(child = %wish.key, by, what = found.what, remains, "what somebody changed is taken back");
         let child = format!("{} {}", K::kind(&()), wish.wanted.name_any());
         let taken = Taken {
@@ -190,7 +206,6 @@ impl Applier {
             found,
             remains,
         };
-        let now = Instant::now();
         let told = self.contests().took(&wish.key, &wish.hash, taken, now)?;
         if told.harm != Harm::Asks {
             return self.turn(wish, None);
@@ -225,3 +240,7 @@ impl Applier {
         }
     }
 }
+
+#[cfg(test)]
+#[path = "make_tests.rs"]
+mod tests;

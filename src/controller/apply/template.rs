@@ -17,8 +17,8 @@ use crate::mcp::pin::printable;
 
 /// With this `kubectl rollout restart` asks for new pods, and for nothing else.
 const RESTARTED: &str = "kubectl.kubernetes.io/restartedAt";
-/// Longest list of keys, in characters.
-const LONGEST: usize = 300;
+/// Longest key or path, in characters. The API server takes keys of 317, so that each is told as a whole.
+const LONGEST: usize = 350;
 /// Field managers that are named; of further ones the number is.
 const NAMED: usize = 3;
 /// Longest name of a field manager, in characters. The API server takes 128.
@@ -44,31 +44,34 @@ pub(super) enum Harm {
     Unlike,
 }
 
-/// What is in the template of a child and not in the wanted one. Nothing for kinds that have no pod template.
-pub(super) fn foreign(wanted: &Value, there: &Value) -> Option<Foreign> {
-    let wanted = template(wanted)?;
+/// What is in the template of a child and not in the wanted one: that its pods would be others, or else each label and
+/// annotation, with its value. Nothing for kinds that have no pod template.
+pub(super) fn foreign(wanted: &Value, there: &Value) -> Vec<(Foreign, String)> {
+    let Some(wanted) = template(wanted) else {
+        return Vec::new();
+    };
     let there = template(there).unwrap_or_default();
     let shape = Shape::of_template(&there).differs(&Shape::of_template(&wanted));
     if let Some(what) = shape {
-        return Some(Foreign {
-            what,
-            harm: Harm::Unlike,
-        });
+        let harm = Harm::Unlike;
+        return vec![(Foreign { what, harm }, String::new())];
     }
-    let mut keys = Vec::new();
-    let of = |of: &PodTemplateSpec| of.metadata.clone().unwrap_or_default();
-    let (wanted, there) = (of(&wanted), of(&there));
-    added("label", wanted.labels, there.labels, &mut keys);
-    added(
-        "annotation",
-        wanted.annotations,
-        there.annotations,
-        &mut keys,
-    );
-    (!keys.is_empty()).then(|| Foreign {
-        what: printable(&keys.join("; "), LONGEST),
-        harm: Harm::Asks,
-    })
+    let of = |of: PodTemplateSpec| of.metadata.unwrap_or_default();
+    let (wanted, there) = (of(wanted), of(there));
+    let labels = added("label", wanted.labels, there.labels);
+    let annotations = added("annotation", wanted.annotations, there.annotations);
+    labels.chain(annotations).collect()
+}
+
+/// The wanted template. A restart that somebody asked for in the one that is there stays: without it pods would be
+/// replaced once more, and it is nobody's interference.
+pub(super) fn own(wanted: &Value, there: &Value) -> Value {
+    let mut template = wanted["spec"]["template"].clone();
+    let restarted = &there["spec"]["template"]["metadata"]["annotations"][RESTARTED];
+    if restarted.is_string() {
+        template["metadata"]["annotations"][RESTARTED] = restarted.clone();
+    }
+    template
 }
 
 /// The field of that path, which is not as it is wanted.
@@ -88,11 +91,15 @@ fn template(of: &Value) -> Option<PodTemplateSpec> {
 
 type Pairs = Option<BTreeMap<String, String>>;
 
-fn added(kind: &str, wanted: Pairs, there: Pairs, keys: &mut Vec<String>) {
+fn added(kind: &str, wanted: Pairs, there: Pairs) -> impl Iterator<Item = (Foreign, String)> {
     let wanted = wanted.unwrap_or_default();
-    let there = there.unwrap_or_default().into_keys();
-    let theirs = there.filter(|key| !wanted.contains_key(key) && key != RESTARTED);
-    keys.extend(theirs.map(|key| format!("{kind} {key} was added")));
+    let there = there.unwrap_or_default().into_iter();
+    let theirs = there.filter(move |(key, _)| !wanted.contains_key(key) && key != RESTARTED);
+    theirs.map(move |(key, value)| {
+        let what = printable(&format!("{kind} {key} was added"), LONGEST);
+        let harm = Harm::Asks;
+        (Foreign { what, harm }, value)
+    })
 }
 
 /// The other field managers that own something of the spec which we do not, as they call themselves.

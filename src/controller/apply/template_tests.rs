@@ -55,7 +55,7 @@ fn with(change: &Value) -> Value {
 
 #[test]
 fn what_the_api_server_fills_in_is_nobodys() {
-    assert_eq!(foreign(&wanted(), &there()), None);
+    assert_eq!(foreign(&wanted(), &there()), []);
 }
 
 #[rstest::rstest]
@@ -66,8 +66,30 @@ fn what_the_api_server_fills_in_is_nobodys() {
 #[case::annotation(json!({ "metadata": { "annotations": { "inject": "yes" } } }), "annotation inject was added", Harm::Asks)]
 #[case::label(json!({ "metadata": { "labels": { "mesh\u{7}": "on" } } }), "label mesh\\u{7} was added", Harm::Asks)]
 fn what_others_put_into_a_template(#[case] change: Value, #[case] what: &str, #[case] harm: Harm) {
-    let found = foreign(&wanted(), &with(&change)).unwrap();
+    let all = foreign(&wanted(), &with(&change));
+    let [(found, _)] = all.as_slice() else {
+        panic!("{all:?}");
+    };
     assert_eq!((found.what.as_str(), found.harm), (what, harm));
+}
+
+/// Each by itself, with what is in it, and without a restart.
+#[test]
+fn labels_and_annotations_are_found_with_their_values() {
+    let change = json!({ "metadata": {
+        "labels": { "mesh": "on" },
+        "annotations": { "inject": "yes", RESTARTED: "2026-11-29T12:00:00Z" },
+    } });
+    let all = foreign(&wanted(), &with(&change));
+    let all: Vec<_> = all
+        .iter()
+        .map(|(found, value)| (found.what.as_str(), value.as_str()))
+        .collect();
+    let expected = [
+        ("label mesh was added", "on"),
+        ("annotation inject was added", "yes"),
+    ];
+    assert_eq!(all, expected);
 }
 
 #[rstest::rstest]
@@ -75,24 +97,37 @@ fn what_others_put_into_a_template(#[case] change: Value, #[case] what: &str, #[
 #[case::priority(json!({ "spec": { "priorityClassName": "models" } }))]
 #[case::scheduling(json!({ "spec": { "nodeSelector": { "disk": "fast" } } }))]
 fn what_is_a_platforms_own(#[case] change: Value) {
-    assert_eq!(foreign(&wanted(), &with(&change)), None);
+    assert_eq!(foreign(&wanted(), &with(&change)), []);
+}
+
+#[test]
+fn of_what_others_put_into_a_template_only_a_restart_stays() {
+    let restart = json!({ RESTARTED: "2026-11-29T12:00:00Z" });
+    let mut change = json!({ "metadata": { "annotations": restart, "labels": { "mesh": "on" } } });
+    change["metadata"]["annotations"]["inject"] = "yes".into();
+    let mut own = own(&wanted(), &with(&change));
+    let annotations = own["metadata"]["annotations"].as_object_mut().unwrap();
+    let at = annotations.remove(RESTARTED);
+    assert_eq!(at, Some("2026-11-29T12:00:00Z".into()));
+    let mut there = wanted();
+    there["spec"]["template"] = own;
+    assert_eq!(foreign(&wanted(), &there), []);
+    assert_eq!(super::own(&wanted(), &there), wanted()["spec"]["template"]);
 }
 
 #[test]
 fn of_what_has_no_pods_nothing_is_foreign() {
     let service = json!({ "spec": { "selector": { "a": "b" } } });
-    assert_eq!(foreign(&service, &json!({ "spec": {} })), None);
+    assert_eq!(foreign(&service, &json!({ "spec": {} })), []);
 }
 
+/// Two keys are never told as one.
 #[test]
-fn keys_are_bounded() {
-    let many: Value = (0..1_000)
-        .map(|index| (format!("key-{index}"), "".into()))
-        .collect::<serde_json::Map<_, _>>()
-        .into();
-    let change = json!({ "metadata": { "annotations": many } });
-    let found = foreign(&wanted(), &with(&change)).unwrap();
-    assert!(found.what.chars().count() <= LONGEST, "{}", found.what);
+fn the_longest_key_is_told_as_a_whole() {
+    let key = format!("{}/{}", "p".repeat(253), "n".repeat(63));
+    let change = json!({ "metadata": { "annotations": { key.as_str(): "" } } });
+    let all = foreign(&wanted(), &with(&change));
+    assert_eq!(all[0].0.what, format!("annotation {key} was added"));
 }
 
 fn entry(manager: &str, template: Value) -> ManagedFieldsEntry {

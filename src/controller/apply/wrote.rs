@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use kube::Resource;
 
+use super::amiss::Lasting;
 use super::version;
 
 /// How long a write counts that the store does not show. A watch is seldom more than a second behind.
@@ -20,9 +21,8 @@ struct Wrote {
     at: Instant,
     /// The resourceVersion that the store must show before its object counts again.
     version: u64,
-    /// What the answer to the write had, where that was not what is wanted: while it has no more, another write of the
-    /// same would change nothing.
-    settled: Option<u64>,
+    /// What the answer to the write had that is not wanted.
+    lasting: Lasting,
 }
 
 /// What the store has of a child, beside what was written last.
@@ -59,17 +59,18 @@ impl Memory {
                 Sight::Behind
             };
         }
-        if behind || last.settled.is_none() {
+        if behind || last.lasting.is_empty() {
             wrote.remove(key);
         }
         Sight::Shown
     }
 
-    /// Whether writing the same again would change nothing in a child that has this.
-    pub(super) fn settled(&self, key: &str, hash: &str, facts: u64) -> bool {
-        self.lock().get(key).is_some_and(|last| {
-            last.settled == Some(facts) && last.hash == hash && last.at.elapsed() < SETTLED
-        })
+    /// What is not as wanted in a child and would be there after another write of the same.
+    pub(super) fn lasting(&self, key: &str, hash: &str) -> Lasting {
+        let wrote = self.lock();
+        let last = wrote.get(key);
+        let last = last.filter(|last| last.hash == hash && last.at.elapsed() < SETTLED);
+        last.map(|last| last.lasting.clone()).unwrap_or_default()
     }
 
     /// The child was written and is now as the API server answered.
@@ -78,15 +79,15 @@ impl Memory {
         key: String,
         hash: String,
         after: &K,
-        settled: Option<u64>,
+        lasting: Lasting,
     ) {
         let mut wrote = self.lock();
         // Of children that are gone nothing is kept.
         wrote.retain(|_, last| {
-            let counts = if last.settled.is_some() {
-                SETTLED
-            } else {
+            let counts = if last.lasting.is_empty() {
                 UNSEEN
+            } else {
+                SETTLED
             };
             last.at.elapsed() < counts
         });
@@ -94,7 +95,7 @@ impl Memory {
             hash,
             at: Instant::now(),
             version: version(after),
-            settled,
+            lasting,
         };
         wrote.insert(key, last);
     }

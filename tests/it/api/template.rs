@@ -149,5 +149,10 @@ async fn asked_for_by_an_annotation(there: &There, wanted: &PodTemplateSpec) {
     there
         .change("agent", annotation("agent.example/inject"))
         .await;
-    there.becomes(wanted).await;
+    // The restart that somebody asked for stays.
+    let mut restarted = wanted.clone();
+    let annotations = &mut restarted.metadata.get_or_insert_default().annotations;
+    let annotations = annotations.get_or_insert_default();
+    annotations.insert(RESTARTED.to_owned(), "true".to_owned());
+    there.becomes(&restarted).await;
 }
