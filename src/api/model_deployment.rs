@@ -150,7 +150,8 @@ pub struct ModelDeploymentSpec {
     /// Which nodes may run the pods. Any by default.
     #[serde(default)]
     pub scheduling: Scheduling,
-    /// How many seconds a stopping pod may take to finish its running requests: 1 to 3600, 120 by default.
+    /// How many seconds a stopping pod may take to finish its running requests: 1 to 3600, 120 by default. One
+    /// that the operator deletes because it is open has ten at most.
     #[serde(default = "drain_seconds")]
     #[schemars(range(min = 1, max = 3600))]
     pub drain_seconds: i64,

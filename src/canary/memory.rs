@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::net::IpAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use crate::seal::check::is_control;
 use crate::seal::wire::{Proto, Seen, SeenReport, VERSION};
 
 /// Nonces that are remembered; the oldest goes first.
@@ -33,8 +34,12 @@ impl Memory {
         }
     }
 
-    /// Remembers a nonce; one that is repeated in the same way takes no place.
+    /// Remembers a nonce; one that is repeated in the same way takes no place, nor does one of a control. There are hundreds
+    /// of those a second while many pods start, and they would push out what convicts somebody.
     pub fn remember(&mut self, nonce: &str, from: IpAddr, proto: Proto) {
+        if is_control(nonce) {
+            return;
+        }
         let known = |seen: &Seen| seen.nonce == nonce && seen.from == from && seen.proto == proto;
         // Repetitions come within a round; a look at the newest few keeps this cheap.
         if self.seen.iter().rev().take(64).any(known) {
@@ -75,6 +80,7 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::seal::check::{control_nonce, new_nonce};
 
     const FROM: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 7));
 
@@ -108,6 +114,19 @@ mod tests {
     }
 
     #[test]
+    fn controls_take_no_place() {
+        let mut memory = Memory::starting_at(1);
+        let pods = new_nonce();
+        memory.remember(&pods, FROM, Proto::Tcp);
+        for _ in 0..2 * CAPACITY {
+            memory.remember(&control_nonce(), FROM, Proto::Tcp);
+        }
+        let report = memory.since("c", 0);
+        assert_eq!((ids(&report), report.lost), (vec![1], false));
+        assert_eq!(report.seen[0].nonce, pods);
+    }
+
+    #[test]
     fn a_restart_hides_nothing() {
         let mut memory = Memory::starting_at(500);
         memory.remember("a", FROM, Proto::Tcp);
@@ -120,7 +139,7 @@ mod tests {
     fn a_flood_is_bounded_and_admitted() {
         let mut memory = Memory::starting_at(1);
         for at in 0..CAPACITY + 1 {
-            memory.remember(&format!("{at:032x}"), FROM, Proto::Tcp);
+            memory.remember(&format!("f{at:031x}"), FROM, Proto::Tcp);
         }
         let all = memory.since("c", 0);
         assert_eq!(

@@ -15,6 +15,8 @@ use super::planner::{PodCondition, Reason};
 const MANAGER: &str = "sealroom";
 /// The readiness gate of sealed pods.
 pub const CONDITION: &str = "sealroom.dev/sealed";
+/// Seconds that an open pod has to end, at most.
+const GRACE: u32 = 10;
 
 /// Why a write failed.
 #[derive(Debug, thiserror::Error)]
@@ -34,12 +36,13 @@ pub trait Cluster: Clone + Send + Sync + 'static {
         &self,
         condition: PodCondition,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
-    /// Deletes the pod with this UID.
+    /// Deletes the pod with this UID, which has `grace` seconds to end when anybody else deletes it.
     fn delete(
         &self,
         namespace: String,
         name: String,
         uid: String,
+        grace: Option<i64>,
     ) -> impl Future<Output = Result<(), ClusterError>> + Send;
     /// Tells an object's owner that a pod was seen open.
     fn event(
@@ -91,6 +94,18 @@ fn body(condition: &PodCondition, now: &str) -> serde_json::Value {
     })
 }
 
+/// Gives the pod its own time to end, and an open one no more than [`GRACE`]: a gate that knows of the opening has cut
+/// what it served, and what any other still serves must end soon. No less than a second either, since with none the API
+/// forgets a pod whose containers still run.
+fn deletion(uid: String, own: Option<i64>) -> DeleteParams {
+    let own = own.map_or(GRACE, |own| u32::try_from(own.max(1)).unwrap_or(GRACE));
+    let params = DeleteParams::default().grace_period(own.min(GRACE));
+    params.preconditions(Preconditions {
+        uid: Some(uid),
+        resource_version: None,
+    })
+}
+
 fn failed(error: kube::Error) -> ClusterError {
     match &error {
         kube::Error::Api(status) if status.is_not_found() || status.is_conflict() => {
@@ -116,11 +131,9 @@ impl Cluster for KubeCluster {
         namespace: String,
         name: String,
         uid: String,
+        grace: Option<i64>,
     ) -> Result<(), ClusterError> {
-        let params = DeleteParams::default().preconditions(Preconditions {
-            uid: Some(uid),
-            resource_version: None,
-        });
+        let params = deletion(uid, grace);
         let done = self.pods(&namespace).delete(&name, &params).await;
         done.map(drop).map_err(failed)
     }
@@ -148,6 +161,22 @@ impl Cluster for KubeCluster {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[rstest::rstest]
+    #[case::a_long_drain_is_cut(Some(120), 10)]
+    #[case::a_short_one_stays(Some(3), 3)]
+    #[case::never_none_at_all(Some(0), 1)]
+    #[case::longer_than_any(Some(i64::MAX), 10)]
+    #[case::nothing_said(None, 10)]
+    fn an_open_pod_has_its_own_time_to_end_and_no_more_than_ten_seconds(
+        #[case] own: Option<i64>,
+        #[case] expected: u32,
+    ) {
+        let params = deletion("u".to_owned(), own);
+        assert_eq!(params.grace_period_seconds, Some(expected));
+        let only = params.preconditions.and_then(|only| only.uid);
+        assert_eq!(only.as_deref(), Some("u"));
+    }
 
     #[test]
     fn the_applied_body_owns_one_condition_of_one_uid() {

@@ -29,21 +29,21 @@ use error::{failed, kind, refused, unnumbered};
 const MAX_ANSWER: usize = 1024 * 1024;
 /// Longest 409 that is read, in bytes.
 const MAX_CONFLICT: usize = 4096;
-/// Time for a canary to answer; its own dials take a second.
-const CANARY_TIME: Duration = Duration::from_secs(3);
+/// Time for a canary to answer; its own dials take two.
+const CANARY_TIME: Duration = Duration::from_secs(4);
 /// Time for a gate to answer a challenge: its longest wait for silence is five seconds.
 const GATE_TIME: Duration = Duration::from_secs(8);
 /// Time for a connection.
 const CONNECT_TIME: Duration = Duration::from_secs(3);
-/// Challenges under way at once.
-const MAX_CHALLENGES: usize = 512;
+/// Rounds under way at once. Alarms do not wait for them: they are few, and the rate of alarms bounds them.
+const MAX_ROUNDS: usize = 512;
 
 /// The client. Clones share the limit.
 #[derive(Clone, Debug)]
 pub struct Edge {
     http: reqwest::Client,
     key: SigningKey,
-    challenges: Arc<Semaphore>,
+    rounds: Arc<Semaphore>,
 }
 
 impl Edge {
@@ -68,11 +68,12 @@ impl Edge {
         Ok(Self {
             http,
             key,
-            challenges: Arc::new(Semaphore::new(MAX_CHALLENGES)),
+            rounds: Arc::new(Semaphore::new(MAX_ROUNDS)),
         })
     }
 
-    /// Sends a challenge and waits for the end of its round. When the gate says that it is in another session
+    /// Sends a challenge and waits for the end of its round, an alarm at once and a round as soon as there is a place for
+    /// it. When the gate says that it is in another session
     /// or further in its numbers, the same challenge is sent once more with those.
     ///
     /// # Errors
@@ -82,9 +83,14 @@ impl Edge {
         gate: SocketAddr,
         challenge: &Challenge,
         sequence: &Sequence,
+        alarm: bool,
     ) -> Result<Report, EdgeError> {
         // The semaphore is never closed.
-        let _permit = self.challenges.acquire().await;
+        let _place = if alarm {
+            None
+        } else {
+            self.rounds.acquire().await.ok()
+        };
         let by = Instant::now() + GATE_TIME;
         let answer = self.order(gate, CHALLENGE, challenge, by).await?;
         let ChallengeConflict { session, last } = match answer {

@@ -7,11 +7,14 @@ use super::view::Canary;
 
 /// Time between two looks at what canaries saw when no round is under way: gates probe by themselves too.
 const IDLE: Duration = Duration::from_secs(2);
+/// How long it is known of a canary that is not ready how far its list was read, for what it heard before must convict
+/// nobody twice, and what was in doubt about it.
+const AWAY: Duration = Duration::from_secs(600);
 
 /// How far each canary's list was read, and who is to be asked next.
 #[derive(Debug, Default)]
 pub struct Seen {
-    since: HashMap<String, u64>,
+    since: HashMap<String, Read>,
     asking: HashSet<String>,
     /// Who has not been asked since a round ended.
     wanted: HashSet<String>,
@@ -19,9 +22,16 @@ pub struct Seen {
     first: HashSet<String>,
     /// Canaries that forgot nonces, and when they last said so.
     lost: HashMap<String, Instant>,
-    /// Canaries that did not answer when they were last asked.
-    silent: HashSet<String>,
+    /// Canaries that did not answer when they were last asked, and when that was known.
+    silent: HashMap<String, Instant>,
     asked: Option<Instant>,
+}
+
+/// The next entry of a canary's list, and when it was said.
+#[derive(Clone, Copy, Debug)]
+struct Read {
+    next: u64,
+    at: Instant,
 }
 
 impl Seen {
@@ -40,9 +50,13 @@ impl Seen {
         if idle {
             self.asked = Some(now);
             self.round_ended(canaries);
-            self.since.retain(|uid, _| self.wanted.contains(uid));
-            self.lost.retain(|uid, _| self.wanted.contains(uid));
-            self.silent.retain(|uid| self.wanted.contains(uid));
+            let here = &self.wanted;
+            let known = |uid: &String, at: Instant| {
+                here.contains(uid) || now.saturating_duration_since(at) < AWAY
+            };
+            self.since.retain(|uid, read| known(uid, read.at));
+            self.lost.retain(|uid, at| known(uid, *at));
+            self.silent.retain(|uid, at| known(uid, *at));
         }
         if first {
             self.first.clone_from(&self.wanted);
@@ -53,7 +67,7 @@ impl Seen {
                 continue;
             }
             self.asking.insert(canary.uid.clone());
-            let since = self.since.get(&canary.uid).copied().unwrap_or(0);
+            let since = self.since.get(&canary.uid).map_or(0, |read| read.next);
             due.push((canary.clone(), since));
         }
         due
@@ -64,11 +78,11 @@ impl Seen {
         self.asking.remove(uid);
         let first = self.first.remove(uid);
         let Some((next, lost)) = read else {
-            self.silent.insert(uid.to_owned());
+            self.silent.insert(uid.to_owned(), now);
             return;
         };
         self.silent.remove(uid);
-        self.since.insert(uid.to_owned(), next);
+        self.since.insert(uid.to_owned(), Read { next, at: now });
         if lost && !first {
             self.lost.insert(uid.to_owned(), now);
         }
@@ -79,7 +93,7 @@ impl Seen {
     /// Whose nonces it forgot nobody knows, so that holds for one period, in which every pod has a round.
     #[must_use]
     pub fn doubt(&self, uid: &str, period: Duration, now: Instant) -> Option<&'static str> {
-        if self.silent.contains(uid) {
+        if self.silent.contains_key(uid) {
             return Some("it could not be asked which nonces it heard");
         }
         let lost = self.lost.get(uid)?;
@@ -134,6 +148,31 @@ mod tests {
         );
     }
 
+    #[test]
+    fn what_a_canary_heard_is_read_once_although_it_was_not_ready_for_a_while() {
+        let (canaries, now) = (canaries(), Instant::now());
+        let mut seen = Seen::default();
+        seen.due(&canaries, now);
+        for uid in ["a", "b"] {
+            seen.answered(uid, Some((7, false)), now);
+        }
+        seen.due(&canaries[1..], now + IDLE);
+        let from = |seen: &mut Seen, now| {
+            let due = seen.due(&canaries, now);
+            due.iter()
+                .find(|(canary, _)| canary.uid == "a")
+                .map(|(_, since)| *since)
+        };
+        assert_eq!(from(&mut seen, now + IDLE * 2), Some(7));
+        seen.answered("a", Some((9, false)), now + IDLE * 2);
+        seen.due(&canaries[1..], now + AWAY * 2);
+        assert_eq!(
+            from(&mut seen, now + AWAY * 2 + IDLE),
+            Some(0),
+            "it is gone"
+        );
+    }
+
     const PERIOD: Duration = Duration::from_secs(30);
 
     #[test]
@@ -172,8 +211,25 @@ mod tests {
         assert_eq!(seen.doubt("b", PERIOD, now), None);
         // And nothing is kept of those who are gone.
         seen.answered("b", None, now);
+        seen.due(&[], now + AWAY);
+        assert!(seen.since.is_empty() && seen.lost.is_empty() && seen.silent.is_empty());
+    }
+
+    #[test]
+    fn a_canary_in_doubt_is_no_better_for_having_been_away() {
+        let (canaries, now) = (canaries(), Instant::now());
+        let mut seen = Seen::default();
+        seen.due(&canaries, now);
+        for (uid, read) in [("a", Some((7, false))), ("a", Some((9, true))), ("b", None)] {
+            seen.answered(uid, read, now);
+        }
         seen.due(&[], now + IDLE);
-        assert!(seen.lost.is_empty() && seen.silent.is_empty());
+        let back = now + IDLE + Duration::from_secs(1);
+        seen.due(&canaries, back);
+        for (uid, doubt) in [("a", "more nonces"), ("b", "could not be asked")] {
+            let why = seen.doubt(uid, PERIOD, back);
+            assert!(why.is_some_and(|why| why.contains(doubt)), "{uid}: {why:?}");
+        }
     }
 
     #[test]

@@ -30,6 +30,7 @@ fn sealed(ips: &[&str]) -> SealedPod {
         unlabelled: false,
         altered: None,
         notes: Vec::new(),
+        grace: Some(120),
         terminating: false,
         condition: None,
     }

@@ -43,6 +43,8 @@ pub struct SealedPod {
     pub altered: Option<String>,
     /// What is known of it and not evaluated, in words.
     pub notes: Vec<String>,
+    /// Seconds that it has to end when it is deleted.
+    pub grace: Option<i64>,
     /// Whether somebody deleted it; it is challenged until it is gone.
     pub terminating: bool,
     /// Its condition `sealroom.dev/sealed` as last seen.

@@ -47,10 +47,25 @@ pub fn is_nonce(text: &str) -> bool {
     text.len() == 32 && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
-/// A new nonce from the kernel's random numbers.
+/// How the nonce of a control begins.
+const CONTROL: &str = "00000000";
+
+/// A new nonce for a challenge, from the kernel's random numbers. It never looks like that of a control.
 #[must_use]
 pub fn new_nonce() -> String {
-    format!("{:032x}", rand::random::<u128>())
+    format!("{:032x}", rand::random::<u128>() | 1 << 127)
+}
+
+/// A new nonce for a control, which belongs to no pod.
+#[must_use]
+pub fn control_nonce() -> String {
+    format!("{CONTROL}{:024x}", rand::random::<u128>() >> 32)
+}
+
+/// Whether hearing that nonce convicts nobody.
+#[must_use]
+pub fn is_control(nonce: &str) -> bool {
+    nonce.starts_with(CONTROL)
 }
 
 fn targets(targets: &[Target], most: usize) -> Result<(), Malformed> {

@@ -113,6 +113,7 @@ impl Track {
             let ago = now.saturating_duration_since(begun);
             let wall = SystemTime::now().checked_sub(ago);
             self.last_proven = Some((begun, wall.unwrap_or(SystemTime::UNIX_EPOCH)));
+            self.control_failures = 0;
         }
     }
 
@@ -122,6 +123,7 @@ impl Track {
             0
         } else {
             self.failed_controls.clone_from(&begun.failed);
+            self.control_failures = self.control_failures.saturating_add(1);
             self.control_misses.saturating_add(1)
         };
     }

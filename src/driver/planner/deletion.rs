@@ -87,6 +87,7 @@ impl Track {
             namespace,
             name,
             uid,
+            grace: self.pod.grace,
         });
     }
 

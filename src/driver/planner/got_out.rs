@@ -1,8 +1,10 @@
 //! The ways out that were found, as many as are remembered.
 
 use std::collections::BTreeSet;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
+
+use crate::seal::wire::{Proto, TargetReport};
 
 /// Ways out of one pod that are remembered.
 const MAX_WAYS: usize = 16;
@@ -11,8 +13,8 @@ const MAX_WAYS: usize = 16;
 #[derive(Clone, Debug, Default)]
 pub(super) struct GotOut {
     pub(super) ways: BTreeSet<Way>,
-    /// Whether a policy explained one of them at any time: the policy may be gone when the gate reports.
-    pub(super) explained: bool,
+    /// When a policy last explained one of them: the policy may be gone when the gate reports.
+    pub(super) explained: Option<Instant>,
     /// When the newest was found.
     pub(super) last: Option<Instant>,
 }
@@ -35,6 +37,25 @@ pub(super) enum Destination {
     Canary(String),
     /// A Service: which pods stand behind it is not known here.
     Service,
+}
+
+impl Way {
+    /// The way to a target that was reached.
+    pub(super) fn of(target: &TargetReport) -> Option<Self> {
+        let addr: SocketAddr = target.addr.parse().ok()?;
+        let service = ["canary-service/", "dns/", "api-server/"];
+        let service = service.iter().any(|prefix| target.name.starts_with(prefix));
+        Some(Self {
+            name: target.name.clone(),
+            to: if service {
+                Destination::Service
+            } else {
+                Destination::Ip(addr.ip())
+            },
+            port: addr.port(),
+            udp: target.proto == Proto::Udp,
+        })
+    }
 }
 
 impl GotOut {

@@ -108,7 +108,11 @@ pub(super) fn judge(track: &Track, validity: Duration, egress: bool, now: Instan
         // Nobody finds it in the policies, so it is named.
         let name = &track.pod.pod.name;
         let named = (*reason == Reason::PodAltered).then(|| format!("pod {name}: {detail}"));
-        return of(Status::False, *reason, named.as_ref().unwrap_or(detail));
+        let mut message = named.unwrap_or_else(|| detail.clone());
+        if let Some(why) = track.still_open() {
+            message = format!("{message}; {why}");
+        }
+        return of(Status::False, *reason, &message);
     }
     if track.pod.kind == PodKind::Ungated {
         return match (&track.closure, egress) {
@@ -149,12 +153,11 @@ pub(super) fn judge(track: &Track, validity: Duration, egress: bool, now: Instan
         };
     }
     if track.control_misses >= CONTROL_MISSES {
-        let message = format!(
-            "a control failed, so silence proves nothing: {}",
-            track.failed_controls.join("; ")
+        return of(
+            Status::Unknown,
+            Reason::ControlFailed,
+            &track.control_failed(),
         );
-        let message: String = message.chars().take(1024).collect();
-        return of(Status::Unknown, Reason::ControlFailed, &message);
     }
     match state {
         None | Some(State::Unproven | State::Open) => {
@@ -183,5 +186,29 @@ pub(super) fn judge(track: &Track, validity: Duration, egress: bool, now: Instan
                 "the last proof is older than its validity"
             },
         ),
+    }
+}
+
+impl Track {
+    /// What keeps a pod open that nobody holds open any more.
+    fn still_open(&self) -> Option<String> {
+        if self.pod.terminating {
+            return Some(format!("pod {} is being deleted", self.pod.pod.name));
+        }
+        if self.altered.is_some() || self.closure != Some(Closure::Equal) {
+            return None;
+        }
+        if self.unheard >= UNHEARD {
+            return Some("the gate does not answer the operator".to_owned());
+        }
+        // Each one that fails ends a proof, so these need not follow each other.
+        (self.control_failures >= CONTROL_MISSES).then(|| self.control_failed())
+    }
+
+    /// Which controls failed last.
+    fn control_failed(&self) -> String {
+        let failed = self.failed_controls.join("; ");
+        let message = format!("a control failed, so silence proves nothing: {failed}");
+        message.chars().take(1024).collect()
     }
 }

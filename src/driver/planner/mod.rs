@@ -72,6 +72,8 @@ pub enum Action {
         name: String,
         /// Only the pod with this UID.
         uid: String,
+        /// Seconds that it has to end when anybody else deletes it.
+        grace: Option<i64>,
     },
     /// Tell the owner that a pod was seen open.
     Event {
@@ -110,11 +112,14 @@ pub struct Planner {
     view: Arc<View>,
     /// By pod UID, so no longer than the list of sealed pods.
     tracks: BTreeMap<String, Track>,
-    /// Whose nonce it is, by nonce; bounded by what each track remembers.
-    nonces: HashMap<String, String>,
+    /// Whose nonce it is and when it was made, by nonce; bounded by what each track remembers.
+    nonces: HashMap<String, (String, Instant)>,
     declared: DeclaredMemory,
     deletions: Deletions,
+    /// What alarms and rounds share.
     bucket: Bucket,
+    /// What alarms may take of that: who opens many pods of his must not keep all others from their proofs.
+    alarms: Bucket,
     started: Instant,
 }
 
@@ -122,8 +127,10 @@ impl Planner {
     /// Knows nothing yet.
     #[must_use]
     pub fn new(config: Config, now: Instant) -> Self {
+        let rate = f64::from(config.max_per_second.max(1));
         Self {
-            bucket: Bucket::new(config.max_per_second, now),
+            bucket: Bucket::new(rate, now),
+            alarms: Bucket::new(rate / 2.0, now),
             config,
             view: Arc::default(),
             tracks: BTreeMap::new(),
@@ -165,7 +172,7 @@ impl Planner {
             stays
         });
         let tracks = &self.tracks;
-        self.nonces.retain(|_, uid| tracks.contains_key(uid));
+        self.nonces.retain(|_, (uid, _)| tracks.contains_key(uid));
     }
 
     /// Time between two rounds of a proven pod, longer when there are more pods than the rate allows.
@@ -197,7 +204,7 @@ impl Planner {
         let Some(track) = self.tracks.get_mut(uid) else {
             return;
         };
-        track.word_opening(&self.view);
+        track.word_opening(&self.view, now);
         let declared = self.declared.of(&track.pod.owner_uid);
         let egress = declared.is_some_and(|owner| owner.current().declared.has_egress());
         let mut sealed = judge::judge(track, validity, egress, now);

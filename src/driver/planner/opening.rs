@@ -1,12 +1,12 @@
 //! Ways out that were found, and whether a policy explains them.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use crate::driver::view::{Canary, View};
 use crate::policy::{self, Closure, Direction, Protocol, Remote, Widening};
 use crate::seal::state::{OWN_NODE, OwnNode};
-use crate::seal::wire::{Opening, Proto, Report, Seen, State, Verdict};
+use crate::seal::wire::{Opening, Proto, Report, Seen, State, TargetReport, Verdict};
 
 use super::got_out::{Destination, GotOut, Way};
 use super::track::Track;
@@ -14,6 +14,8 @@ use super::{Planner, Reason};
 
 /// Longest detail of an opening, in characters.
 pub(super) const MAX_DETAIL: usize = 1024;
+/// How long a network may take to do what mended policies say, before it counts as one that does not.
+const ENFORCED: Duration = Duration::from_secs(30);
 
 impl Planner {
     /// Takes what a canary saw: a nonce convicts the pod whose nonce it is, wherever the packet seemed to
@@ -26,12 +28,13 @@ impl Planner {
     ) -> Vec<super::Action> {
         let mut convicted = BTreeSet::new();
         for seen in seen {
-            let Some(uid) = self.nonces.get(&seen.nonce) else {
+            let Some((uid, made)) = self.nonces.get(&seen.nonce) else {
                 continue;
             };
             let Some(track) = self.tracks.get_mut(uid) else {
                 continue;
             };
+            track.gets_out(*made);
             let udp = seen.proto == Proto::Udp;
             let transport = if udp { "UDP" } else { "TCP" };
             track.got_out.add(
@@ -48,12 +51,12 @@ impl Planner {
         let mut actions = Vec::new();
         for uid in convicted {
             if let Some(track) = self.tracks.get_mut(&uid) {
-                track.word_opening(&self.view);
+                track.word_opening(&self.view, now);
                 track.order = track.opening.as_ref().map(|(reason, detail)| Opening {
                     reason: reason.as_str().to_owned(),
                     detail: detail.clone(),
                 });
-                track.alarm = Some(now);
+                track.alarm_again(now, self.config.tick);
                 track.bad = track.bad.saturating_add(1);
             }
             self.settle(&uid, now, &mut actions);
@@ -70,37 +73,22 @@ impl Track {
         begun: std::time::Instant,
         now: std::time::Instant,
     ) {
-        for target in report
-            .targets
-            .iter()
-            .filter(|target| target.verdict == Verdict::Reached)
-        {
-            let node = target.name.starts_with(OWN_NODE);
-            if node && self.own_node == OwnNode::Report {
-                let note = format!("ownNode: reached at {}", target.addr);
-                if !self.notes.contains(&note) {
-                    self.notes.push(note);
-                }
-                continue;
+        let reached = report.targets.iter();
+        let reached = reached.filter(|target| target.verdict == Verdict::Reached);
+        let (noted, out): (Vec<&TargetReport>, Vec<_>) = reached.partition(|target| {
+            self.own_node == OwnNode::Report && target.name.starts_with(OWN_NODE)
+        });
+        for target in noted {
+            let note = format!("ownNode: reached at {}", target.addr);
+            if !self.notes.contains(&note) {
+                self.notes.push(note);
             }
-            let Ok(addr) = target.addr.parse::<SocketAddr>() else {
-                continue;
-            };
-            let service = ["canary-service/", "dns/", "api-server/"];
-            let service = service.iter().any(|prefix| target.name.starts_with(prefix));
-            self.got_out.add(
-                Way {
-                    name: target.name.clone(),
-                    to: if service {
-                        Destination::Service
-                    } else {
-                        Destination::Ip(addr.ip())
-                    },
-                    port: addr.port(),
-                    udp: target.proto == Proto::Udp,
-                },
-                now,
-            );
+        }
+        if !out.is_empty() {
+            self.gets_out(begun);
+        }
+        for way in out.into_iter().filter_map(Way::of) {
+            self.got_out.add(way, now);
         }
         let newer = self.got_out.last.is_none_or(|last| begun > last);
         if report.state != State::Open && newer && self.order.is_none() {
@@ -110,8 +98,19 @@ impl Track {
         self.remembered(report);
     }
 
+    /// Something got out in a round or an alarm that began then, and so it is not a control that keeps the pod open.
+    /// What the policies explained when it was found, and what leads out long after they were mended, are two things.
+    fn gets_out(&mut self, begun: std::time::Instant) {
+        self.control_failures = 0;
+        let explained = self.got_out.explained;
+        let mended = self.closure == Some(Closure::Equal);
+        if mended && explained.is_some_and(|last| begun > last + ENFORCED) {
+            self.got_out = GotOut::default();
+        }
+    }
+
     /// Whether it is open, and why, by all that is known now.
-    pub(super) fn word_opening(&mut self, view: &View) {
+    pub(super) fn word_opening(&mut self, view: &View, now: std::time::Instant) {
         let widened = match &self.closure {
             Some(closure @ Closure::Widened(_)) => Some(closure.detail()),
             _ => None,
@@ -122,7 +121,9 @@ impl Track {
             .filter(|report| report.state == State::Open);
         let reported = reported.and_then(|report| report.opening.clone());
         self.opening = if !self.got_out.ways.is_empty() {
-            self.got_out.explained |= self.got_out.ways.iter().any(|way| self.explains(way, view));
+            if self.got_out.ways.iter().any(|way| self.explains(way, view)) {
+                self.got_out.explained = Some(now);
+            }
             let names: Vec<&str> = self
                 .got_out
                 .ways
@@ -130,7 +131,7 @@ impl Track {
                 .map(|way| way.name.as_str())
                 .collect();
             let reached = format!("reached {}", names.join(", "));
-            Some(match (self.got_out.explained, widened) {
+            Some(match (self.got_out.explained.is_some(), widened) {
                 (true, Some(detail)) => (Reason::EgressOpen, format!("{reached}; {detail}")),
                 (true, None) => (Reason::EgressOpen, reached),
                 (false, _) => (

@@ -113,7 +113,7 @@ impl Planner {
             self.nonces.remove(&oldest);
         }
         track.nonces.push_back(nonce.clone());
-        self.nonces.insert(nonce.clone(), uid.to_owned());
+        self.nonces.insert(nonce.clone(), (uid.to_owned(), now));
         Some(Begun {
             uid: uid.to_owned(),
             gate: SocketAddr::new(ip, self.config.ports.gate_admin),

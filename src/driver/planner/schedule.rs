@@ -22,7 +22,7 @@ pub struct Due {
     pub rounds: Vec<String>,
 }
 
-/// A token bucket: `rate` challenges a second, no more than one second's at once.
+/// A token bucket: `rate` challenges a second, no more than one second's at once, or one.
 #[derive(Debug)]
 pub(super) struct Bucket {
     rate: f64,
@@ -31,23 +31,26 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    pub(super) fn new(rate: u32, now: Instant) -> Self {
-        let rate = f64::from(rate.max(1));
+    pub(super) fn new(rate: f64, now: Instant) -> Self {
         Self {
             rate,
-            tokens: rate,
+            tokens: rate.max(1.0),
             filled: now,
         }
     }
 
     fn fill(&mut self, now: Instant) {
         let passed = now.saturating_duration_since(self.filled).as_secs_f64();
-        self.tokens = (self.tokens + passed * self.rate).min(self.rate);
+        self.tokens = (self.tokens + passed * self.rate).min(self.rate.max(1.0));
         self.filled = now;
     }
 
+    fn holds_one(&self) -> bool {
+        self.tokens >= 1.0
+    }
+
     fn take(&mut self) -> bool {
-        let enough = self.tokens >= 1.0;
+        let enough = self.holds_one();
         if enough {
             self.tokens -= 1.0;
         }
@@ -56,29 +59,28 @@ impl Bucket {
 }
 
 impl Planner {
-    /// Takes those who are due, alarms first, then by how long they have been due. What the rate does not
-    /// allow now stays due, and so do all rounds while the canaries have no `room` for another order.
+    /// Takes those who are due, alarms first, and among alarms as among rounds who has been due for longest. What
+    /// the rate does not allow now stays due, and so do all rounds while the canaries have no `room` for another
+    /// order.
     pub fn due(&mut self, now: Instant, room: bool) -> Due {
         self.bucket.fill(now);
+        self.alarms.fill(now);
         let period = self.period();
-        let mut due = Due::default();
-        for (uid, track) in &mut self.tracks {
-            if track.alarm_due(now) && self.bucket.take() {
+        let mut alarms = self.oldest_first(|track| track.alarm_due(now));
+        alarms.retain(|_| self.bucket.holds_one() && self.alarms.take() && self.bucket.take());
+        for uid in &alarms {
+            if let Some(track) = self.tracks.get_mut(uid) {
                 track.alarm_begins(now, self.config.tick, self.config.max_back_off);
-                due.alarms.push(uid.clone());
             }
         }
+        let mut due = Due {
+            alarms,
+            rounds: Vec::new(),
+        };
         if !room {
             return due;
         }
-        let mut waiting: Vec<(Instant, &String)> = self
-            .tracks
-            .iter()
-            .filter(|(_, track)| track.round_due(now))
-            .map(|(uid, track)| (track.next_due, uid))
-            .collect();
-        waiting.sort();
-        let mut rounds: Vec<String> = waiting.into_iter().map(|(_, uid)| uid.clone()).collect();
+        let mut rounds = self.oldest_first(|track| track.round_due(now));
         rounds.retain(|_| self.bucket.take());
         for uid in &rounds {
             if let Some(track) = self.tracks.get_mut(uid) {
@@ -90,6 +92,16 @@ impl Planner {
         due.rounds = rounds;
         due
     }
+
+    /// Those that are due, who has been so for longest first.
+    fn oldest_first(&self, due: impl Fn(&Track) -> Option<Instant>) -> Vec<String> {
+        let tracks = self.tracks.iter();
+        let mut waiting: Vec<(Instant, &String)> = tracks
+            .filter_map(|(uid, track)| Some((due(track)?, uid)))
+            .collect();
+        waiting.sort();
+        waiting.into_iter().map(|(_, uid)| uid.clone()).collect()
+    }
 }
 
 impl Track {
@@ -99,13 +111,15 @@ impl Track {
             && !self.pod.pod.addresses.is_empty()
     }
 
-    fn round_due(&self, now: Instant) -> bool {
+    /// Since when its next round has been due.
+    fn round_due(&self, now: Instant) -> Option<Instant> {
         let due = self.in_flight < MAX_IN_FLIGHT && self.next_due <= now + SLACK;
-        due && self.altered.is_none() && self.deliverable()
+        (due && self.altered.is_none() && self.deliverable()).then_some(self.next_due)
     }
 
-    fn alarm_due(&self, now: Instant) -> bool {
-        self.deliverable() && self.alarm.is_some_and(|at| at <= now)
+    /// Since when its next alarm has been due.
+    fn alarm_due(&self, now: Instant) -> Option<Instant> {
+        self.alarm.filter(|at| *at <= now && self.deliverable())
     }
 
     /// An alarm is repeated at the next tick unless it was delivered; of an altered pod less and less often, because its
@@ -117,6 +131,13 @@ impl Track {
             0
         };
         self.alarm = Some(now + back_off(unheard, tick, most));
+        self.alarmed = Some(now);
+    }
+
+    /// An alarm at the next tick: each one carries a nonce that may get out again, and would raise the next.
+    pub(super) fn alarm_again(&mut self, now: Instant, tick: Duration) {
+        let next = self.alarmed.map_or(now, |last| now.max(last + tick));
+        self.alarm = Some(self.alarm.map_or(next, |alarm| alarm.min(next)));
     }
 }
 

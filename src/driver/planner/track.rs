@@ -32,11 +32,15 @@ pub(super) struct Track {
     pub(super) next_due: Instant,
     /// When to say at once that it is open; `None` when there is nothing to say.
     pub(super) alarm: Option<Instant>,
+    /// When the last one began.
+    pub(super) alarmed: Option<Instant>,
     pub(super) in_flight: usize,
     /// Rounds in a row that were not good.
     pub(super) bad: u32,
     /// Rounds in a row whose controls failed.
     pub(super) control_misses: u32,
+    /// Rounds whose controls failed since it was proven or got out, or policies changed.
+    pub(super) control_failures: u32,
     pub(super) failed_controls: Vec<String>,
     /// Rounds in a row that could not be delivered.
     pub(super) unheard: u32,
@@ -79,9 +83,11 @@ impl Track {
             policies: Vec::new(),
             next_due: now,
             alarm: None,
+            alarmed: None,
             in_flight: 0,
             bad: 0,
             control_misses: 0,
+            control_failures: 0,
             failed_controls: Vec::new(),
             unheard: 0,
             notes: Vec::new(),
@@ -155,6 +161,7 @@ impl Track {
     fn hurry(&mut self, now: Instant) {
         self.next_due = self.next_due.min(now);
         self.bad = 0;
+        self.control_failures = 0;
     }
 
     /// The closure as gates are told it.

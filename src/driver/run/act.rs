@@ -41,10 +41,11 @@ impl<C: Cluster> Driver<C> {
                     namespace,
                     name,
                     uid,
+                    grace,
                 } => {
                     tracing::warn!(namespace, pod = name, "deleting a pod that is open");
                     self.tasks.spawn(async move {
-                        let done = cluster.delete(namespace, name, uid.clone());
+                        let done = cluster.delete(namespace, name, uid.clone(), grace);
                         match timeout(WRITE, done).await {
                             Ok(Ok(()) | Err(ClusterError::Gone)) => return,
                             Ok(Err(error)) => {

@@ -17,7 +17,7 @@ impl<C: Cluster> Driver<C> {
         let (edge, sender) = (self.edge.clone(), self.sender.clone());
         self.tasks.spawn(async move {
             let answer = edge
-                .challenge(begun.gate, &begun.challenge, &begun.sequence)
+                .challenge(begun.gate, &begun.challenge, &begun.sequence, begun.alarm)
                 .await;
             let answer = answer.map_err(|error| {
                 tracing::debug!(%error, pod = begun.uid, "a challenge went unheard");

@@ -93,6 +93,10 @@ pub(super) fn sealed_pod(pod: &Pod, looks: &mut Looks) -> Option<SealedPod> {
             ended.is_some_and(|ended| ended.reason.as_deref() == Some("OOMKilled"))
         }),
         unlabelled: label.is_none(),
+        grace: pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.termination_grace_period_seconds),
         terminating: pod.metadata.deletion_timestamp.is_some(),
         condition: sealed.next().map(|condition| {
             let since = condition.last_transition_time.as_ref();

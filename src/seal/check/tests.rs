@@ -95,3 +95,11 @@ fn nonces_are_new_each_time() {
     assert!(is_nonce(&one) && is_nonce(&other));
     assert_ne!(one, other);
 }
+
+#[test]
+fn the_nonce_of_a_control_is_one_and_looks_like_no_pods() {
+    let (one, other) = (control_nonce(), control_nonce());
+    assert!(is_nonce(&one) && is_control(&one));
+    assert_ne!(one, other);
+    assert!((0..1000).all(|_| !is_control(&new_nonce())));
+}

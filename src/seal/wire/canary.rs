@@ -37,7 +37,8 @@ pub struct Dialled {
     pub addr: SocketAddr,
     /// Over what.
     pub proto: Proto,
-    /// Microseconds to the answer; absent when there was none within a second.
+    /// Microseconds from the first packet to the answer; absent when there was none within a second, nor within
+    /// another one from a target that must say something.
     pub rtt_micros: Option<u32>,
 }
 

@@ -1,5 +1,7 @@
 //! Control orders: who may give them, and what they bring.
 
+use sealroom::seal::verdict::{MAX_WAIT, required_wait};
+
 use super::*;
 use crate::ports::free_port;
 
@@ -59,6 +61,48 @@ async fn an_order_is_dialled_and_answered_in_its_order() {
         reached(&report.targets),
         [true, false, true, true, true, false]
     );
+}
+
+/// Hears three datagrams, as many as one dial sends, and answers those that come after.
+async fn busy() -> SocketAddr {
+    let socket = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let addr = socket.local_addr().unwrap();
+    tokio::spawn(async move {
+        let mut heard = [0; 512];
+        for count in 0.. {
+            let (length, from) = socket.recv_from(&mut heard).await.unwrap();
+            if count >= 3 {
+                socket.send_to(&heard[..length], from).await.unwrap();
+            }
+        }
+    });
+    addr
+}
+
+#[tokio::test]
+async fn who_must_say_something_is_asked_twice_and_all_of_that_time_counts() {
+    let canary = Running::start().await;
+    let kinds = [TargetKind::Canary, TargetKind::Dns, TargetKind::Dial];
+    let mut targets = Vec::new();
+    for kind in kinds {
+        targets.push(target(kind, busy().await, Proto::Udp));
+    }
+    let order = order(1, vec![], targets);
+    let answer = canary
+        .post(&canary.key.sign(CONTROL, &order).unwrap())
+        .await;
+    let report: ControlReport = answer.json().await.unwrap();
+    let took: Vec<Option<u32>> = (report.targets.iter())
+        .map(|dialled| dialled.rtt_micros)
+        .collect();
+    assert_eq!(took[2], None, "it is dialled once");
+    for rtt_micros in &took[..2] {
+        let rtt_micros = rtt_micros.expect("an answer to the second dial");
+        // It was mute for a second, so gates wait for its silence as long as for any.
+        let wait = required_wait(Control::Ok { rtt_micros });
+        assert!(rtt_micros >= 1_000_000, "{rtt_micros}");
+        assert_eq!(wait, MAX_WAIT);
+    }
 }
 
 #[tokio::test]

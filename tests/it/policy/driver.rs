@@ -65,7 +65,7 @@ async fn a_pod_is_proven_over_the_wire_and_a_hole_closes_it_until_it_is_gone() {
         "condition sealed-pod true NoEgress",
         "event assistant PolicyWidens",
         "condition sealed-pod false PolicyWidens",
-        "delete team-a/sealed-pod sealed-pod",
+        "delete team-a/sealed-pod sealed-pod 120",
         "condition sealed-pod true NoEgress",
     ];
     // A condition is written when the one before has been seen.

@@ -160,7 +160,7 @@ impl Peer {
 
     async fn challenge(&self, challenge: &Challenge) -> Result<Report, EdgeError> {
         self.edge
-            .challenge(self.addr, challenge, &self.sequence)
+            .challenge(self.addr, challenge, &self.sequence, false)
             .await
     }
 

@@ -78,8 +78,10 @@ impl Cluster for Written {
         namespace: String,
         name: String,
         uid: String,
+        grace: Option<i64>,
     ) -> Result<(), ClusterError> {
-        let done = self.push(format!("delete {namespace}/{name} {uid}"));
+        let grace = grace.unwrap_or_default();
+        let done = self.push(format!("delete {namespace}/{name} {uid} {grace}"));
         if self.mute.load(Ordering::SeqCst) {
             return std::future::pending().await;
         }
@@ -152,7 +154,10 @@ fn sealed_policy() -> NetworkPolicy {
 fn pod(name: &str, ip: &str, labels: serde_json::Value) -> Pod {
     serde_json::from_value(json!({
         "metadata": { "name": name, "namespace": "team-a", "uid": name, "resourceVersion": "1", "labels": labels },
-        "spec": { "nodeName": format!("node of {ip}"), "containers": [] },
+        "spec": {
+            "nodeName": format!("node of {ip}"), "containers": [],
+            "terminationGracePeriodSeconds": 120,
+        },
         "status": {
             "phase": "Running", "podIPs": [{ "ip": ip }],
             "conditions": [{ "type": "Ready", "status": "True" }],

@@ -51,6 +51,7 @@ pub(super) fn sealed_pod(name: &str) -> SealedPod {
         unlabelled: false,
         altered: None,
         notes: Vec::new(),
+        grace: Some(120),
         terminating: false,
         condition: None,
     }

@@ -4,7 +4,7 @@ use crate::driver::planner::{Reason, Status};
 use crate::driver::view::ServiceAddresses;
 use crate::seal::wire::State;
 
-use super::cluster::sealed_pod;
+use super::cluster::{WIDE, policy, sealed_pod};
 use super::outcome::{assert_sealed, proven};
 use super::sim::Sim;
 
@@ -55,6 +55,45 @@ fn each_control_alone_keeps_a_pod_unproven(
     sim.control = |_, _| true;
     sim.run(15.0);
     assert_sealed(&sim, Status::True, Reason::NoEgress);
+}
+
+#[test]
+fn what_keeps_a_pod_open_after_its_hole_was_closed_is_named() {
+    let mut sim = proven();
+    sim.leaks = |target| target.name.starts_with("dns/");
+    sim.view.policies.push(policy("hole", WIDE));
+    sim.run(35.0);
+    assert_sealed(&sim, Status::False, Reason::EgressOpen);
+    sim.view.policies.pop();
+    sim.leaks = |_| false;
+    sim.control = |_, addr| addr.port() != 53;
+    sim.run(20.0);
+    assert_sealed(&sim, Status::False, Reason::EgressOpen);
+    let message = &sim.sealed("p").message;
+    assert!(
+        message.contains("a control failed, so silence proves nothing: nobody could reach dns/"),
+        "{message}"
+    );
+    sim.control = |_, _| true;
+    sim.run(40.0);
+    assert_sealed(&sim, Status::True, Reason::NoEgress);
+}
+
+#[rstest::rstest]
+#[case::seen_by_the_gate(false)]
+#[case::seen_by_canaries_alone(true)]
+fn controls_that_failed_once_do_not_keep_open_what_gets_out(#[case] one_way: bool) {
+    let mut sim = Sim::new(vec![sealed_pod("p")]);
+    sim.leaks = |_| true;
+    sim.one_way = one_way;
+    sim.control = |_, _| false;
+    // Rounds of a pod that gets out come every ten seconds.
+    sim.run(35.0);
+    sim.control = |_, _| true;
+    sim.run(30.0);
+    assert_sealed(&sim, Status::False, Reason::NotEnforced);
+    let message = &sim.sealed("p").message;
+    assert!(!message.contains("a control failed"), "{message}");
 }
 
 #[test]

@@ -5,6 +5,7 @@ mod gate;
 mod outcome;
 mod sim;
 
+mod alarms;
 mod altered;
 mod conditions;
 mod controls;

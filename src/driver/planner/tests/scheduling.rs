@@ -10,7 +10,7 @@ use crate::seal::wire::State;
 use super::cluster::{policy, sealed_pod};
 use super::sim::Sim;
 
-fn many(n: usize) -> Vec<SealedPod> {
+pub(super) fn many(n: usize) -> Vec<SealedPod> {
     (0..n).map(|n| sealed_pod(&format!("pod-{n:05}"))).collect()
 }
 
@@ -176,21 +176,6 @@ fn an_engine_that_starts_is_followed_by_a_challenge_at_once() {
 }
 
 #[test]
-fn an_alarm_that_is_not_delivered_is_repeated() {
-    let mut sim = Sim::new(vec![sealed_pod("p")]);
-    sim.run(8.0);
-    sim.gates.get_mut("p").unwrap().deaf = true;
-    sim.view
-        .policies
-        .push(policy("hole", "{podSelector: {}, egress: [{}]}"));
-    sim.run(3.0);
-    assert_eq!(sim.state("p"), State::Proven);
-    sim.gates.get_mut("p").unwrap().deaf = false;
-    sim.run(1.0);
-    assert_eq!(sim.state("p"), State::Open);
-}
-
-#[test]
 fn a_gate_asks_for_its_session_once_and_again_after_a_restart() {
     let mut sim = Sim::new(vec![sealed_pod("p")]);
     sim.run(60.0);
@@ -247,21 +232,5 @@ fn overlapping_rounds_of_one_pod_are_bounded() {
     assert_eq!(begun, 6, "none of them has ended");
     sim.planner.abandoned("p");
     sim.now += Duration::from_secs(1);
-    assert_eq!(sim.planner.due(sim.now, true).rounds, ["p"]);
-}
-
-#[test]
-fn alarms_do_not_wait_for_canaries_and_rounds_do() {
-    let mut sim = Sim::new(vec![sealed_pod("p")]);
-    let view = std::sync::Arc::new(sim.view.clone());
-    sim.planner.observe(view, &sim.owners.clone(), sim.now);
-    assert!(sim.planner.due(sim.now, false).rounds.is_empty());
-    sim.view
-        .policies
-        .push(policy("hole", "{podSelector: {}, egress: [{}]}"));
-    let view = std::sync::Arc::new(sim.view.clone());
-    sim.planner.observe(view, &sim.owners.clone(), sim.now);
-    let due = sim.planner.due(sim.now, false);
-    assert_eq!((due.alarms, due.rounds.len()), (vec!["p".to_owned()], 0));
     assert_eq!(sim.planner.due(sim.now, true).rounds, ["p"]);
 }

@@ -31,6 +31,8 @@ pub(super) struct Sim {
     /// Whether the API server takes no condition.
     pub refuses: bool,
     pub seals: BTreeMap<String, PodSeal>,
+    /// How often the words of a seal became others.
+    pub reworded: usize,
     pub actions: Vec<Action>,
 }
 
@@ -55,6 +57,7 @@ impl Sim {
             control: |_, _| true,
             refuses: false,
             seals: BTreeMap::new(),
+            reworded: 0,
             actions: Vec::new(),
         };
         sim.pods(pods);
@@ -163,27 +166,34 @@ impl Sim {
         let actions = self.planner.finished(Finished { begun, answer }, now);
         self.take(actions);
         for target in heard {
-            let canaries = self.view.shared.canaries.clone();
-            let canary = canaries
-                .iter()
-                .find(|one| one.pod.addresses.contains(&target.addr.ip()));
-            let from = "192.0.2.77".parse().expect("an address behind some NAT");
-            let seen = Seen {
-                id: 1,
-                nonce: nonce.clone(),
-                from,
-                proto: target.proto,
-            };
-            let actions = self.planner.seen(canary.expect("a canary"), &[seen], now);
-            self.take(actions);
+            let canaries = self.view.shared.canaries.iter();
+            let mut canaries = canaries.cloned();
+            let canary = canaries.find(|one| one.pod.addresses.contains(&target.addr.ip()));
+            self.hear(&canary.expect("a canary"), &nonce, target.proto);
         }
+    }
+
+    /// A canary tells that it heard a nonce.
+    pub(super) fn hear(&mut self, canary: &Canary, nonce: &str, proto: Proto) {
+        let from = "192.0.2.77".parse().expect("an address behind some NAT");
+        let seen = Seen {
+            id: 1,
+            nonce: nonce.to_owned(),
+            from,
+            proto,
+        };
+        let actions = self.planner.seen(canary, &[seen], self.now);
+        self.take(actions);
     }
 
     fn take(&mut self, actions: Vec<Action>) {
         for action in actions {
             match action {
                 Action::Publish(seal) => {
-                    self.seals.insert(seal.uid.clone(), *seal);
+                    let message = seal.sealed.message.clone();
+                    let before = self.seals.insert(seal.uid.clone(), *seal);
+                    let other = before.is_some_and(|before| before.sealed.message != message);
+                    self.reworded += usize::from(other);
                 }
                 Action::Forget { uid } => {
                     self.seals.remove(&uid);
