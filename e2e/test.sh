@@ -69,7 +69,7 @@ if [ "$PROVIDER" = bed ]; then
   tests e2e 1200 cluster
   kind_is_ours=1
   e2e/kind/down.sh --quiet
-  check kind 180 kind
+  check kind 300 kind
 elif [ "$PROVIDER" = kind ]; then
   kind_is_ours=1
   e2e/kind/down.sh --quiet

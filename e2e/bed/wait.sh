@@ -36,6 +36,6 @@ for ((i = 1; i <= NODES; i++)); do
   fi
 done
 for ((i = 1; i <= NODES; i++)); do until_true 180 "node$i-ready" node_ready "node$i"; done
-until_true 60 service-account service_account
-until_true 60 addons grep -q "node1 addons" "$BED_DIR/timeline"
-until_true 120 dns-ready rollout
+until_true 180 service-account service_account
+until_true 180 addons grep -q "node1 addons" "$BED_DIR/timeline"
+until_true 180 dns-ready rollout

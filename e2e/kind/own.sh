@@ -47,8 +47,8 @@ begin() {
   echo "nameserver $FABRIC4.1" >"$BED_DIR/resolv.conf"
   "$BED_SRC/spawn.sh" fabric unshare --mount --uts --ipc --pid --fork --mount-proc --kill-child --propagation private \
     bash "$KIND_SRC/engine.sh" "$ENGINE_ROOT"
-  until_true 10 "the engine" started
-  until_true 60 "the engine's answer" answers
+  until_true 60 "the engine" started
+  until_true 180 "the engine's answer" answers
   engine docker network create --driver bridge --subnet "$KIND4.0/24" --ipv6 --subnet "$KIND6::/64" kind >/dev/null
   # Docker lets in what was asked for; the outside host may ask too.
   in_ns fabric iptables -I DOCKER-USER -j ACCEPT
@@ -132,7 +132,7 @@ finish() {
   engine "$KIND" get kubeconfig --internal --name "$CLUSTER" >"$BED_DIR/share/admin.conf"
   if [ "$CNI" = cilium ]; then kubectl apply --server-side -f "$SEALROOM_CACHE/go/cilium/crds" >/dev/null; fi
   for node in "${nodes[@]}"; do
-    until_true 60 "$node-cidrs" pod_cidrs "$node"
+    until_true 180 "$node-cidrs" pod_cidrs "$node"
     read -r cidr4 cidr6 <<<"$(pod_cidrs "$node")"
     read -r v4 v6 <<<"$(addresses "$node")"
     # The fabric knows the way back to every pod, and nothing masquerades on it.
@@ -150,6 +150,6 @@ finish() {
   done
   "$BED_SRC/volumes.sh" "${nodes[@]}" | kubectl apply --server-side -f - >/dev/null
   for node in "${nodes[@]}"; do until_true 180 "$node-ready" node_ready "$node"; done
-  until_true 60 service-account service_account
-  until_true 120 dns-ready dns_ready
+  until_true 180 service-account service_account
+  until_true 180 dns-ready dns_ready
 }

@@ -25,7 +25,7 @@ pub async fn client(environment: &Environment) -> Result<Client> {
 /// Installs or upgrades a chart with real helm and waits for it.
 ///
 /// # Errors
-/// When helm fails or the release is not ready in two minutes.
+/// When helm fails or the release is not ready in four minutes.
 pub async fn helm(
     environment: &Environment,
     release: &str,
@@ -38,9 +38,9 @@ pub async fn helm(
         .args(["upgrade", "--install", release])
         .arg(chart)
         .args(["--namespace", namespace, "--create-namespace"])
-        .args(["--wait", "--timeout", "120s"])
+        .args(["--wait", "--timeout", "240s"])
         .args(settings)
-        .deadline(Duration::from_secs(150))
+        .deadline(Duration::from_secs(270))
         .run()
         .await
         .with_context(|| format!("failed to install {}", chart.display()))?;

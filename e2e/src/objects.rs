@@ -83,6 +83,28 @@ impl World {
         .await
     }
 
+    /// The addresses of those that have one.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn addresses(&self, of: Subject<'_>) -> Result<Vec<String>> {
+        let pods = self.pods_of(of).await?;
+        let addresses = pods
+            .iter()
+            .filter_map(|pod| pod["status"]["podIP"].as_str());
+        Ok(addresses.map(ToOwned::to_owned).collect())
+    }
+
+    /// Whether one of them is going.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub async fn goes(&self, of: Subject<'_>) -> Result<bool> {
+        let pods = self.pods_of(of).await?;
+        let goes = |pod: &Value| !pod["metadata"]["deletionTimestamp"].is_null();
+        Ok(pods.iter().any(goes))
+    }
+
     /// Waits until so many pods serve what is written, and those of before are gone: their UIDs.
     ///
     /// # Errors

@@ -9,6 +9,9 @@ use crate::cluster::Environment;
 use crate::kube::wait;
 use crate::run::{Output, Program, RunError};
 
+/// For pods to be ready, the pull of their images included.
+const PODS: Duration = Duration::from_secs(120);
+
 /// A cluster with the operator in it.
 #[derive(Clone, Debug)]
 pub struct World {
@@ -117,12 +120,28 @@ impl World {
     /// # Errors
     /// What kubectl said, after two minutes.
     pub async fn pods_ready(&self, namespace: &str, pods: &[&str]) -> Result<(), RunError> {
-        let pods = pods.iter().map(|pod| format!("pod/{pod}"));
+        let pods: Vec<_> = pods.iter().map(|pod| format!("pod/{pod}")).collect();
+        let mut wait = vec!["wait", "-n", namespace, "--for=condition=Ready"];
+        wait.extend(pods.iter().map(String::as_str));
+        self.waited(&wait).await
+    }
+
+    /// Waits until the pods of a Deployment are those that are written, and ready.
+    ///
+    /// # Errors
+    /// What kubectl said, after two minutes.
+    pub async fn rolled_out(&self, namespace: &str, deployment: &str) -> Result<(), RunError> {
+        let target = format!("deployment/{deployment}");
+        let status = ["rollout", "status", "-n", namespace, &target];
+        self.waited(&status).await
+    }
+
+    /// Runs a command of kubectl that waits for pods, and says itself what it has not seen in time.
+    async fn waited(&self, arguments: &[&str]) -> Result<(), RunError> {
         self.environment
-            .kubectl(["wait", "-n", namespace, "--for=condition=Ready"])
-            .args(["--timeout=120s"])
-            .args(pods)
-            .deadline(Duration::from_secs(130))
+            .kubectl(arguments)
+            .arg(format!("--timeout={}s", PODS.as_secs()))
+            .deadline(PODS + Duration::from_secs(10))
             .run()
             .await?;
         Ok(())
@@ -161,73 +180,6 @@ impl World {
             .await?
             .with_context(|| format!("failed to find {path}"))?;
         Ok(list["items"].as_array().cloned().unwrap_or_default())
-    }
-
-    /// Gets a path from a port of a pod through the API server, past every policy.
-    ///
-    /// # Errors
-    /// When no answer comes or it is no JSON.
-    pub async fn pod_json(
-        &self,
-        namespace: &str,
-        pod: &str,
-        port: u16,
-        path: &str,
-    ) -> Result<Value> {
-        let text = self.pod_text(namespace, pod, port, path).await?;
-        serde_json::from_str(&text).with_context(|| format!("failed to parse {path} of {pod}"))
-    }
-
-    /// The same, as text.
-    ///
-    /// # Errors
-    /// When the forward does not stand or the pod does not answer.
-    pub async fn pod_text(
-        &self,
-        namespace: &str,
-        pod: &str,
-        port: u16,
-        path: &str,
-    ) -> Result<String> {
-        let mut forward = tokio::process::Command::new(&self.environment.kubectl)
-            .env("KUBECONFIG", &self.environment.kubeconfig)
-            .args([
-                "port-forward",
-                "-n",
-                namespace,
-                &format!("pod/{pod}"),
-                &format!(":{port}"),
-            ])
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::null())
-            .kill_on_drop(true)
-            .spawn()?;
-        let stdout = forward
-            .stdout
-            .take()
-            .context("failed to read kubectl's output")?;
-        let mut lines = tokio::io::AsyncBufReadExt::lines(tokio::io::BufReader::new(stdout));
-        let line = tokio::time::timeout(Duration::from_secs(20), lines.next_line())
-            .await??
-            .unwrap_or_default();
-        let local = line
-            .split_whitespace()
-            .find_map(|word| word.strip_prefix("127.0.0.1:"))
-            .with_context(|| format!("failed to forward to {pod}:{port}"))?
-            .to_owned();
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .timeout(Duration::from_secs(20))
-            .build()?;
-        let text = client
-            .get(format!("http://127.0.0.1:{local}{path}"))
-            .send()
-            .await?
-            .text()
-            .await?;
-        forward.kill().await?;
-        Ok(text)
     }
 
     /// A namespace that enforces `restricted`, with the registry's password in it, as a platform makes them.

@@ -7,7 +7,7 @@ use super::{Demo, NAMESPACE, Show, seal};
 impl Demo<'_> {
     pub(super) async fn answer(&self, show: &mut Show) -> Result<String> {
         show.now("What is the capital of France?");
-        let answer = self.chat("").await?;
+        let answer = self.first_chat(show).await?;
         show.done(
             "answer",
             format!("What is the capital of France? {answer:?}"),

@@ -1,11 +1,11 @@
 //! An MCP server beside the model: an application asks the model, the model's tool asks it again.
 
-use std::time::Duration;
-
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::{CLIENT, Demo, NAME, NAMESPACE, Show};
+use super::hole::refused;
+use super::{CLIENT, Demo, NAME, NAMESPACE, READY, SEEN, Show};
+use crate::asking::LED;
 use crate::kube::wait;
 use crate::objects::Subject;
 use crate::outside::ADDRESSES;
@@ -15,8 +15,6 @@ use crate::world::name_of;
 
 const SERVER: &str = "asks";
 const QUESTION: &str = "What is the capital of France?";
-/// For a Service to lead to what is ready.
-const SOON: Duration = Duration::from_secs(20);
 
 impl Demo<'_> {
     /// The server: it is bound to the model, and from its first moment on it dials out.
@@ -121,11 +119,10 @@ impl Demo<'_> {
     /// Waits until the server serves, and its Service leads to it.
     pub(super) async fn server_ready(&self) -> Result<()> {
         let subject = Subject::server(NAMESPACE, SERVER);
-        let patience = Duration::from_secs(120);
         self.world
-            .wait_for(subject, "Ready", "True", "", patience)
+            .wait_for(subject, "Ready", "True", "", READY)
             .await?;
-        wait(SOON, "the server's tools", async || {
+        wait(LED, "the server's tools", async || {
             self.mcp("tools/list", &json!({})).await.map(Some)
         })
         .await?;
@@ -135,12 +132,11 @@ impl Demo<'_> {
     /// Waits until the server is seen open, and refuses: what it says.
     pub(super) async fn caught(&self, reason: &str) -> Result<String> {
         let subject = Subject::server(NAMESPACE, SERVER);
-        let patience = Duration::from_secs(60);
         let sealed = self
             .world
-            .wait_for(subject, "Sealed", "False", reason, patience)
+            .wait_for(subject, "Sealed", "False", reason, SEEN)
             .await?;
-        let refused = wait(SOON, "a refused call", async || {
+        let refused = refused("a refused call", async || {
             match self.mcp_call("tools/list", &json!({})).await {
                 Ok((200, _)) => Ok(None),
                 Ok((status, said)) => {

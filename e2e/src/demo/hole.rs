@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 
-use super::{Demo, NAME, NAMESPACE, Show};
+use super::{Demo, GLANCE, NAME, NAMESPACE, SEEN, Show};
+use crate::asking::LED;
 use crate::kube::wait;
-use crate::tool::nobody_answered;
+
+/// For how long requests may be served after an opening was seen.
+const SHUT: Duration = Duration::from_secs(20);
 
 impl Demo<'_> {
     /// Opens a hole from the examples, watches the model and the MCP server shut, closes the hole, watches both open
@@ -19,20 +22,13 @@ impl Demo<'_> {
         reason: &str,
     ) -> Result<()> {
         let hole = self.example(&format!("holes/{file}"))?;
-        let base = self.base().await?;
+        let url = format!("{}/models", self.base().await?);
         let begun = Instant::now();
         self.world.apply(&hole).await?;
         show.now(format!("examples/holes/{file} is applied"));
         let sealed = self
             .world
-            .wait_condition(
-                NAMESPACE,
-                NAME,
-                "Sealed",
-                "False",
-                reason,
-                Duration::from_secs(60),
-            )
+            .wait_condition(NAMESPACE, NAME, "Sealed", "False", reason, SEEN)
             .await?;
         let took = begun.elapsed();
         show.done_in(
@@ -43,21 +39,12 @@ impl Demo<'_> {
                 sealed.reason, sealed.message
             ),
         );
-        let refused = wait(Duration::from_secs(20), "a refused request", async || {
-            let url = format!("{base}/models");
-            let answer = self.fetch(&url, None).await;
-            match answer {
-                Ok((200, _)) => Ok(None),
-                Ok((status, _)) => Ok(Some(status.to_string())),
-                Err(error) if nobody_answered(&format!("{error:#}")) => {
-                    Ok(Some("no connection".to_owned()))
-                }
-                Err(error) => Err(error),
-            }
+        let refused = refused("a refused request", async || {
+            self.world.refusal(NAMESPACE, &url, GLANCE).await
         })
         .await?;
         let took = begun.elapsed();
-        let past = self.ask_pod().await?;
+        let past = self.ask_pods().await?;
         ensure!(
             past.is_none_or(|status| status == 503),
             "expected the pod to refuse, its own address says {past:?}"
@@ -79,7 +66,7 @@ impl Demo<'_> {
             .await?;
         show.now("the hole is gone, waiting for the proof");
         self.ready().await?;
-        let answer = self.chat("").await?;
+        let answer = self.first_chat(show).await?;
         ensure!(
             answer.contains("Paris"),
             "expected the answer again, got {answer:?}"
@@ -92,4 +79,22 @@ impl Demo<'_> {
         self.server_ready().await?;
         Ok(())
     }
+}
+
+/// Waits until this tells how it was refused, once an opening was seen. There is time for what tells nothing, such as an
+/// exec that failed; who asks later than [`SHUT`] and is served has found it open.
+pub(super) async fn refused<F>(what: &str, ask: impl Fn() -> F) -> Result<String>
+where
+    F: Future<Output = Result<Option<String>>>,
+{
+    let seen = Instant::now();
+    let refusal = wait(LED, what, async || {
+        let asked = seen.elapsed();
+        match ask().await? {
+            None if asked < SHUT => Ok(None),
+            told => Ok(Some(told)),
+        }
+    })
+    .await?;
+    refusal.with_context(|| format!("expected {what} within {} s, it was served", SHUT.as_secs()))
 }

@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use crate::install::example;
-use crate::objects::Condition;
+use crate::objects::{Condition, Subject};
 use crate::suite::fixtures::capital_of_france;
 use crate::world::{World, name_of};
 
@@ -25,6 +25,14 @@ pub use whole::whole;
 const NAMESPACE: &str = "team-a";
 const NAME: &str = "assistant";
 const CLIENT: &str = "client";
+
+/// For something to be ready: what goes first may take all of its grace period, and Cilium looks at everything again
+/// every two minutes.
+const READY: Duration = Duration::from_secs(300);
+/// For an opening to be seen, or what was applied.
+const SEEN: Duration = Duration::from_secs(120);
+/// How many seconds an answer may take where it is asked whether there is anybody.
+const GLANCE: u32 = 2;
 
 /// What the demo needs beside a cluster with the operator in it.
 #[derive(Clone, Debug)]
@@ -87,28 +95,16 @@ impl Demo<'_> {
     }
 
     async fn ready(&self) -> Result<Condition> {
-        let patience = Duration::from_secs(120);
         self.world
-            .wait_condition(NAMESPACE, NAME, "Ready", "True", "", patience)
+            .wait_condition(NAMESPACE, NAME, "Ready", "True", "", READY)
             .await
     }
 
-    /// What the pod's own address says, past the Service; `None` while nobody answers there.
-    async fn ask_pod(&self) -> Result<Option<u16>> {
-        let pods = self.world.pods(NAMESPACE, NAME).await?;
-        let Some(ip) = pods.first().and_then(|pod| pod["status"]["podIP"].as_str()) else {
-            return Ok(None);
-        };
-        let url = format!("http://{ip}:8080/v1/models");
-        let answer = self.fetch(&url, None).await;
-        Ok(answer.ok().map(|(status, _)| status))
-    }
-
-    /// Status and body; an error when no answer comes.
-    async fn fetch(&self, url: &str, data: Option<&str>) -> Result<(u16, String)> {
-        // Who asks for a completion waits; who asks whether there is anybody does not.
-        let patience = if data.is_some() { 50 } else { 2 };
-        self.world.fetch(NAMESPACE, url, data, None, patience).await
+    /// What the pods' own addresses say, past the Service; `None` while nobody answers there.
+    async fn ask_pods(&self) -> Result<Option<u16>> {
+        let of = Subject::model(NAMESPACE, NAME);
+        let said = self.world.ask_pods(NAMESPACE, of, GLANCE).await?;
+        Ok(said.map(|(_, status)| status))
     }
 
     /// The base URL of the model's API.
@@ -123,19 +119,45 @@ impl Demo<'_> {
         })
     }
 
-    /// One chat completion through the Service, as an application asks: the model's message.
-    async fn complete(&self, order: &str) -> Result<Value> {
+    /// One chat completion through the Service, as an application asks: status and body.
+    async fn ask(&self, order: &str) -> Result<(u16, String)> {
         let url = format!("{}/chat/completions", self.base().await?);
-        let (status, body) = self.fetch(&url, Some(order)).await?;
-        ensure!(status == 200, "expected an answer, got {status} {body}");
-        let completion: Value = serde_json::from_str(&body)?;
-        Ok(completion["choices"][0]["message"].clone())
+        let order = Some(order);
+        self.world.fetch(NAMESPACE, &url, order, None, 50).await
+    }
+
+    /// The same: the model's message.
+    async fn complete(&self, order: &str) -> Result<Value> {
+        message(&self.ask(order).await?)
     }
 
     /// What the model says to the question.
     async fn chat(&self, nonce: &str) -> Result<String> {
         let message = self.complete(&capital_of_france(NAME, nonce)).await?;
-        let text = message["content"].as_str().unwrap_or_default();
-        Ok(text.trim().to_owned())
+        Ok(text(&message))
     }
+
+    /// What it says to the question as soon as its Service leads to it. A pod that goes may refuse until then.
+    async fn first_chat(&self, show: &Show) -> Result<String> {
+        let order = capital_of_france(NAME, "");
+        let of = Subject::model(NAMESPACE, NAME);
+        let asked = self.world.first_answer(of, async || self.ask(&order).await);
+        let (answer, refused) = asked.await?;
+        if refused > 0 {
+            show.say(&format!("  refused {refused} times by a pod that goes"));
+        }
+        Ok(text(&message(&answer)?))
+    }
+}
+
+/// The message in a completion.
+fn message((status, body): &(u16, String)) -> Result<Value> {
+    ensure!(*status == 200, "expected an answer, got {status} {body}");
+    let completion: Value = serde_json::from_str(body)?;
+    Ok(completion["choices"][0]["message"].clone())
+}
+
+fn text(message: &Value) -> String {
+    let text = message["content"].as_str().unwrap_or_default();
+    text.trim().to_owned()
 }

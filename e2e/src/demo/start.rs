@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use super::{CLIENT, Demo, NAMESPACE, Show};
+use super::{CLIENT, Demo, NAMESPACE, READY, SEEN, Show};
 use crate::kube::wait;
 use crate::objects::{API, condition_of};
 use crate::suite::fixtures::tool_pod;
@@ -50,10 +50,7 @@ impl Demo<'_> {
                 .list(&format!("{API}/namespaces/{NAMESPACE}/modelartifacts"))
                 .await?;
             let Some(artifact) = artifacts.first() else {
-                ensure!(
-                    begun.elapsed() < Duration::from_secs(60),
-                    "failed to see a ModelArtifact"
-                );
+                ensure!(begun.elapsed() < SEEN, "failed to see a ModelArtifact");
                 tokio::time::sleep(Duration::from_millis(200)).await;
                 continue;
             };
@@ -75,7 +72,7 @@ impl Demo<'_> {
                 return Ok(());
             }
             ensure!(
-                begun.elapsed() < Duration::from_secs(240),
+                begun.elapsed() < READY,
                 "failed to see the artifact verified, it is {ready:?}"
             );
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -84,26 +81,13 @@ impl Demo<'_> {
 
     /// The pod is there and refuses, whoever asks.
     pub(super) async fn closed(&self, show: &mut Show) -> Result<()> {
-        self.world
-            .kubectl(&[
-                "wait",
-                "-n",
-                NAMESPACE,
-                &format!("pod/{CLIENT}"),
-                "--for=condition=Ready",
-                "--timeout=50s",
-            ])
-            .await?;
+        self.world.pods_ready(NAMESPACE, &[CLIENT]).await?;
         show.now("waiting for the pod, and asking it before it is proven");
-        let (said, sealed) = wait(
-            Duration::from_secs(60),
-            "the pod's first word",
-            async || {
-                let status = self.ask_pod().await?;
-                let sealed = condition_of(&self.object().await?, "Sealed");
-                Ok(status.map(|status| (status, sealed)))
-            },
-        )
+        let (said, sealed) = wait(SEEN, "the pod's first word", async || {
+            let status = self.ask_pods().await?;
+            let sealed = condition_of(&self.object().await?, "Sealed");
+            Ok(status.map(|status| (status, sealed)))
+        })
         .await?;
         if said == 503 {
             show.done(

@@ -28,17 +28,25 @@ pub async fn whole(shape: &Shape, operator: &Path, keep: bool) -> Result<()> {
     );
     let result = async {
         let world = World::new(environment.clone()).await?;
-        let pushed = install::push(&cluster, operator, false).await?;
-        show.done(
-            "registry",
-            format!("images and model pushed, model {}", pushed.model.oras),
-        );
-        install::install(&world, &pushed).await?;
-        show.done(
-            "operator",
-            "installed by its chart with helm, two canaries beside it",
-        );
-        run(&world, &install::props(&pushed), &mut show).await
+        let shown = async {
+            let pushed = install::push(&cluster, operator, false).await?;
+            show.done(
+                "registry",
+                format!("images and model pushed, model {}", pushed.model.oras),
+            );
+            install::install(&world, &pushed).await?;
+            show.done(
+                "operator",
+                "installed by its chart with helm, two canaries beside it",
+            );
+            run(&world, &install::props(&pushed), &mut show).await
+        }
+        .await;
+        if shown.is_err() {
+            show.end();
+            world.describe().await;
+        }
+        shown
     }
     .await;
     show.end();

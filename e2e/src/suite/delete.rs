@@ -26,6 +26,9 @@ pub(super) fn cases() -> Vec<Case> {
     ]
 }
 
+const READY: Duration = Duration::from_secs(240);
+const GONE: Duration = Duration::from_secs(120);
+
 async fn deleted(stage: &Stage) -> Result<()> {
     let ns = "delete-stubborn";
     let room = stage.room(ns).await?;
@@ -35,7 +38,7 @@ async fn deleted(stage: &Stage) -> Result<()> {
     stage.world.apply(&model.yaml()).await?;
     stage
         .world
-        .wait_condition(ns, "stubborn", "Ready", "True", "", Duration::from_secs(90))
+        .wait_condition(ns, "stubborn", "Ready", "True", "", READY)
         .await?;
     stage
         .world
@@ -48,18 +51,14 @@ async fn deleted(stage: &Stage) -> Result<()> {
             "--wait=false",
         ])
         .await?;
-    let gone = wait(
-        Duration::from_secs(60),
-        "the model and its pods go",
-        async || {
-            let pods = stage.world.pods(ns, "stubborn").await?;
-            let object = stage.world.model(ns, "stubborn").await?;
-            Ok((pods.is_empty() && object.is_none()).then_some(()))
-        },
-    )
+    let gone = wait(GONE, "the model and its pods go", async || {
+        let pods = stage.world.pods(ns, "stubborn").await?;
+        let object = stage.world.model(ns, "stubborn").await?;
+        Ok((pods.is_empty() && object.is_none()).then_some(()))
+    })
     .await;
     let packets = room.packets().await?;
-    let policy_goes = wait(Duration::from_secs(60), "sealroom-sealed go", async || {
+    let policy_goes = wait(GONE, "sealroom-sealed go", async || {
         let path =
             format!("/apis/networking.k8s.io/v1/namespaces/{ns}/networkpolicies/sealroom-sealed");
         Ok(stage.world.get(&path).await?.is_none().then_some(()))

@@ -7,7 +7,9 @@ use anyhow::{Result, ensure};
 use super::fixtures::{Model, egress_hole};
 use super::stage::Served;
 use super::{Case, Needs, Stage};
+use crate::asking::GLANCE;
 use crate::kube::wait;
+use crate::objects::Subject;
 
 pub(super) fn cases() -> Vec<Case> {
     let needs = Needs::BothLocks;
@@ -41,36 +43,25 @@ pub(super) fn loud() -> Vec<Case> {
     ]
 }
 
+/// For an opening to be seen.
+pub(super) const SEEN: Duration = Duration::from_secs(90);
+/// For the last packet to come after that, while a busy machine ends who sends them.
+pub(super) const ENDED: Duration = Duration::from_secs(15);
 const SOON: Duration = Duration::from_secs(40);
-const RECOVERY: Duration = Duration::from_secs(90);
+const RECOVERY: Duration = Duration::from_secs(240);
 
-/// Waits until the model is not served any more and a pod that is asked past the Service refuses, and checks that
-/// none serves. A pod that ends, or has not begun, does not answer.
-async fn refuses(stage: &Stage, model: &Served) -> Result<()> {
-    wait(SOON, "requests refused", async || {
-        let status = stage.get_status(model, "/v1/models").await;
-        Ok((status != Some(200)).then_some(()))
+/// Waits until the model is not served any more and a pod that is asked past the Service says something, each for so
+/// long, and checks that it refuses and none serves. A pod that ends, or has not begun, does not answer.
+pub(super) async fn refuses(stage: &Stage, model: &Served, within: Duration) -> Result<()> {
+    let (world, client) = (&stage.world, &model.client);
+    let url = format!("{}/v1/models", model.url);
+    wait(within, "requests refused", async || {
+        world.refusal(client, &url, GLANCE).await
     })
     .await?;
-    let (address, status) = wait(SOON, "a pod that refuses", async || {
-        let mut refusal = None;
-        for pod in stage.world.pods(&model.namespace, &model.name).await? {
-            let Some(address) = pod["status"]["podIP"].as_str() else {
-                continue;
-            };
-            let past = Served {
-                url: format!("http://{address}:8080"),
-                ..model.clone()
-            };
-            if let Some(status) = stage.get_status(&past, "/v1/models").await {
-                let answer = Some((address.to_owned(), status));
-                if status != 503 {
-                    return Ok(answer);
-                }
-                refusal = answer;
-            }
-        }
-        Ok(refusal)
+    let of = Subject::model(&model.namespace, &model.name);
+    let (address, status) = wait(within, "a pod that refuses", async || {
+        world.ask_pods(client, of, GLANCE).await
     })
     .await?;
     ensure!(
@@ -85,12 +76,7 @@ async fn recovers(stage: &Stage, model: &Served) -> Result<()> {
         .world
         .wait_condition(&model.namespace, &model.name, "Ready", "True", "", RECOVERY)
         .await?;
-    let status = stage.get_status(model, "/v1/models").await;
-    ensure!(
-        status == Some(200),
-        "expected it to serve again, it said {status:?}"
-    );
-    Ok(())
+    stage.answers(model).await
 }
 
 async fn narrow(stage: &Stage) -> Result<()> {
@@ -106,9 +92,9 @@ async fn narrow(stage: &Stage) -> Result<()> {
         .await?;
     let closed = stage
         .world
-        .wait_condition(ns, name, "Sealed", "False", "PolicyWidens", SOON)
+        .wait_condition(ns, name, "Sealed", "False", "PolicyWidens", SEEN)
         .await;
-    let refused = refuses(stage, &model).await;
+    let refused = refuses(stage, &model, SOON).await;
     stage
         .world
         .kubectl(&["delete", "networkpolicy", "-n", ns, "one-address"])
@@ -158,9 +144,9 @@ pub(super) async fn shuts_and_recovers(stage: &Stage, model: &Served) -> Result<
         .await?;
     let opened = stage
         .world
-        .wait_condition(ns, name, "Sealed", "False", "EgressOpen", RECOVERY)
+        .wait_condition(ns, name, "Sealed", "False", "EgressOpen", SEEN)
         .await;
-    let refused = refuses(stage, model).await;
+    let refused = refuses(stage, model, SOON).await;
     stage
         .world
         .kubectl(&["delete", "networkpolicy", "-n", ns, "everything"])
@@ -193,14 +179,10 @@ async fn no_restart(stage: &Stage) -> Result<()> {
         .await?;
     stage
         .world
-        .wait_condition(ns, "caller", "Ready", "True", "", Duration::from_secs(90))
+        .wait_condition(ns, "caller", "Ready", "True", "", RECOVERY)
         .await?;
     let caller = Served::of(ns, "caller");
-    let serves = stage.get_status(&caller, "/v1/models").await;
-    ensure!(
-        serves == Some(200),
-        "expected it to serve first, it said {serves:?}"
-    );
+    stage.answers(&caller).await?;
     let before = room.packets().await?;
     ensure!(
         before == 0,
@@ -212,19 +194,26 @@ async fn no_restart(stage: &Stage) -> Result<()> {
         .await?;
     stage
         .world
-        .wait_condition(ns, "caller", "Sealed", "False", "", SOON)
+        .wait_condition(ns, "caller", "Sealed", "False", "", SEEN)
         .await?;
-    // The bound for the engine's end is three seconds after the opening was seen.
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let shut = room.packets().await?;
-    refuses(stage, &caller).await?;
+    // The bound for the engine's end is three seconds after the opening was seen, where a processor is free.
+    let (shut, took) = room.still().await?;
+    refuses(stage, &caller, SOON).await?;
     tokio::time::sleep(Duration::from_secs(15)).await;
-    refuses(stage, &caller).await?;
+    refuses(stage, &caller, SOON).await?;
     let later = room.packets().await?;
     let served = stage.world.condition(ns, "caller", "Available").await?;
     room.leave().await?;
     // That the same image gets out where nothing holds it is a test of its own.
-    println!("e2e note   {shut} packets came out between the hole and the end of the runtime");
+    println!(
+        "e2e note   {shut} packets came out between the hole and the end of the runtime, the last {:.1} s after the hole was seen",
+        took.as_secs_f64()
+    );
+    ensure!(
+        took < ENDED,
+        "expected the runtime to end, its packets came for {} s",
+        took.as_secs()
+    );
     ensure!(
         later == shut,
         "expected no packet after the model was shut, {} came",

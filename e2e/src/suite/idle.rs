@@ -94,8 +94,31 @@ pub async fn requests_of_the_operator(stage: &Stage, time: Duration) -> Result<V
     Ok(requests)
 }
 
+/// How often [`quiet`] looks at most: with what the log needs, for a minute.
+const LOOKS: usize = 5;
+const LOOK: Duration = Duration::from_secs(10);
+
+/// Waits until the operator has asked for nothing out of the ordinary for ten seconds, in this namespace where one is
+/// named: a late write may still echo. For a minute at most, since counting is for who never stops.
+///
+/// # Errors
+/// When there is no audit log.
+pub(super) async fn quiet(stage: &Stage, namespace: Option<&str>) -> Result<()> {
+    for _ in 0..LOOKS {
+        let requests = requests_of_the_operator(stage, LOOK).await?;
+        let echoes = requests.iter().any(|request| {
+            !request.is_steady() && namespace.is_none_or(|name| request.namespace == name)
+        });
+        if !echoes {
+            break;
+        }
+    }
+    Ok(())
+}
+
 async fn idle(stage: &Stage) -> Result<()> {
     stage.settled().await?;
+    quiet(stage, None).await?;
     let requests = requests_of_the_operator(stage, Duration::from_secs(120)).await?;
     let others: Vec<_> = requests
         .iter()

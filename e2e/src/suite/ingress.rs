@@ -116,15 +116,7 @@ async fn controller(stage: &Stage) -> Result<()> {
         .apply(&example("ingress/20-ingress.yaml", &[])?)
         .await?;
     model(stage, "ingress", name, &key).await?;
-    let rolled = [
-        "rollout",
-        "status",
-        "-n",
-        INGRESS,
-        "deployment/traefik",
-        "--timeout=55s",
-    ];
-    world.kubectl(&rolled).await?;
+    world.rolled_out(INGRESS, "traefik").await?;
 
     let ca = tempfile::NamedTempFile::new()?;
     std::fs::write(ca.path(), authority.certificate())?;

@@ -14,7 +14,7 @@ use super::{PROGRAM, Stage};
 use crate::tool::Summary;
 
 /// For the streams that are under way to end.
-const LAST_STREAMS: Duration = Duration::from_secs(90);
+const LAST_STREAMS: Duration = Duration::from_secs(180);
 
 /// The request of a stream with at most so many tokens.
 #[must_use]

@@ -179,7 +179,7 @@ async fn counted(stage: &Stage, path: &str, streamed: &str) -> Result<()> {
 
 /// A prompt that takes the engine's whole batch, so that its buffers are not only reserved.
 async fn computes_a_batch(stage: &Stage) -> Result<()> {
-    let prompt = "the ".repeat(600);
+    let prompt = "the ".repeat(520);
     let body = json!({
         "model": NAME, "max_tokens": 1, "messages": [{"role": "user", "content": prompt}],
     });

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{Case, Needs, Stage};
+use crate::kube::wait;
 use crate::objects::API;
 
 pub(super) fn cases() -> Vec<Case> {
@@ -17,23 +18,26 @@ pub(super) fn cases() -> Vec<Case> {
 }
 
 const SYSTEM: &str = "sealroom-system";
+const OPERATOR: &str = "sealroom-operator";
+/// For somebody to lead after the one before him: a lease that nobody gave back holds for a quarter of a minute.
+const LEADS: Duration = Duration::from_secs(120);
 
 async fn changes_nothing(stage: &Stage) -> Result<()> {
     let model = stage.settled().await?;
+    let predecessor = leader(stage).await?;
+    let predecessor = predecessor.context("failed to find who leads")?;
     let before = look(stage).await?;
-    let restart = [
-        "rollout",
-        "restart",
-        "-n",
-        SYSTEM,
-        "deployment/sealroom-operator",
-    ];
+    let target = format!("deployment/{OPERATOR}");
+    let restart = ["rollout", "restart", "-n", SYSTEM, target.as_str()];
     stage.world.kubectl(&restart).await?;
-    let target = "deployment/sealroom-operator";
-    let done = ["rollout", "status", "-n", SYSTEM, target, "--timeout=55s"];
-    stage.world.kubectl(&done).await?;
-    // The new one leads, hears the gates, and what its predecessor wrote has ceased to count.
-    tokio::time::sleep(Duration::from_secs(25)).await;
+    stage.world.rolled_out(SYSTEM, OPERATOR).await?;
+    wait(LEADS, "the new one lead", async || {
+        let now = leader(stage).await?;
+        Ok(now.filter(|now| *now != predecessor))
+    })
+    .await?;
+    // It hears the gates, and fifteen seconds later what its predecessor wrote has ceased to count.
+    tokio::time::sleep(Duration::from_secs(20)).await;
     let after = look(stage).await?;
     let both = before.iter().zip(&after);
     let changed: Vec<_> = both.filter(|(before, after)| before != after).collect();
@@ -47,6 +51,14 @@ async fn changes_nothing(stage: &Stage) -> Result<()> {
     let status = stage.get_status(&model, "/v1/models").await;
     ensure!(status == Some(200), "expected it to serve, got {status:?}");
     Ok(())
+}
+
+/// Whose the operator's Lease is; `None` while it is nobody's.
+async fn leader(stage: &Stage) -> Result<Option<String>> {
+    let path = format!("/apis/coordination.k8s.io/v1/namespaces/{SYSTEM}/leases/{OPERATOR}");
+    let lease = stage.world.get(&path).await?.unwrap_or_default();
+    let holder = lease["spec"]["holderIdentity"].as_str();
+    Ok(holder.filter(|one| !one.is_empty()).map(ToOwned::to_owned))
 }
 
 /// The assistant's objects, whole: a write of any of them would show, and by whom. Pods of the test are none of them.

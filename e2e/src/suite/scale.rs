@@ -140,16 +140,8 @@ async fn chain(stage: &Stage) -> Result<()> {
         .replace("@PROMETHEUS@", &prometheus)
         .replace("@ADAPTER@", &adapter);
     world.apply(&manifests).await?;
-    for deployment in ["deployment/prometheus", "deployment/adapter"] {
-        let ready = [
-            "rollout",
-            "status",
-            "-n",
-            MONITORING,
-            deployment,
-            "--timeout=55s",
-        ];
-        world.kubectl(&ready).await?;
+    for deployment in ["prometheus", "adapter"] {
+        world.rolled_out(MONITORING, deployment).await?;
     }
     world.apply(METRICS_API).await?;
     Ok(())

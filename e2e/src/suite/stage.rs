@@ -206,23 +206,6 @@ impl Stage {
     /// Prints what a reader of a failed test wants to see.
     pub async fn describe(&self, case: &str) {
         println!("e2e state  after {case}");
-        for arguments in [
-            &["get", "md,ma,mcps", "-A", "-o", "wide"][..],
-            &["get", "pods,jobs,pvc,networkpolicies", "-A", "-o", "wide"],
-            &["get", "events", "-A", "--sort-by=.lastTimestamp"],
-            &[
-                "logs",
-                "-n",
-                "sealroom-system",
-                "-l",
-                "app.kubernetes.io/component=operator",
-                "--tail=40",
-            ],
-        ] {
-            if let Ok(output) = self.world.kubectl(arguments).await {
-                let lines: Vec<_> = output.stdout.lines().collect();
-                println!("{}", lines[lines.len().saturating_sub(60)..].join("\n"));
-            }
-        }
+        self.world.describe().await;
     }
 }

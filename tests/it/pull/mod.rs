@@ -33,7 +33,8 @@ fn config(server: &Server, dir: &Path) -> Config {
         reverify: false,
         max_bytes: None,
         timing: Timing {
-            stall: Duration::from_millis(400),
+            // What is not silent on purpose is no slower on a busy machine.
+            stall: Duration::from_secs(2),
             attempts: 3,
             backoff: Duration::from_millis(5),
             poll: Duration::from_millis(20),

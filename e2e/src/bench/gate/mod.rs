@@ -10,6 +10,7 @@ mod events;
 #[cfg(test)]
 mod idle_tests;
 mod nginx;
+mod proxies;
 mod real;
 mod throughput;
 mod ways;
@@ -23,10 +24,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::machine;
 use super::pairs::{Pairs, Side};
-use super::process::Gate;
 use engine::Engine;
-use events::{EVENTS, MODEL};
-use nginx::Nginx;
+use events::EVENTS;
+use proxies::Proxies;
 use ways::{Way, Ways};
 
 /// Pairs before the first that counts.
@@ -75,15 +75,8 @@ async fn played(program: &Path, nginx: &Path) -> Result<()> {
     let origin = Instant::now();
     println!("bench gate machine: {}", machine()?);
     let _engine = Engine::start(&socket, origin)?;
-    let flags = ["--model", MODEL];
-    let gate = Gate::start(program, directory.path(), &socket, &flags).await?;
-    let nginx = Nginx::start(nginx, directory.path(), &socket).await?;
-    let ways = Ways {
-        socket,
-        gate: (gate.api, gate.pid),
-        nginx: (nginx.at, nginx.pid),
-        origin,
-    };
+    let proxies = Proxies::start(program, nginx, directory.path(), &socket).await?;
+    let ways = proxies.ways(socket, origin);
     for way in [Way::Gate, Way::Nginx] {
         let (name, memory) = (way.name(), ways.memory(way)?);
         println!("bench gate memory idle, before the first request: {name} {memory:.1} MiB");
@@ -97,7 +90,7 @@ async fn played(program: &Path, nginx: &Path) -> Result<()> {
         runtime.block_on(measure(&ways))
     });
     measured.await??;
-    gate.still_proven().await?;
+    proxies.gate.still_proven().await?;
     println!("bench gate machine: {}", machine()?);
     Ok(())
 }

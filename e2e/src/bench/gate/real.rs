@@ -10,12 +10,11 @@ use tokio::process::{Child, Command};
 
 use super::client::Spoken;
 use super::events::MODEL;
-use super::nginx::Nginx;
+use super::proxies::Proxies;
 use super::ways::{Way, Ways};
 use super::{AGAINST, show};
 use crate::artifact;
 use crate::bench::pairs::{Pairs, Side};
-use crate::bench::process::Gate;
 use crate::cluster::cache;
 use crate::install::llama_root;
 
@@ -42,16 +41,8 @@ pub async fn real(program: &Path, nginx: &Path) -> Result<()> {
     let directory = tempfile::tempdir().context("failed to make a directory for the sockets")?;
     let socket = directory.path().join("runtime.sock");
     let _engine = engine(&root, &model, &socket)?;
-    // Ready once the engine has answered the gate's own question.
-    let flags = ["--model", MODEL];
-    let gate = Gate::start(program, directory.path(), &socket, &flags).await?;
-    let nginx = Nginx::start(nginx, directory.path(), &socket).await?;
-    let ways = Ways {
-        socket,
-        gate: (gate.api, gate.pid),
-        nginx: (nginx.at, nginx.pid),
-        origin: Instant::now(),
-    };
+    let proxies = Proxies::start(program, nginx, directory.path(), &socket).await?;
+    let ways = proxies.ways(socket, Instant::now());
     for sides in AGAINST {
         let names = sides.map(Way::name);
         let whole = turns(&ways, sides, false).await?;
@@ -74,7 +65,7 @@ pub async fn real(program: &Path, nginx: &Path) -> Result<()> {
             show(&format!("llama.cpp, {TOKENS} tokens, {what}"), names, &all)?;
         }
     }
-    gate.still_proven().await
+    proxies.gate.still_proven().await
 }
 
 /// The root with llama.cpp and the model's file.

@@ -21,7 +21,7 @@ const PAUSE: Duration = Duration::from_secs(2);
 const SOON: Duration = Duration::from_secs(40);
 const LONG: Duration = Duration::from_secs(180);
 /// Where the gate offers the model to the server.
-const OFFERED: &str = "http://127.0.0.1:11500";
+pub(super) const OFFERED: &str = "http://127.0.0.1:11500";
 
 pub(super) async fn outlived(stage: &Stage) -> Result<()> {
     let room = stage.room(NS).await?;
@@ -131,7 +131,7 @@ async fn scale(stage: &Stage, replicas: u8) -> Result<()> {
 }
 
 /// The status that a process of a container gets for the list of models with this key.
-async fn status(
+pub(super) async fn status(
     stage: &Stage,
     (pod, container): (&str, &str),
     base: &str,

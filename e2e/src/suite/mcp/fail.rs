@@ -15,7 +15,7 @@ const HUNGRY: &str = "hungry";
 /// How long the next processes take before they work: long enough for everybody to see that nobody does.
 const LATE_SECONDS: u32 = 20;
 const SOON: Duration = Duration::from_secs(40);
-const RECOVERY: Duration = Duration::from_secs(90);
+const RECOVERY: Duration = Duration::from_secs(240);
 
 pub(super) async fn killed(stage: &Stage) -> Result<()> {
     let place = stage.helper().await?;

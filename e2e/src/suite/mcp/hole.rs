@@ -7,15 +7,15 @@ use serde_json::json;
 
 use super::dialled::home;
 use super::place::{AGENT, BRAIN, HELPER, NS, Place, expect, object};
-use crate::kube::wait;
 use crate::objects::Subject;
 use crate::suite::fixtures::egress_hole;
+use crate::suite::hole::{ENDED, SEEN};
 use crate::suite::stage::{Room, Stage};
 
 /// Calls home, and has a declared way out: no kernel lock holds it, so that what the network's does is seen alone.
 const CALLER: &str = "caller";
 const SOON: Duration = Duration::from_secs(40);
-const RECOVERY: Duration = Duration::from_secs(90);
+const RECOVERY: Duration = Duration::from_secs(240);
 
 pub(super) async fn caught(stage: &Stage) -> Result<()> {
     let room = stage.room(NS).await?;
@@ -83,11 +83,7 @@ async fn echoes(stage: &Stage, place: &Place) -> Result<()> {
     for (server, checks) in [(CALLER, &["echo"][..]), (HELPER, &["echo", "ask"])] {
         let mut config = place.config(server, "auto");
         config["phrase"] = "again".into();
-        // The Service leads to it a moment after it is ready.
-        wait(SOON, "it answer", async || {
-            place.checks(stage, &config, checks).await.map(Some)
-        })
-        .await?;
+        place.serves(stage, &config, checks).await?;
     }
     Ok(())
 }
@@ -97,7 +93,7 @@ async fn shuts(stage: &Stage, place: &Place, room: &Room<'_>) -> Result<()> {
     let world = &stage.world;
     for server in [CALLER, HELPER].map(|name| Subject::server(NS, name)) {
         let opened = world
-            .wait_for(server, "Sealed", "False", "EgressOpen", RECOVERY)
+            .wait_for(server, "Sealed", "False", "EgressOpen", SEEN)
             .await?;
         ensure!(
             opened.message.contains("canary"),
@@ -106,9 +102,8 @@ async fn shuts(stage: &Stage, place: &Place, room: &Room<'_>) -> Result<()> {
         );
         world.wait_for(server, "Ready", "False", "", SOON).await?;
     }
-    // The bound for the end of their processes is three seconds after the opening was seen.
-    tokio::time::sleep(Duration::from_secs(5)).await;
-    let shut = room.packets().await?;
+    // The bound for the end of their processes is three seconds after the opening was seen, where a processor is free.
+    let (shut, took) = room.still().await?;
     for server in [CALLER, HELPER] {
         let told = place.statuses(stage, server).await?;
         ensure!(
@@ -118,7 +113,15 @@ async fn shuts(stage: &Stage, place: &Place, room: &Room<'_>) -> Result<()> {
     }
     tokio::time::sleep(Duration::from_secs(8)).await;
     let later = room.packets().await?;
-    println!("e2e note   {shut} packets came out between the hole and the end of the server");
+    println!(
+        "e2e note   {shut} packets came out between the hole and the end of the server, the last {:.1} s after both were shut",
+        took.as_secs_f64()
+    );
+    ensure!(
+        took < ENDED,
+        "expected the server to end, its packets came for {} s",
+        took.as_secs()
+    );
     // That the server dials is seen by what got out before it was caught.
     ensure!(
         shut > 0 && later == shut,

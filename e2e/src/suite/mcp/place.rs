@@ -6,6 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
 use super::dialled::home;
+use crate::asking::LED;
 use crate::kube::wait;
 use crate::objects::{Condition, Subject, condition_of};
 use crate::suite::fixtures::{Model, random, secret};
@@ -41,8 +42,6 @@ pub(super) const TOOLS: [&str; 9] = [
     "turn",
     "variables",
 ];
-/// For a Service to lead to what is ready.
-const SOON: Duration = Duration::from_secs(40);
 /// Both ways in which the official client begins: with a handshake, and as the revision without sessions asks.
 pub(super) const ERAS: [&str; 2] = ["legacy", "auto"];
 
@@ -167,7 +166,7 @@ impl Place {
         config: &Value,
         checks: &[&str],
     ) -> Result<()> {
-        wait(SOON, "it answer", async || {
+        wait(LED, "it answer", async || {
             self.checks(stage, config, checks).await.map(Some)
         })
         .await
@@ -193,10 +192,8 @@ impl Place {
     /// has not begun says nothing.
     pub(super) async fn statuses(&self, stage: &Stage, name: &str) -> Result<Vec<String>> {
         let mut told = vec![];
-        for pod in stage.world.pods_of(Subject::server(NS, name)).await? {
-            let Some(address) = pod["status"]["podIP"].as_str() else {
-                continue;
-            };
+        let server = Subject::server(NS, name);
+        for address in stage.world.addresses(server).await? {
             let mut config = self.config(name, "auto");
             config["url"] = json!(format!("http://{address}:8080/mcp"));
             told.extend(self.shows(stage, config, "status").await);

@@ -1,14 +1,21 @@
-//! A server that is bound to a Service which is no ModelDeployment's, in another namespace.
+//! A server that is bound to a Service which is no ModelDeployment's, in another namespace, while a pod is behind it and
+//! while none is.
+
+use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
+use super::changes::{OFFERED, status};
 use super::dialled::dialled;
 use super::mounted;
-use super::place::{NS, delete, expect, object};
+use super::place::{NS, Place, delete, expect, object};
+use super::seen;
+use crate::objects::Subject;
 use crate::suite::PROGRAM;
 use crate::suite::fixtures::tool_pod;
 use crate::suite::stage::Stage;
+use crate::world::name_of;
 
 /// The other namespace.
 pub(super) const AWAY: &str = "mcp-away";
@@ -23,8 +30,11 @@ const SERVICE_PORT: u16 = 80;
 const PATH: &str = "/openai/v1";
 /// The server.
 const BOUND: &str = "bound";
+/// For a gate to notice that nobody, or somebody again, is behind the Service, and for the next round to tell it.
+const TRIED: Duration = Duration::from_secs(120);
 
-/// By name, namespace, port and path. The edge leads to the pods that the Service selects, and to no other.
+/// By name, namespace, port and path. The edge leads to the pods that the Service selects, and to no other. When there is
+/// none the server's object says so, and the next one is asked.
 pub(super) async fn asked(stage: &Stage) -> Result<()> {
     let room = stage.room(AWAY).await?;
     let done = inside(stage).await;
@@ -66,8 +76,24 @@ async fn inside(stage: &Stage) -> Result<()> {
         "expected {asked:?} in {:?}",
         log.stdout
     );
-    mounted::found(stage, place, config, &texts).await?;
-    no_pod_beside_it(stage).await
+    mounted::found(stage, place, config.clone(), &texts).await?;
+    no_pod_beside_it(stage).await?;
+    let bound = Subject::server(NS, BOUND);
+    let before = seen::pods(stage, bound).await?;
+    nobody_behind_it(stage, place, &config, &target).await?;
+    pods(stage).await?;
+    stage
+        .world
+        .wait_for(bound, "ModelsBound", "True", "Bound", TRIED)
+        .await?;
+    place.ready(stage, BOUND).await?;
+    place.serves(stage, &config, &["ask"]).await?;
+    let after = seen::pods(stage, bound).await?;
+    ensure!(
+        before.len() == 1 && before == after,
+        "expected one pod as it was, {before:?}, got {after:?}"
+    );
+    Ok(())
 }
 
 /// The server's pod reaches the one, and of the other, which others reach, it hears nothing.
@@ -87,6 +113,40 @@ async fn no_pod_beside_it(stage: &Stage) -> Result<()> {
         told == ["reached", "TimeoutError"],
         "expected {PLAIN} alone to be reached of {peers:?}, got {told:?}"
     );
+    Ok(())
+}
+
+/// While the one pod is gone the server's object says so, the server answers what needs no model, and what it asks of the
+/// model gets an error.
+async fn nobody_behind_it(
+    stage: &Stage,
+    place: &Place,
+    config: &Value,
+    target: &str,
+) -> Result<()> {
+    let world = &stage.world;
+    let bound = Subject::server(NS, BOUND);
+    let gone = ["delete", "pod", "-n", AWAY, PLAIN];
+    world.kubectl(&gone).await?;
+    let told = world
+        .wait_for(bound, "ModelsBound", "False", "ModelUnreachable", TRIED)
+        .await?;
+    ensure!(
+        told.message.contains(target),
+        "expected {target} in {told:?}"
+    );
+    let object = object(stage, BOUND).await?;
+    expect(&object, "Available", "True", "Serving")?;
+    let model = &object["status"]["models"][0];
+    ensure!(
+        model["state"] == "ModelUnreachable",
+        "expected the model's state, got {model}"
+    );
+    place.checks(stage, config, &["variables"]).await?;
+    for pod in &world.pods_of(bound).await? {
+        let told = status(stage, (name_of(pod), "server"), OFFERED, "none").await?;
+        ensure!(told == "502", "expected 502 for the model, got {told}");
+    }
     Ok(())
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::fixtures::Model;
-use super::idle::requests_of_the_operator;
+use super::idle::{quiet, requests_of_the_operator};
 use super::{Case, Needs, Running, Stage};
 use crate::objects::Condition;
 
@@ -84,7 +84,8 @@ async fn ends_in(
         .world
         .wait_condition(ns, "bad", kind, status, reason, SOON)
         .await?;
-    tokio::time::sleep(Duration::from_secs(60)).await;
+    tokio::time::sleep(Duration::from_secs(50)).await;
+    quiet(stage, Some(ns)).await?;
     let requests = requests_of_the_operator(stage, Duration::from_secs(60)).await?;
     let about: Vec<_> = requests.iter().filter(|r| r.namespace == ns).collect();
     ensure!(

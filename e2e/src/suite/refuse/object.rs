@@ -3,8 +3,9 @@
 use anyhow::{Result, ensure};
 use serde_json::json;
 
-use super::{CURED, bad, ends_in};
-use crate::asking::PATIENCE;
+use super::{CURED, SOON, bad, ends_in};
+use crate::asking::GLANCE;
+use crate::kube::wait;
 use crate::suite::Stage;
 use crate::suite::load::client;
 use crate::suite::stage::Served;
@@ -90,8 +91,12 @@ pub(super) async fn late_keys(stage: &Stage) -> Result<()> {
     let url = format!("{}/v1/models", Served::of(ns, "bad").url);
     let mut said = vec![];
     for key in [None, Some("another"), Some("a-key-of-the-tests")] {
-        let asked = stage.world.fetch(ns, &url, None, key, PATIENCE).await;
-        said.push(asked.ok().map(|(status, _)| status));
+        // The Service leads to it a moment after it is ready.
+        let asked = wait(SOON, "an answer", async || {
+            let answer = stage.world.fetch(ns, &url, None, key, GLANCE).await;
+            answer.map(Some)
+        });
+        said.push(asked.await.ok().map(|(status, _)| status));
     }
     room.leave().await?;
     let message = ended?.message;

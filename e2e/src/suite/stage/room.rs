@@ -1,12 +1,19 @@
 //! A namespace of one test, and the packets that came outside since it was entered.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::Stage;
 use crate::kube::wait;
 use crate::outside;
+
+/// What went on counts as over when nothing has arrived for so long.
+const STILL: Duration = Duration::from_secs(3);
+/// Not before: who is slow may not have begun.
+const SOONEST: Duration = Duration::from_secs(5);
+/// Nobody waits longer for who does not stop.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// A namespace of one test.
 #[derive(Debug)]
@@ -48,6 +55,25 @@ impl Room<'_> {
     /// When the counters cannot be read.
     pub async fn packets(&self) -> Result<u64> {
         Ok(self.stage.packets().await?.saturating_sub(self.before))
+    }
+
+    /// Waits until no more packets arrive, as they may until a busy machine has ended who sends them: how many came by
+    /// then, and after how long the last of them, if any came meanwhile. That none comes afterwards is the caller's to
+    /// check.
+    ///
+    /// # Errors
+    /// When the counters cannot be read.
+    pub async fn still(&self) -> Result<(u64, Duration)> {
+        let begun = Instant::now();
+        let (mut seen, mut since) = (self.packets().await?, begun);
+        while (since.elapsed() < STILL || begun.elapsed() < SOONEST) && begun.elapsed() < LONGEST {
+            tokio::time::sleep(Duration::from_millis(500)).await;
+            let now = self.packets().await?;
+            if now != seen {
+                (seen, since) = (now, Instant::now());
+            }
+        }
+        Ok((seen, since - begun))
     }
 
     /// Checks that no packet arrived outside.

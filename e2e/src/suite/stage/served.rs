@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{HOME, Stage};
-use crate::asking::PATIENCE;
+use crate::asking::{GLANCE, PATIENCE};
 use crate::kube::wait;
+use crate::objects::{Subject, condition_of};
 use crate::world::name_of;
 
 /// A model that serves.
@@ -54,9 +55,15 @@ impl Stage {
             let object = self.object(&model).await?;
             let locks = object["status"]["seal"]["locks"].as_array().cloned();
             let shown = locks.unwrap_or_default().contains(&"Kernel".into());
-            Ok(shown.then_some(()))
+            let ready = condition_of(&object, "Ready").status == "True";
+            Ok((shown && ready).then_some(()))
         };
-        wait(Duration::from_secs(60), "the kernel lock", locked).await?;
+        wait(
+            Duration::from_secs(120),
+            "a ready model that shows its lock",
+            locked,
+        )
+        .await?;
         tokio::time::sleep(Duration::from_secs(5)).await;
         Ok(model)
     }
@@ -92,8 +99,35 @@ impl Stage {
     /// The status of a GET; `None` when no answer comes within half a minute.
     pub async fn get_status(&self, model: &Served, path: &str) -> Option<u16> {
         let url = format!("{}{path}", model.url);
-        let asked = self.world.fetch(&model.client, &url, None, None, 25).await;
+        let client = &model.client;
+        let asked = self.world.fetch(client, &url, None, None, GLANCE).await;
         asked.ok().map(|(status, _)| status)
+    }
+
+    /// Waits until a model that is ready answers: the Service leads to it a moment later. A pod that goes may refuse until
+    /// then, which is told.
+    ///
+    /// # Errors
+    /// When nobody answers in time, or it does not serve: says what it answers instead.
+    pub async fn answers(&self, model: &Served) -> Result<()> {
+        let (world, name) = (&self.world, &model.name);
+        let of = Subject::model(&model.namespace, name);
+        let url = format!("{}/v1/models", model.url);
+        let ((status, body), refused) = world
+            .first_answer(of, async || {
+                world.fetch(&model.client, &url, None, None, GLANCE).await
+            })
+            .await?;
+        if refused > 0 {
+            println!(
+                "e2e note   {name} answers; before, a pod of it that goes refused {refused} times"
+            );
+        }
+        ensure!(
+            status == 200,
+            "expected it to serve, it said {status} {body}"
+        );
+        Ok(())
     }
 
     /// How many tokens the runtime has generated, by its own counter, as the gate passes it on.

@@ -7,6 +7,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::json;
 
 use super::{NS, told};
+use crate::asking::LED;
 use crate::install;
 use crate::kube::wait;
 use crate::suite::fixtures::{random, secret};
@@ -21,8 +22,6 @@ const MODEL: &str = "assistant-of-ask";
 const SERVER: &str = "ask";
 /// The pod that it lets in.
 const CALLER: &str = "caller";
-/// For a Service to lead to what is ready.
-const SOON: Duration = Duration::from_secs(40);
 
 pub(in crate::suite::mcp) async fn answers(stage: &Stage) -> Result<()> {
     let room = stage.room(NS).await?;
@@ -60,7 +59,7 @@ async fn inside(stage: &Stage) -> Result<()> {
     expect(&server, "ModelsBound", "True", "Bound")?;
 
     let commands = commands()?;
-    let answer = wait(SOON, "it answer", async || {
+    let answer = wait(LED, "it answer", async || {
         asked(stage, &key, &commands).await.map(Some)
     })
     .await?;
