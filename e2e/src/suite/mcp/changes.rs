@@ -76,20 +76,14 @@ async fn away(stage: &Stage) -> Result<()> {
     scale(stage, 0).await?;
     let helper = Subject::server(NS, HELPER);
     let world = &stage.world;
-    let bound = world.wait_for(helper, "ModelsBound", "False", "ModelNotReady", SOON);
-    let bound = bound.await?;
-    ensure!(
-        bound.message.contains(&format!("{NS}/{BRAIN}")),
-        "expected the model in {:?}",
-        bound.message
-    );
-    let object = object(stage, HELPER).await?;
-    expect(&object, "Available", "True", "Serving")?;
-    let model = &object["status"]["models"][0];
-    ensure!(
-        model["state"] == "ModelNotReady",
-        "expected the model's state, got {model}"
-    );
+    serves_unbound(
+        stage,
+        HELPER,
+        "ModelNotReady",
+        &format!("{NS}/{BRAIN}"),
+        SOON,
+    )
+    .await?;
     let pods = world.pods_of(helper).await?;
     for pod in pods.iter().map(name_of) {
         // Its last pod may answer for a moment.
@@ -149,4 +143,28 @@ pub(super) async fn status(
     let python = ["/usr/bin/python3", "-"];
     let told = stage.world.feed(NS, pod, container, &python, &script);
     Ok(told.await?.stdout.trim().to_owned())
+}
+
+/// Waits until a server's first model is away for this reason: its object names `model`, and says that the server serves on.
+pub(super) async fn serves_unbound(
+    stage: &Stage,
+    server: &str,
+    reason: &str,
+    model: &str,
+    patience: Duration,
+) -> Result<()> {
+    let subject = Subject::server(NS, server);
+    let told = stage
+        .world
+        .wait_for(subject, "ModelsBound", "False", reason, patience)
+        .await?;
+    ensure!(told.message.contains(model), "expected {model} in {told:?}");
+    let object = object(stage, server).await?;
+    expect(&object, "Available", "True", "Serving")?;
+    let model = &object["status"]["models"][0];
+    ensure!(
+        model["state"] == reason,
+        "expected the model's state, got {model}"
+    );
+    Ok(())
 }

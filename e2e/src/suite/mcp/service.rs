@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, ensure};
 use serde_json::{Value, json};
 
-use super::changes::{OFFERED, status};
+use super::changes::{OFFERED, serves_unbound, status};
 use super::dialled::dialled;
 use super::mounted;
 use super::place::{NS, Place, delete, expect, object};
@@ -128,20 +128,7 @@ async fn nobody_behind_it(
     let bound = Subject::server(NS, BOUND);
     let gone = ["delete", "pod", "-n", AWAY, PLAIN];
     world.kubectl(&gone).await?;
-    let told = world
-        .wait_for(bound, "ModelsBound", "False", "ModelUnreachable", TRIED)
-        .await?;
-    ensure!(
-        told.message.contains(target),
-        "expected {target} in {told:?}"
-    );
-    let object = object(stage, BOUND).await?;
-    expect(&object, "Available", "True", "Serving")?;
-    let model = &object["status"]["models"][0];
-    ensure!(
-        model["state"] == "ModelUnreachable",
-        "expected the model's state, got {model}"
-    );
+    serves_unbound(stage, BOUND, "ModelUnreachable", target, TRIED).await?;
     place.checks(stage, config, &["variables"]).await?;
     for pod in &world.pods_of(bound).await? {
         let told = status(stage, (name_of(pod), "server"), OFFERED, "none").await?;
